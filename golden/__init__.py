@@ -1,0 +1,1 @@
+"""Shipped golden sets, as package data."""

@@ -1,0 +1,425 @@
+"""The nouns that flow from a golden file to a verdict, as frozen dataclasses.
+
+A `Case` asks; a `Request` is what it asks of one checkpoint; a `Response` is the answer; a `Score` is
+what a scorer makes of it; a `CaseResult` is what is kept of a case when all its samples are scored.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import ScoringError
+
+__all__ = [
+    "Case",
+    "CaseResult",
+    "Message",
+    "Outcome",
+    "Request",
+    "Response",
+    "Role",
+    "Sampling",
+    "Score",
+    "ToolCall",
+    "canonical_json",
+    "combine_outcomes",
+    "content_digest",
+]
+
+
+def canonical_json(value: Any) -> str:
+    """Serialise to one spelling: sorted keys, no spaces, no NaN, non-ASCII kept as escapes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+def content_digest(value: Any) -> str:
+    """Return the sha256 (64 hex digits) of a JSON value's canonical spelling."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
+
+
+class Outcome(str, enum.Enum):
+    """How a case ended. The four are never mixed.
+
+    *passed*: the answer is right. *missed*: it is wrong. *invalid*: there is nothing to score, because the
+    output is empty, cut off or not parseable (the model's fault, scores 0). *error*: the infrastructure
+    failed, nothing is known about the model (never a score).
+    """
+
+    PASSED = "passed"
+    MISSED = "missed"
+    INVALID = "invalid"
+    ERROR = "error"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Role(str, enum.Enum):
+    """What a checkpoint is in a session."""
+
+    CANDIDATE = "candidate"
+    BASELINE = "baseline"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A function call that an assistant made: name, and arguments as a JSON object."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    id: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the OpenAI chat shape of the call, arguments as an object."""
+        call: dict[str, Any] = {
+            "type": "function",
+            "function": {"name": self.name, "arguments": dict(self.arguments)},
+        }
+        if self.id is not None:
+            call["id"] = self.id
+        return call
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation, text only."""
+
+    role: str
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the shape that chat templates and chat APIs take."""
+        message: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.tool_calls:
+            message["tool_calls"] = [call.as_dict() for call in self.tool_calls]
+        if self.tool_call_id is not None:
+            message["tool_call_id"] = self.tool_call_id
+        return message
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an answer is drawn. Temperature 0 is greedy decoding.
+
+    Attributes:
+        max_tokens: Most tokens to generate, ≥ 1.
+        temperature: ≥ 0; 0 takes the most likely token each time.
+        top_p: Nucleus mass in (0, 1]; 1 keeps the whole distribution.
+        stop: Strings that end the answer; the answer excludes them.
+        seed: Seed of the draw; with the case and sample index it decides a row's randomness.
+    """
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "stop": list(self.stop),
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to one checkpoint.
+
+    Attributes:
+        messages: The conversation so far; the last turn is the user's.
+        sampling: How to draw the answer.
+        sample: Index of the sample under `--epochs`, from 0.
+        tools: Functions the model may call, as OpenAI-style JSON Schema objects.
+        case_id: The case that asks; identifies recorded outputs, and is no part of what a model sees.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    sample: int = 0
+    tools: tuple[Mapping[str, Any], ...] = ()
+    case_id: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what decides the answer, as plain JSON values (the case id does not)."""
+        return {
+            "messages": [message.as_dict() for message in self.messages],
+            "sampling": self.sampling.as_dict(),
+            "sample": self.sample,
+            "tools": [dict(tool) for tool in self.tools],
+        }
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back for a request.
+
+    Attributes:
+        text: The answer; special tokens removed.
+        finish_reason: `stop`, `length` (cut at max_tokens), `tool_calls`, `content_filter`,
+            `context_overflow` (the prompt does not fit the context window: `detail` has both lengths)
+            or `error` (no answer: `detail` says why; never cached, never scored).
+        detail: Explanation for the last two.
+        prompt: The prompt as rendered for the model, where the backend knows it.
+        prompt_tokens: Length of the prompt in tokens, where known.
+        completion_tokens: Length of the answer in tokens, where known.
+        latency_ms: Wall time of the request (of its batch, for a local model), in milliseconds.
+        tool_calls: Calls the model made.
+        model: The model name that the provider says has answered, where it says so.
+    """
+
+    text: str
+    finish_reason: str = "stop"
+    detail: str | None = None
+    prompt: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    latency_ms: float | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    model: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the infrastructure failed, so that nothing is known about the model."""
+        return self.finish_reason == "error"
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the answer was cut at max_tokens."""
+        return self.finish_reason == "length"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        return {
+            "text": self.text,
+            "finish_reason": self.finish_reason,
+            "detail": self.detail,
+            "prompt": self.prompt,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "latency_ms": self.latency_ms,
+            "tool_calls": [
+                {"name": call.name, "arguments": dict(call.arguments), "id": call.id}
+                for call in self.tool_calls
+            ],
+            "model": self.model,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Response:
+        """Read what `as_dict` wrote."""
+        fields = dict(data)
+        fields["tool_calls"] = tuple(ToolCall(**call) for call in fields.get("tool_calls", ()))
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a scorer makes of one response.
+
+    Attributes:
+        value: In [0, 1], finite.
+        outcome: passed, missed or invalid; *error* is raised as `ScoringError`, never scored.
+        answer: What was extracted from the response and compared.
+        explanation: Why, in one line for a reader.
+    """
+
+    value: float
+    outcome: Outcome
+    answer: str | None = None
+    explanation: str | None = None
+
+    def __post_init__(self) -> None:
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ScoringError(f"a score must be a finite number in [0, 1], not {value!r}")
+        if not 0.0 <= value <= 1.0:
+            raise ScoringError(f"a score must lie in [0, 1], not {value!r}: scale it in the scorer")
+        if self.outcome is Outcome.ERROR:
+            raise ScoringError("an error has no score: raise ScoringError instead")
+
+    @classmethod
+    def passed(cls, answer: str | None = None, explanation: str | None = None) -> Score:
+        """Score 1: the answer is right."""
+        return cls(1.0, Outcome.PASSED, answer, explanation)
+
+    @classmethod
+    def missed(cls, explanation: str, answer: str | None = None) -> Score:
+        """Score 0: the answer is wrong."""
+        return cls(0.0, Outcome.MISSED, answer, explanation)
+
+    @classmethod
+    def invalid(cls, explanation: str, answer: str | None = None) -> Score:
+        """Score 0: there is no answer to compare (empty, cut off, not parseable)."""
+        return cls(0.0, Outcome.INVALID, answer, explanation)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One golden example.
+
+    Attributes:
+        id: Unique within its golden set; path-safe characters only.
+        messages: The conversation to answer (an `input` string becomes one user message).
+        turns: Further user turns, answered one after another.
+        target: The reference answer; a checker decides what it means.
+        checks: What the response must satisfy, each `{"type": …, …}` (see `harness.scoring`).
+        tags: Labels for slices, such as `lang:en` or `hard`.
+        cluster: Cases with the same cluster are not independent (one document, one template).
+        must_pass: A miss fails the gate, whatever the mean says.
+        tools: Functions the model may call.
+        accepts: Answers that the checks must accept.
+        rejects: Answers that the checks must reject.
+        metadata: Anything else; plain JSON values.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    turns: tuple[str, ...] = ()
+    target: Any = None
+    checks: tuple[Mapping[str, Any], ...] = ()
+    tags: tuple[str, ...] = ()
+    cluster: str | None = None
+    must_pass: bool = False
+    tools: tuple[Mapping[str, Any], ...] = ()
+    accepts: tuple[str, ...] = ()
+    rejects: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def input(self) -> str:
+        """The text of the last user message: what is asked, for reports and messages."""
+        for message in reversed(self.messages):
+            if message.role == "user":
+                return message.content
+        return self.messages[-1].content if self.messages else ""
+
+    @property
+    def content_hash(self) -> str:
+        """Digest of everything that decides what is asked and how it is scored.
+
+        Two results are comparable only if this is equal: a pair whose hash differs is an error, not a drop.
+        """
+        return content_digest(
+            {
+                "messages": [message.as_dict() for message in self.messages],
+                "turns": list(self.turns),
+                "target": self.target,
+                "checks": [dict(check) for check in self.checks],
+                "tools": [dict(tool) for tool in self.tools],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What is kept of one case × checkpoint when all its samples are scored.
+
+    Attributes:
+        suite: Name of the suite (the marker's `name`, or the golden set's name).
+        golden: Golden set and version, such as `refunds/v1`.
+        test: Name of the test function; a suite may ask several questions about a case.
+        case_id: The case.
+        content_hash: `Case.content_hash` at the time.
+        checkpoint: Spec string of the checkpoint.
+        role: candidate or baseline.
+        outcome: How the case ended over all its samples.
+        samples: One value in [0, 1] per sample; empty when the outcome is *error* or the case was skipped.
+        outputs: The text of each sample.
+        explanation: Why, in one line.
+        answer: What was extracted and compared.
+        cluster: Cluster id for the statistics; the case's own id where it names none.
+        tags: The case's tags.
+        must_pass: The case's flag.
+        input: What was asked (last user message), for reports.
+        target: The reference answer, for reports.
+        skipped: Why the case was not decided (skip, xfail); such a case is no evidence for anything.
+        config_hash: Digest of what both sides of a pair must share: sampling and samples per case.
+        latency_ms: Wall time of the (first) sample.
+        prompt_tokens: Of the first sample.
+        completion_tokens: Of all samples together.
+    """
+
+    suite: str
+    golden: str
+    test: str
+    case_id: str
+    content_hash: str
+    checkpoint: str
+    role: Role
+    outcome: Outcome
+    samples: tuple[float, ...] = ()
+    outputs: tuple[str, ...] = ()
+    explanation: str | None = None
+    answer: str | None = None
+    cluster: str | None = None
+    tags: tuple[str, ...] = ()
+    must_pass: bool = False
+    input: str = ""
+    target: Any = None
+    skipped: str | None = None
+    config_hash: str | None = None
+    latency_ms: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+    @property
+    def score(self) -> float | None:
+        """Mean of the samples in [0, 1]; None when the case was not decided."""
+        if not self.samples or self.outcome is Outcome.ERROR or self.skipped is not None:
+            return None
+        return sum(self.samples) / len(self.samples)
+
+    @property
+    def pair_key(self) -> tuple[str, str, str, str]:
+        """What joins a candidate's result to the baseline's: suite, golden version, test, case id."""
+        return (self.suite, self.golden, self.test, self.case_id)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        data["role"] = self.role.value
+        data["outcome"] = self.outcome.value
+        data["samples"] = list(self.samples)
+        data["outputs"] = list(self.outputs)
+        data["tags"] = list(self.tags)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CaseResult:
+        """Read what `as_dict` wrote."""
+        fields = dict(data)
+        fields["role"] = Role(fields["role"])
+        fields["outcome"] = Outcome(fields["outcome"])
+        for name in ("samples", "outputs", "tags"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+
+def combine_outcomes(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of a case from those of its samples.
+
+    *error* when any sample has no answer; *passed* when all passed; otherwise *missed*, or *invalid* when
+    every sample that failed was invalid.
+    """
+    if not outcomes or Outcome.ERROR in outcomes:
+        return Outcome.ERROR
+    failed = [outcome for outcome in outcomes if outcome is not Outcome.PASSED]
+    if not failed:
+        return Outcome.PASSED
+    return Outcome.INVALID if all(outcome is Outcome.INVALID for outcome in failed) else Outcome.MISSED

@@ -1,0 +1,1 @@
+"""The torch hot path: loading checkpoints and generating with them."""

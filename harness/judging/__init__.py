@@ -1,0 +1,1 @@
+"""LLM judges: rubrics, pairwise comparison, and what is done against their biases."""

@@ -1,0 +1,112 @@
+"""The small interfaces between the house and what plugs into it.
+
+Third parties implement one of these and register it by entry point; nobody inherits from anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from harness.cases import Case, Request, Response, Score
+
+__all__ = ["Backend", "BackendOptions", "Checkpoint", "Judge"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model under test: what a spec string resolved to, before any weight is loaded.
+
+    Attributes:
+        spec: What the user typed, such as `checkpoint-300` or `openai/gpt-x`.
+        name: Short display name, unique in the session; part of test ids.
+        backend: Entry-point name of the backend that answers for it.
+        location: Directory, file, hub id or model name that the backend loads or calls.
+        fingerprint: sha256 (64 hex digits) of everything that decides its answers: weights, adapter,
+            tokenizer and chat template for a local model; endpoint and model name for a served one.
+        numerics: Device, dtype, attention and library versions that the answers are computed under.
+            Part of every cache key and of the run's record.
+        path: Where its files lie, for a local one.
+        base: Fingerprint of the base model, for an adapter.
+        keyed_by_case: Whether answers belong to case ids rather than to prompts (recorded outputs).
+        trusted: Trust flags that were given, such as `trust_remote_code`; recorded with the run.
+    """
+
+    spec: str
+    name: str
+    backend: str
+    location: str
+    fingerprint: str
+    numerics: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None
+    base: str | None = None
+    keyed_by_case: bool = False
+    trusted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BackendOptions:
+    """What a session tells its backends.
+
+    Attributes:
+        root: Directory that relative paths start from (pytest's rootdir).
+        state: Directory for what may be kept between sessions (`.harness`).
+        batch_size: Rows per batch of a local model, or `auto`.
+        concurrency: Most requests in flight at a served model.
+        arguments: The `-M key=value` pairs; a backend refuses keys that it does not know.
+    """
+
+    root: Path
+    state: Path
+    batch_size: int | None = None
+    concurrency: int = 8
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Turns requests into responses. Built with `BackendOptions`; one instance serves a whole session."""
+
+    def resolve(self, name: str, spec: str) -> Checkpoint:
+        """Return the checkpoint that `name` (the spec without its provider) stands for.
+
+        Cheap: reads files and hashes them, loads no weights, imports no model library, asks no network.
+
+        Raises:
+            UsageError: It does not exist, is damaged or may not be loaded; one line with the next step.
+        """
+        ...
+
+    def generate(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
+        """Answer every request, yielding (index into `requests`, response) as each is finished.
+
+        The order is the backend's own, so that it can batch. A request that gets no answer yields a
+        response whose `finish_reason` is `error`; the generator never raises for a single request.
+
+        Raises:
+            UsageError: The checkpoint as a whole cannot be used.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free models, connections and threads."""
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Asks a judge model about a response and reads its replies; the engine does the asking, in batches."""
+
+    def requests(self, case: Case, response: Response, reference: Response | None = None) -> tuple[Request, ...]:
+        """Return what must be asked of the judge about this response (two requests for both orders)."""
+        ...
+
+    def score(self, replies: Sequence[Response]) -> Score:
+        """Turn the replies to `requests`, in order, into a score.
+
+        Raises:
+            JudgementError: A reply cannot be used. Never a made-up score.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Scorers: pure functions from (case, response) to a score."""

@@ -1,0 +1,1 @@
+"""Adapters to the outside: the pytest plugin, backends, judges, trackers."""

@@ -1,0 +1,1 @@
+"""Backends: hf, openai, anthropic, replay."""

@@ -1,0 +1,1 @@
+"""Judges that plug in from outside."""

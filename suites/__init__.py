@@ -1,0 +1,1 @@
+"""Shipped suites: `pytest --pyargs harness.suites --model=…`."""
