@@ -72,7 +72,8 @@ class Backend(Protocol):
     def resolve(self, name: str, spec: str) -> Checkpoint:
         """Return the checkpoint that `name` (the spec without its provider) stands for.
 
-        Cheap: reads files and hashes them, loads no weights, imports no model library, asks no network.
+        Cheap: reads files and hashes them, loads no weights, imports no model library. Only a hub id that
+        is not in the local hub cache yet may use the network.
 
         Raises:
             UsageError: It does not exist, is damaged or may not be loaded; one line with the next step.
@@ -99,7 +100,9 @@ class Backend(Protocol):
 class Judge(Protocol):
     """Asks a judge model about a response and reads its replies; the engine does the asking, in batches."""
 
-    def requests(self, case: Case, response: Response, reference: Response | None = None) -> tuple[Request, ...]:
+    def requests(
+        self, case: Case, response: Response, reference: Response | None = None
+    ) -> tuple[Request, ...]:
         """Return what must be asked of the judge about this response (two requests for both orders)."""
         ...
 

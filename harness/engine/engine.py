@@ -1,0 +1,202 @@
+"""The engine: resolves checkpoints, fills plans stage by stage, and answers single questions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.cases import Case, Request, Response, Sampling
+from harness.checkpoint import parse_spec
+from harness.engine.cache import ResponseCache
+from harness.engine.dialogue import next_request
+from harness.engine.fill import FillReport, Progress, fill
+from harness.engine.plan import Plan, request_key
+from harness.errors import ConfigurationError, InferenceError
+from harness.protocols import Backend, BackendOptions, Checkpoint
+from harness.registry import BACKENDS, did_you_mean, load_adapter, names
+
+__all__ = ["Engine", "Question"]
+
+_LOCAL = "hf"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One case put to one checkpoint: which sample, drawn how."""
+
+    checkpoint: Checkpoint
+    case: Case
+    sampling: Sampling
+    sample: int = 0
+
+
+class Engine:
+    """Answers questions from the cache, and fills the cache in batches.
+
+    Args:
+        options: What every backend is told.
+    """
+
+    def __init__(self, options: BackendOptions) -> None:
+        self.options = options
+        self._backends: dict[str, Backend] = {}
+        self._cache: ResponseCache | None = None
+        self._answers: dict[str, Response] = {}
+        self.report = FillReport()
+
+    # --- checkpoints -----------------------------------------------------------------------------------
+
+    def resolve(self, specs: Sequence[str]) -> tuple[Checkpoint, ...]:
+        """Resolve spec strings, in order; display names are made unique.
+
+        Raises:
+            UsageError: A backend is unknown, a checkpoint missing or damaged, a `-M` key meant for nobody.
+        """
+        known = names(BACKENDS)
+        resolved: list[Checkpoint] = []
+        for text in specs:
+            spec = parse_spec(text, known)
+            backend = self._backend(spec.backend or _LOCAL)
+            resolved.append(backend.resolve(spec.name, spec.text))
+        self._refuse_unknown_arguments()
+        taken = [checkpoint.name for checkpoint in resolved]
+        return tuple(
+            dataclasses.replace(checkpoint, name=checkpoint.spec.replace("::", "-"))
+            if taken.count(checkpoint.name) > 1
+            else checkpoint
+            for checkpoint in resolved
+        )
+
+    def _refuse_unknown_arguments(self) -> None:
+        accepted = {key for backend in self._backends.values() for key in getattr(backend, "ARGUMENTS", ())}
+        for key in self.options.arguments:
+            if key not in accepted:
+                hint = did_you_mean(key, sorted(accepted))
+                listed = ", ".join(sorted(accepted)) or "none"
+                raise ConfigurationError(
+                    f"-M {key}: no backend of this session takes it{hint}; it takes: {listed}"
+                )
+
+    def _backend(self, name: str) -> Backend:
+        if name not in self._backends:
+            self._backends[name] = load_adapter(BACKENDS, name)(self.options)
+        return self._backends[name]
+
+    def changed_since(self, checkpoints: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
+        """Return those whose files are no longer what was resolved (weights changed under the session)."""
+        known = names(BACKENDS)
+        changed = []
+        for checkpoint in checkpoints:
+            spec = parse_spec(checkpoint.spec, known)
+            again = self._backend(spec.backend or _LOCAL).resolve(spec.name, spec.text)
+            if again.fingerprint != checkpoint.fingerprint:
+                changed.append(checkpoint)
+        return tuple(changed)
+
+    # --- answers ---------------------------------------------------------------------------------------
+
+    def open_cache(self, cache: ResponseCache) -> None:
+        """Use this cache from now on."""
+        self._cache = cache
+
+    def ask(self, questions: Sequence[Question], progress: Progress | None = None) -> None:
+        """Make sure that every question is answered: one batched stage per turn of the longest dialogue."""
+        waiting = list(range(len(questions)))
+        while waiting:
+            stage = Plan()
+            asked: list[int] = []
+            for index in waiting:
+                request = self._next(questions[index])
+                if request is not None:
+                    stage.add(questions[index].checkpoint, request)
+                    asked.append(index)
+            self.fill(stage, progress)
+            waiting = asked
+
+    def fill(self, plan: Plan, progress: Progress | None = None) -> None:
+        """Fill one stage and remember its answers for this session."""
+        if not len(plan):
+            return
+        report, answers = fill(plan, self._opened(), self._backend_of, progress=progress)
+        self.report += report
+        self._answers.update(answers)
+
+    def answers(self, question: Question) -> tuple[Response, ...]:
+        """Return the answers to a question's turns so far, without asking anything."""
+        found: list[Response] = []
+        while True:
+            request = next_request(question.case, question.sampling, question.sample, found)
+            if request is None:
+                return tuple(found)
+            response = self._known(question.checkpoint, request)
+            if response is None:
+                return tuple(found)
+            found.append(response)
+
+    def answer(self, question: Question) -> Response:
+        """Return the last turn's answer; asks now what was not planned.
+
+        Raises:
+            InferenceError: The infrastructure failed; nothing is known about the model.
+        """
+        found = self.answers(question)
+        while True:
+            request = next_request(question.case, question.sampling, question.sample, found)
+            if request is None:
+                break
+            found = (*found, self.ask_one(question.checkpoint, request))
+        response = found[-1]
+        if response.failed:
+            raise InferenceError(f"case {question.case.id}: {question.checkpoint.spec}: {response.detail}")
+        return response
+
+    def ask_one(self, checkpoint: Checkpoint, request: Request) -> Response:
+        """Answer one request now, from the cache where it is known."""
+        known = self._known(checkpoint, request)
+        if known is not None:
+            return known
+        plan = Plan()
+        key = plan.add(checkpoint, request)
+        self.fill(plan)
+        return self._answers[key]
+
+    def _next(self, question: Question) -> Request | None:
+        """Return the first request of a dialogue that has no answer in this session yet."""
+        found: list[Response] = []
+        while True:
+            request = next_request(question.case, question.sampling, question.sample, found)
+            if request is None:
+                return None
+            response = self._answers.get(request_key(question.checkpoint, request))
+            if response is None:
+                return request
+            found.append(response)
+
+    def _known(self, checkpoint: Checkpoint, request: Request) -> Response | None:
+        key = request_key(checkpoint, request)
+        response = self._answers.get(key)
+        if response is None:
+            response = self._opened().get(key)
+            if response is not None:
+                self._answers[key] = response
+        return response
+
+    def _backend_of(self, checkpoint: Checkpoint) -> Backend:
+        return self._backend(checkpoint.backend)
+
+    def _opened(self) -> ResponseCache:
+        if self._cache is None:
+            raise InferenceError("the engine has no cache yet: call open_cache first")
+        return self._cache
+
+    def close(self) -> None:
+        """Close backends and cache."""
+        for backend in self._backends.values():
+            backend.close()
+        if self._cache is not None:
+            self._cache.close()
+
+    def describe_backends(self) -> Mapping[str, str]:
+        """Return backend name → class, for the run's record."""
+        return {name: type(backend).__qualname__ for name, backend in self._backends.items()}

@@ -1,0 +1,133 @@
+"""Fill the response cache for a plan: group by checkpoint, ask in batches, commit as answers come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from filelock import FileLock
+
+from harness.cases import Response
+from harness.engine.cache import ResponseCache
+from harness.engine.plan import Plan, PlannedRequest
+from harness.protocols import Backend, Checkpoint
+
+__all__ = ["FillReport", "Progress", "fill"]
+
+_COMMIT_ROWS = 64
+_COMMIT_SECONDS = 1.0
+
+Progress = Callable[[Checkpoint, int, int], None]
+"""Called with (checkpoint, answers so far, answers wanted) after each commit."""
+
+
+@dataclass(frozen=True)
+class FillReport:
+    """What a fill did: requests wanted, found in the cache, generated now, and failed."""
+
+    wanted: int = 0
+    reused: int = 0
+    generated: int = 0
+    failed: int = 0
+
+    def __add__(self, other: FillReport) -> FillReport:
+        return FillReport(
+            self.wanted + other.wanted,
+            self.reused + other.reused,
+            self.generated + other.generated,
+            self.failed + other.failed,
+        )
+
+
+def fill(
+    plan: Plan,
+    cache: ResponseCache,
+    backend_of: Callable[[Checkpoint], Backend],
+    *,
+    progress: Progress | None = None,
+) -> tuple[FillReport, Mapping[str, Response]]:
+    """Answer every planned request that the cache cannot, and return all answers by key.
+
+    One process fills at a time, under a file lock beside the cache; the others wait and read. Answers are
+    committed at least every 64 rows or every second, so that a kill loses what is in flight and no more.
+    """
+    keys = [planned.key for planned in plan]
+    answers = cache.get_many(keys)
+    missing = [key for key in keys if key not in answers]
+    if not missing:
+        return FillReport(wanted=len(keys), reused=len(keys)), answers
+    with FileLock(f"{cache.path}.lock"):
+        answers.update(cache.get_many(missing))  # another worker may have been first
+        missing = [key for key in missing if key not in answers]
+        report = FillReport(wanted=len(keys), reused=len(keys) - len(missing))
+        for checkpoint, group in plan.by_checkpoint(missing):
+            done = _fill_checkpoint(checkpoint, group, cache, backend_of(checkpoint), progress)
+            answers.update(done)
+            failed = sum(response.failed for response in done.values())
+            report += FillReport(generated=len(done) - failed, failed=failed)
+    return report, answers
+
+
+def _fill_checkpoint(
+    checkpoint: Checkpoint,
+    group: list[PlannedRequest],
+    cache: ResponseCache,
+    backend: Backend,
+    progress: Progress | None,
+) -> dict[str, Response]:
+    done: dict[str, Response] = {}
+    pending: list[tuple[PlannedRequest, Response]] = []
+    last_commit = time.monotonic()
+
+    def commit() -> None:
+        nonlocal last_commit
+        cache.put_many(
+            (planned.key, checkpoint.fingerprint, planned.request.as_dict(), response)
+            for planned, response in pending
+        )
+        pending.clear()
+        last_commit = time.monotonic()
+        if progress is not None:
+            progress(checkpoint, len(done), len(group))
+
+    try:
+        for index, response in backend.generate(checkpoint, [planned.request for planned in group]):
+            clean = _encodable(response)
+            done[group[index].key] = clean
+            pending.append((group[index], clean))
+            if len(pending) >= _COMMIT_ROWS or time.monotonic() - last_commit >= _COMMIT_SECONDS:
+                commit()
+    finally:
+        if pending:
+            commit()
+    silent = [planned for planned in group if planned.key not in done]
+    for planned in silent:
+        done[planned.key] = Response("", "error", detail=f"backend {checkpoint.backend} gave no answer")
+        pending.append((planned, done[planned.key]))
+    if pending:
+        commit()
+    return done
+
+
+def _encodable(response: Response) -> Response:
+    """Replace lone surrogates: such text cannot be sent between processes, printed or stored."""
+    if _is_encodable(response.text) and _is_encodable(response.detail or ""):
+        return response
+    fields = response.as_dict() | {
+        "text": _replaced(response.text),
+        "detail": None if response.detail is None else _replaced(response.detail),
+    }
+    return Response.from_dict(fields)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _replaced(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,49 @@
+"""Find what plugs in from outside, by entry point. Nothing here imports a plugin until it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from harness.errors import ConfigurationError, MissingDependencyError
+
+__all__ = ["BACKENDS", "did_you_mean", "load_adapter", "names"]
+
+BACKENDS = "harness.backends"
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Return ` (did you mean 'x'?)` for the nearest known word, or the empty string."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def names(group: str) -> tuple[str, ...]:
+    """Return the names registered in an entry-point group, sorted."""
+    return tuple(sorted({entry.name for entry in entry_points(group=group)}))
+
+
+def load_adapter(group: str, name: str) -> Any:
+    """Import and return what is registered as `name` in an entry-point group.
+
+    Raises:
+        ConfigurationError: Nothing is registered under that name, or two distributions both claim it.
+        MissingDependencyError: Its optional dependency is not installed.
+    """
+    found: list[EntryPoint] = [entry for entry in entry_points(group=group) if entry.name == name]
+    if not found:
+        known = names(group)
+        raise ConfigurationError(
+            f"no {name!r} is registered under {group}{did_you_mean(name, known)}; known: {', '.join(known)}"
+        )
+    if len({entry.value for entry in found}) > 1:
+        claims = " and ".join(sorted(entry.value for entry in found))
+        raise ConfigurationError(f"{name!r} is registered twice under {group}: {claims}; uninstall one")
+    try:
+        return found[0].load()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("harness"):
+            raise
+        raise MissingDependencyError(error.name, extra=name) from error
