@@ -1,0 +1,177 @@
+"""Load models and adapters so that what is in memory is what is on disk, or say why not.
+
+The usual libraries load a checkpoint with missing, extra or NaN tensors and log a line at most. Here each of
+these is an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.errors import CheckpointError, MissingDependencyError, TrustError
+
+__all__ = ["active_adapter", "attach_adapter", "load_model", "load_tokenizer"]
+
+_INJECTED = frozenset({"LORA", "ADALORA", "IA3", "LOHA", "LOKR", "VERA", "OFT", "BOFT", "LN_TUNING"})
+"""PEFT types that change layers in place; prompt-learning types would need virtual tokens."""
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        import torch
+        import transformers
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(str(error.name), extra="hf") from error
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return torch, transformers
+
+
+def load_model(
+    path: Path, *, device: str, dtype: str, attention: str, trust_remote_code: bool = False
+) -> Any:
+    """Load a causal language model from a local directory of safetensors, ready for inference.
+
+    Args:
+        path: Directory with `config.json` and safetensors weights.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`.
+        dtype: Name of a torch floating type, such as `float32` or `bfloat16`.
+        attention: transformers' attention implementation, such as `sdpa`.
+        trust_remote_code: Run the checkpoint's own Python code.
+
+    Raises:
+        TrustError: Loading needs the checkpoint's own code and nobody allowed that.
+        CheckpointError: A tensor is missing, extra, of another shape, or not finite.
+    """
+    torch, transformers = _libraries()
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise CheckpointError(
+            f"{path}: device {device} was chosen, but torch sees no GPU; pass -M device=cpu"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model, report = transformers.AutoModelForCausalLM.from_pretrained(
+                path,
+                dtype=getattr(torch, dtype),
+                attn_implementation=attention,
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "trust_remote_code" in str(error):
+            raise TrustError(
+                f"{path}: needs its own code to load; allow it with -M trust_remote_code=true"
+            ) from error
+        raise CheckpointError(f"{path}: cannot be loaded: {first}") from error
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+        if report.get(kind):
+            listed = ", ".join(sorted(str(key) for key in report[kind])[:3])
+            raise CheckpointError(
+                f"{path}: {len(report[kind])} {kind.replace('_', ' ')} ({listed}): "
+                "weights and config.json do not belong together"
+            )
+    _require_finite(model, path)
+    model.to(device).eval()
+    return model
+
+
+def _require_finite(model: Any, path: Path, only: str = "") -> None:
+    import torch
+
+    for name, tensor in model.named_parameters():
+        if only in name and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(
+                f"{path}: tensor {name} holds NaN or infinite values; the training run diverged"
+            )
+
+
+def load_tokenizer(path: Path, *, trust_remote_code: bool = False) -> Any:
+    """Load the tokenizer of a checkpoint directory.
+
+    Raises:
+        CheckpointError: It has none, or it cannot be read.
+    """
+    _, transformers = _libraries()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                path, trust_remote_code=trust_remote_code, local_files_only=True
+            )
+    except Exception as error:  # tokenizers raise a bare Exception on a damaged tokenizer.json
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"{path}: tokenizer cannot be loaded: {first}") from error
+    return tokenizer
+
+
+def attach_adapter(model: Any, path: Path, name: str) -> Any:
+    """Load a PEFT adapter beside the weights of a model that is in memory.
+
+    Args:
+        model: A loaded base model, or what this function returned for an adapter before.
+        path: The adapter directory.
+        name: Name to switch to it by; see `active_adapter`.
+
+    Returns:
+        The model with the adapter attached; the base's weights are shared, not copied.
+
+    Raises:
+        CheckpointError: Tensors are missing, unexpected or not finite, or the adapter is of a kind that
+            cannot be switched.
+    """
+    try:
+        import peft
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(str(error.name), extra="hf") from error
+    try:
+        config = peft.PeftConfig.from_pretrained(str(path))
+        kind = str(getattr(config.peft_type, "value", config.peft_type))
+        if kind not in _INJECTED:
+            raise CheckpointError(
+                f"{path}: adapters of type {kind} are not supported; merge it into its base first"
+            )
+        config.inference_mode = True
+        device = str(next(model.parameters()).device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if isinstance(model, peft.PeftModel):
+                model.add_adapter(name, config)
+            else:
+                model = peft.PeftModel(model, config, adapter_name=name)
+            result = model.load_adapter(str(path), adapter_name=name, torch_device=device)
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"{path}: adapter cannot be loaded: {first}") from error
+    for kind in ("missing_keys", "unexpected_keys"):
+        keys = getattr(result, kind)
+        if keys:
+            raise CheckpointError(
+                f"{path}: {len(keys)} {kind.replace('_', ' ')} ({', '.join(sorted(keys)[:3])}): "
+                "the adapter does not fit this base"
+            )
+    _require_finite(model, path, only=f".{name}.")
+    model.eval()
+    return model
+
+
+@contextlib.contextmanager
+def active_adapter(model: Any, name: str | None) -> Iterator[Any]:
+    """Use one adapter of a model, or none of them: then the answers are the base's own."""
+    if not hasattr(model, "peft_config"):
+        yield model
+    elif name is None:
+        with model.disable_adapter():
+            yield model
+    else:
+        model.set_adapter(name)
+        yield model
