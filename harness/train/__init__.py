@@ -1,1 +1,8 @@
 """From a recipe to checkpoints with manifests."""
+
+from __future__ import annotations
+
+from harness.train.recipe import Recipe, load_recipe
+from harness.train.runner import TrainingResult, run
+
+__all__ = ["Recipe", "TrainingResult", "load_recipe", "run"]

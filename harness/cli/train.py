@@ -1,0 +1,62 @@
+"""`harness train RECIPE.yaml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["train"]
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="Recipe in YAML.", show_default=False)],
+    plan: Annotated[bool, typer.Option("--plan", help="Print the plan and stop.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Fail unless there is a checkpoint to go on from.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Remove the run's checkpoints and start over.")
+    ] = False,
+    max_steps: Annotated[
+        int | None,
+        typer.Option("--max-steps", min=1, help="Stop after so many steps, whatever the recipe says."),
+    ] = None,
+    output: Annotated[str | None, typer.Option("--output", help="Directory of the runs.")] = None,
+    why: Annotated[
+        str | None, typer.Option("--why", help="What this run is for; kept in its manifests.")
+    ] = None,
+) -> None:
+    """Train a recipe into checkpoints that say how they were made.
+
+    An interrupted run goes on from its newest complete checkpoint, as if it had never stopped.
+    """
+    from rich.console import Console
+
+    from harness.errors import HarnessError
+    from harness.exit_codes import ExitCode
+    from harness.train.project import find_root
+    from harness.train.recipe import load_recipe
+
+    console = Console(stderr=False)
+    try:
+        settings = load_recipe(recipe).adjusted(max_steps=max_steps, output=output, why=why)
+        root = find_root(recipe.resolve().parent)
+        if plan:
+            from harness.train.plan import show_plan
+            from harness.train.prepare import prepare
+
+            show_plan(prepare(settings, root).plan, console)
+            return
+        from harness.train.runner import run
+
+        result = run(settings, root=root, resume=resume, restart=restart, console=console)
+    except HarnessError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        typer.echo("interrupted: run the same command to go on from the newest checkpoint", err=True)
+        raise typer.Exit(ExitCode.INTERRUPTED) from error
+    if result.checkpoints:
+        console.print(f"done: {result.plan.run}/{result.checkpoints[-1].name}", highlight=False)

@@ -1,0 +1,160 @@
+"""What training tells: every step's numbers in `log.jsonl` and `curves.csv`, and a line or a bar to watch."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["Recorder", "StepRecord"]
+
+_LOG = "log.jsonl"
+_CURVES = "curves.csv"
+
+
+@dataclass
+class StepRecord:
+    """One optimizer step.
+
+    Attributes:
+        step: From 1.
+        epoch: Passes over the data after it.
+        loss: Mean per trained token, in nats.
+        learning_rate: Used in it.
+        grad_norm: Before clipping.
+        tokens: Read in it, padding excluded.
+        tokens_per_second: Those, by its wall time.
+        validation_loss: Mean per trained token over the validation rows, when it was measured after the step.
+    """
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    tokens_per_second: float
+    validation_loss: float | None = None
+
+
+class Recorder:
+    """Keeps a run's curves.
+
+    Args:
+        run: Directory of the run.
+        max_steps: Steps planned.
+        console: Where to show progress; None shows nothing.
+        resumed: Step that the run goes on from; later records of an earlier attempt are dropped.
+    """
+
+    def __init__(self, run: Path, *, max_steps: int, console: Console | None, resumed: int = 0) -> None:
+        self.records: list[StepRecord] = _read_log(run / _LOG, resumed)
+        self.tokens_seen = sum(record.tokens for record in self.records)
+        self._run = run
+        self._max_steps = max_steps
+        self._console = console
+        self._saved = resumed
+        self._clock = time.perf_counter()
+        self._every = max(1, max_steps // 20)
+        self._bar: Progress | None = None
+        run.mkdir(parents=True, exist_ok=True)
+        self._rewrite_log()
+
+    def __enter__(self) -> Recorder:
+        if self._console is not None and self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[numbers]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._task = self._bar.add_task(
+                "training", total=self._max_steps, completed=self._saved, numbers=""
+            )
+            self._bar.start()
+        self._clock = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        self.flush()
+
+    def step(
+        self, *, step: int, epoch: float, loss: float, learning_rate: float, grad_norm: float, tokens: int
+    ) -> None:
+        """Record an optimizer step."""
+        now = time.perf_counter()
+        speed = tokens / max(now - self._clock, 1e-9)
+        self._clock = now
+        self.tokens_seen += tokens
+        record = StepRecord(step, epoch, loss, learning_rate, grad_norm, tokens, round(speed, 1))
+        self.records.append(record)
+        numbers = f"loss {loss:.4f}  lr {learning_rate:.2e}  {speed:,.0f} tok/s"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, numbers=numbers)
+        elif self._console is not None and (step == 1 or step % self._every == 0 or step == self._max_steps):
+            self._console.print(f"step {step}/{self._max_steps}  {numbers}", highlight=False)
+
+    def validated(self, loss: float) -> None:
+        """Record the validation loss after the newest step."""
+        if self.records:
+            self.records[-1].validation_loss = loss
+        self._clock = time.perf_counter()
+
+    def window_loss(self) -> float | None:
+        """Return the mean training loss of the steps since the last checkpoint."""
+        losses = [record.loss for record in self.records if record.step > self._saved]
+        return math.fsum(losses) / len(losses) if losses else None
+
+    def saved(self, path: Path, step: int) -> None:
+        """Note that a checkpoint is on the disk, and bring log and curves up to date."""
+        loss = self.window_loss()
+        self._saved = step
+        self.flush()
+        if self._console is not None:
+            newest = self.records[-1].validation_loss if self.records else None
+            numbers = [] if loss is None else [f"train loss {loss:.4f}"]
+            numbers += [] if newest is None else [f"validation loss {newest:.4f}"]
+            self._console.print(f"saved {path.name}  {'  '.join(numbers)}", highlight=False)
+        self._clock = time.perf_counter()
+
+    def flush(self) -> None:
+        """Write `log.jsonl` and `curves.csv`."""
+        self._rewrite_log()
+        names = list(StepRecord.__dataclass_fields__)
+        with (self._run / _CURVES).open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, names, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(record) for record in self.records)
+
+    def _rewrite_log(self) -> None:
+        text = "".join(json.dumps(asdict(record)) + "\n" for record in self.records)
+        (self._run / _LOG).write_text(text, encoding="utf-8")
+
+
+def _read_log(path: Path, until: int) -> list[StepRecord]:
+    """Read the records of an earlier attempt up to the step that is resumed."""
+    if until == 0 or not path.is_file():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            values: Mapping[str, Any] = json.loads(line)
+            record = StepRecord(**values)
+        except (ValueError, TypeError):
+            continue  # a line cut off by a kill; the curve has a gap, nothing else depends on it
+        if record.step <= until:
+            records.append(record)
+    return records

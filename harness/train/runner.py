@@ -1,0 +1,306 @@
+"""Run a recipe: plan, train, save checkpoints with manifests, resume where an earlier attempt stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.errors import CheckpointError, ConfigurationError, TrainingError
+from harness.manifest import Manifest, Progress, read_manifest, record_files
+from harness.train.plan import Plan, show_plan
+from harness.train.prepare import Prepared, prepare
+from harness.train.project import provenance, utc_now
+from harness.train.recipe import Recipe
+from harness.train.recorder import Recorder, StepRecord
+from harness.train.resume import check_resumable, load_weights
+from harness.train.saving import (
+    STATE_DIRECTORY,
+    complete_checkpoints,
+    publish,
+    remove_checkpoint,
+    save_state,
+    stage_for,
+)
+from harness.train.trainer import Session, make_trainer
+
+__all__ = ["TrainingResult", "run"]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run left behind.
+
+    Attributes:
+        plan: What was planned.
+        run: Directory of the run.
+        checkpoints: Its complete checkpoints, oldest first.
+        resumed_from: The checkpoint that training went on from.
+        records: Every step's numbers.
+        train_loss: Of the last checkpoint's window, in nats per trained token.
+        validation_loss: Of the last checkpoint.
+        warnings: What a reader should know: divergence, overfitting, other library versions.
+    """
+
+    plan: Plan
+    run: Path
+    checkpoints: tuple[Path, ...]
+    resumed_from: Path | None
+    records: tuple[StepRecord, ...]
+    train_loss: float | None
+    validation_loss: float | None
+    warnings: tuple[str, ...] = ()
+
+
+def run(
+    recipe: Recipe,
+    *,
+    root: Path,
+    resume: bool = False,
+    restart: bool = False,
+    console: Console | None = None,
+    on_checkpoint: Callable[[Path], None] | None = None,
+) -> TrainingResult:
+    """Train a recipe to its end, going on from the newest complete checkpoint of the same recipe.
+
+    A finished run is left as it is, so that running twice costs nothing.
+
+    Args:
+        recipe: The recipe.
+        root: Project root; the recipe's paths start from it.
+        resume: Require a checkpoint to go on from.
+        restart: Remove the run's checkpoints and start over.
+        console: Where plan and progress are shown; None shows nothing.
+        on_checkpoint: Called with each checkpoint's directory once it is complete.
+
+    Raises:
+        UsageError: Recipe, data, base or an earlier checkpoint cannot be used; nothing was trained.
+        TrainingError: Loss or gradient was not finite, or the weights did not change.
+    """
+    if resume and restart:
+        raise ConfigurationError("--resume goes on, --restart starts over: give one of them")
+    with _quiet_libraries():
+        prepared = prepare(recipe, root)
+        if console is not None:
+            show_plan(prepared.plan, console)
+        with _locked(prepared.run):
+            return _Run(prepared, console, on_checkpoint).execute(resume=resume, restart=restart)
+
+
+class _Run:
+    """One attempt at a run."""
+
+    def __init__(
+        self, prepared: Prepared, console: Console | None, on_checkpoint: Callable[[Path], None] | None
+    ) -> None:
+        self._prepared = prepared
+        self._console = console
+        self._on_checkpoint = on_checkpoint
+        self._warnings: list[str] = []
+        self._provenance = provenance(
+            prepared.root, why=prepared.recipe.why, seed=prepared.recipe.training.seed
+        )
+
+    def execute(self, *, resume: bool, restart: bool) -> TrainingResult:
+        prepared = self._prepared
+        self._clear(everything=restart)
+        found = complete_checkpoints(prepared.run)
+        if resume and not found:
+            raise CheckpointError(f"--resume: {prepared.plan.run} has no complete checkpoint to go on from")
+        newest = found[-1][1] if found else None
+        start = 0
+        if newest is not None:
+            manifest = check_resumable(prepared, newest)
+            start = manifest.progress.step
+            self._compare_versions(manifest)
+            if start >= prepared.plan.steps.max_steps:
+                self._say(f"{prepared.plan.run} is finished already; --restart trains it again")
+                recorder = Recorder(prepared.run, max_steps=start, console=None, resumed=start)
+                return self._result(recorder, newest)
+            load_weights(prepared.model, newest)
+            self._say(f"resuming from {newest.name}")
+        recorder = Recorder(
+            prepared.run, max_steps=prepared.plan.steps.max_steps, console=self._console, resumed=start
+        )
+        self._train(recorder, newest)
+        return self._result(recorder, newest)
+
+    def _train(self, recorder: Recorder, newest: Path | None) -> None:
+        prepared = self._prepared
+        session = Session(
+            recipe=prepared.recipe,
+            plan=prepared.plan,
+            train=prepared.train,
+            validation=prepared.validation,
+            tokenizer=prepared.tokenizer,
+            run=prepared.run,
+            recorder=recorder,
+            save=lambda trainer: self._save(trainer, recorder),
+        )
+        trainer = make_trainer(prepared.model, session)
+        before = _sample_weights(prepared.model)
+        with recorder:
+            trainer.train(resume_from_checkpoint=None if newest is None else str(newest / STATE_DIRECTORY))
+        if _same(before, _sample_weights(prepared.model)):
+            raise TrainingError(
+                "no trained weight has changed, so the checkpoints are the base: raise learning_rate or steps"
+            )
+        self._warnings += _curve_warnings(recorder.records)
+
+    def _save(self, trainer: Any, recorder: Recorder) -> None:
+        """Save a checkpoint of the trainer's present state."""
+        prepared = self._prepared
+        stage = stage_for(prepared.run, trainer.state.global_step)
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        adapter = hasattr(model, "peft_config")
+        model.save_pretrained(stage, **({"save_embedding_layers": False} if adapter else {}))
+        (stage / "README.md").unlink(missing_ok=True)  # PEFT's form to fill in; the manifest says it all
+        prepared.tokenizer.save_pretrained(stage)
+        state = save_state(stage, optimizer=trainer.optimizer, scheduler=trainer.lr_scheduler)
+        trainer.state.save_to_json(str(state / "trainer_state.json"))
+        step = trainer.state.global_step
+        path = publish(
+            stage,
+            Manifest(
+                name=prepared.recipe.name,
+                method=prepared.recipe.method,
+                progress=Progress(
+                    step=step,
+                    max_steps=prepared.plan.steps.max_steps,
+                    epoch=float(trainer.state.epoch),
+                    train_loss=recorder.window_loss(),
+                    validation_loss=recorder.records[-1].validation_loss,
+                    tokens_seen=recorder.tokens_seen,
+                ),
+                provenance=replace(self._provenance, created=utc_now()),
+                recipe=prepared.recipe.resolved(),
+                data=prepared.data,
+                files=record_files(stage),
+                base=None if prepared.base is None else prepared.base.record(),
+            ),
+        )
+        recorder.saved(path, step)
+        self._drop_old()
+        if self._on_checkpoint is not None:
+            self._on_checkpoint(path)
+
+    def _drop_old(self) -> None:
+        keep = self._prepared.recipe.checkpoints.keep
+        if keep is not None:
+            for _, path in complete_checkpoints(self._prepared.run)[:-keep]:
+                remove_checkpoint(path)
+
+    def _clear(self, *, everything: bool) -> None:
+        """Remove what a kill left half-written; with `everything`, the finished checkpoints too."""
+        run = self._prepared.run
+        if everything:
+            for _, path in complete_checkpoints(run):
+                remove_checkpoint(path)
+        for pattern in (".checkpoint-*.partial", ".checkpoint-*.removed"):
+            for path in run.glob(pattern):
+                shutil.rmtree(path)
+
+    def _result(self, recorder: Recorder, resumed: Path | None) -> TrainingResult:
+        found = complete_checkpoints(self._prepared.run)
+        manifest = read_manifest(found[-1][1]) if found else None
+        for warning in self._warnings:
+            self._say(f"warning: {warning}")
+        return TrainingResult(
+            plan=self._prepared.plan,
+            run=self._prepared.run,
+            checkpoints=tuple(path for _, path in found),
+            resumed_from=resumed,
+            records=tuple(recorder.records),
+            train_loss=None if manifest is None else manifest.progress.train_loss,
+            validation_loss=None if manifest is None else manifest.progress.validation_loss,
+            warnings=tuple(self._warnings),
+        )
+
+    def _compare_versions(self, manifest: Manifest) -> None:
+        now = self._provenance.versions
+        for name, version in manifest.provenance.versions.items():
+            if now.get(name) != version:
+                self._warnings.append(
+                    f"{name} was {version}, is {now.get(name)}: this run may differ from an uninterrupted one"
+                )
+
+    def _say(self, text: str) -> None:
+        if self._console is not None:
+            self._console.print(text, highlight=False, markup=False)
+
+
+def _sample_weights(model: Any, most: int = 4096) -> dict[str, Any]:
+    """Copy up to `most` evenly spaced values of each trained tensor."""
+    samples = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            flat = parameter.detach().reshape(-1)
+            samples[name] = flat[:: max(1, flat.numel() // most)].cpu().clone()
+    return samples
+
+
+def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    return all(bool((value == after[name]).all()) for name, value in before.items())
+
+
+def _curve_warnings(records: Sequence[StepRecord]) -> list[str]:
+    """Say when the loss rose over the run, or the validation loss left its minimum behind."""
+    warnings = []
+    tenth = max(1, len(records) // 10)
+    if len(records) >= 4:
+        first = math.fsum(record.loss for record in records[:tenth]) / tenth
+        last = math.fsum(record.loss for record in records[-tenth:]) / tenth
+        if last > first:
+            warnings.append(f"the training loss rose from {first:.3f} to {last:.3f}: lower learning_rate")
+    measured = [
+        (record.validation_loss, record.step) for record in records if record.validation_loss is not None
+    ]
+    if measured:
+        best, step = min(measured)
+        if measured[-1][0] > best * 1.1:
+            warnings.append(
+                f"the validation loss was lowest at step {step} ({best:.3f}) and ended at "
+                f"{measured[-1][0]:.3f}: the later checkpoints overfit"
+            )
+    return warnings
+
+
+@contextlib.contextmanager
+def _locked(run: Path) -> Iterator[None]:
+    """Keep two processes from training one run at a time."""
+    from filelock import FileLock, Timeout
+
+    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigurationError(
+            f"{run} is being trained by another process: wait for it, or rename the run"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep transformers from printing between the lines of plan and progress."""
+    logging: Any = import_module("transformers.utils.logging")
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
