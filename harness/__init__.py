@@ -1,9 +1,92 @@
 """Checkpoint Harness: pytest for LLM checkpoints.
 
-PYTEST_DONT_REWRITE: the plugin is imported by every pytest session; rewriting its asserts would cost
-each of them time and change nothing.
+Everything public is reached from here, and is imported when it is first used: the plugin is loaded by every
+pytest session, and one that does not use it must not pay for it.
+
+PYTEST_DONT_REWRITE: for the same reason, asserts here are left as they are.
 """
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.cases import Case, CaseResult, Message, Outcome, Request, Response, Sampling, Score
+    from harness.comparison import compare_scores
+    from harness.errors import HarnessError
+    from harness.evaluation import evaluate
+    from harness.gate import Gate, Status, Verdict
+    from harness.golden_set import GoldenSet, load_golden
+    from harness.judging import Pairwise, Rubric
+    from harness.protocols import Backend, BackendOptions, Checkpoint, Judge
+    from harness.scoring import CheckFailed, InvalidOutput, check
+    from harness.store import load_runs
+
+__all__ = [
+    "Backend",
+    "BackendOptions",
+    "Case",
+    "CaseResult",
+    "CheckFailed",
+    "Checkpoint",
+    "Gate",
+    "GoldenSet",
+    "HarnessError",
+    "InvalidOutput",
+    "Judge",
+    "Message",
+    "Outcome",
+    "Pairwise",
+    "Request",
+    "Response",
+    "Rubric",
+    "Sampling",
+    "Score",
+    "Status",
+    "Verdict",
+    "__version__",
+    "check",
+    "compare_scores",
+    "evaluate",
+    "load_golden",
+    "load_runs",
+]
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "harness.cases": (
+        "Case",
+        "CaseResult",
+        "Message",
+        "Outcome",
+        "Request",
+        "Response",
+        "Sampling",
+        "Score",
+    ),
+    "harness.comparison": ("compare_scores",),
+    "harness.errors": ("HarnessError",),
+    "harness.evaluation": ("evaluate",),
+    "harness.gate": ("Gate", "Status", "Verdict"),
+    "harness.golden_set": ("GoldenSet", "load_golden"),
+    "harness.judging": ("Pairwise", "Rubric"),
+    "harness.protocols": ("Backend", "BackendOptions", "Checkpoint", "Judge"),
+    "harness.scoring": ("CheckFailed", "InvalidOutput", "check"),
+    "harness.store": ("load_runs",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,34 @@
+"""Evaluate checkpoints for `harness compare`: a child pytest over the project's suites."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from harness.cli.gate import run_gated
+from harness.errors import ConfigurationError, StoreError
+from harness.exit_codes import ExitCode
+from harness.record import RunRecord
+
+__all__ = ["evaluate"]
+
+
+def evaluate(specs: list[str], *, baseline: str) -> RunRecord:
+    """Run the project's suites over checkpoints against a baseline, and return the run's record.
+
+    Answers that the response cache has are not generated again.
+
+    Raises:
+        ConfigurationError: pytest could not run them; it has said why.
+        StoreError: It left no verdict behind.
+    """
+    with tempfile.TemporaryDirectory(prefix="harness-compare-") as folder:
+        path = Path(folder) / "results.json"
+        arguments = [f"--harness-model={','.join(specs)}", f"--harness-baseline={baseline}", "-q"]
+        code, found = run_gated(arguments, results=path)
+        if code in (ExitCode.USAGE, ExitCode.NO_CASES):
+            raise ConfigurationError(f"the suites could not be run over {', '.join(specs)} (see above)")
+        if found is None:
+            raise StoreError(f"evaluating {', '.join(specs)} left no verdict behind (exit code {code})")
+        return RunRecord.from_json(json.loads(found.read_text(encoding="utf-8")))

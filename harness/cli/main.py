@@ -1,0 +1,47 @@
+"""The `harness` command: one small module per subcommand, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from harness import __version__
+from harness.cli.baseline import app as baseline
+from harness.cli.compare import compare
+from harness.cli.gate import gate
+from harness.cli.golden import app as golden
+from harness.cli.init import init
+from harness.cli.train import train
+from harness.errors import HarnessError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="harness",
+    help="Train LLM checkpoints, gate them, compare them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(init)
+app.command()(train)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(gate)
+app.command()(compare)
+app.add_typer(baseline, name="baseline", help="Accept, list and show the runs that others are compared with.")
+app.add_typer(golden, name="golden", help="Lock, verify, release and test golden sets.")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line on stderr and its own exit code."""
+    try:
+        app()
+    except HarnessError as error:
+        typer.echo(f"harness: {' '.join(str(error).split())}", err=True)
+        sys.exit(error.exit_code)

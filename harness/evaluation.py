@@ -1,0 +1,137 @@
+"""Evaluate a checkpoint on a golden set without pytest, for notebooks and scripts."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.cases import Case, CaseResult, Outcome, Role, Sampling, combine_outcomes, content_digest
+from harness.engine.cache import ResponseCache
+from harness.engine.engine import Engine, Question
+from harness.errors import HarnessError
+from harness.gate import Gate, Verdict, decide
+from harness.golden_set import load_golden
+from harness.protocols import BackendOptions, Checkpoint
+from harness.scoring import score
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    checkpoint: str,
+    suite: str,
+    baseline: str | None = None,
+    *,
+    gate: Gate | None = None,
+    epochs: int = 1,
+    seed: int = 0,
+    root: str | Path = ".",
+) -> Verdict:
+    """Score a checkpoint by the checks that a golden set's cases declare, and decide.
+
+    Answers are kept in the response cache under `.harness`, shared with pytest sessions.
+
+    Args:
+        checkpoint: Spec of the candidate, as for `--model`.
+        suite: Golden set, such as `refunds` or `refunds/v1`.
+        baseline: Spec of the baseline; None leaves gates that compare INCONCLUSIVE.
+        gate: The policy; the default one when None.
+        epochs: Samples per case.
+        seed: Seed of every draw.
+        root: The project's directory.
+
+    Raises:
+        UsageError: A checkpoint or the golden set cannot be used.
+    """
+    base = Path(root).resolve()
+    state = base / ".harness"
+    golden = load_golden(suite, roots=(base / "golden",))
+    label = golden.label
+    own = golden.sampling
+    sampling = Sampling(own.max_tokens, own.temperature, own.top_p, own.stop, seed)
+    cases = tuple(golden.cases)
+    engine = Engine(BackendOptions(root=base, state=state))
+    try:
+        models = engine.resolve([spec for spec in (checkpoint, baseline) if spec is not None])
+        engine.open_cache(ResponseCache(state / "cache.sqlite", session=uuid.uuid4().hex))
+        engine.ask(
+            [
+                Question(model, case, sampling, sample)
+                for model in models
+                for case in cases
+                for sample in range(epochs)
+            ]
+        )
+        results = [
+            [_result(engine, model, role, case, golden.name, label, sampling, epochs) for case in cases]
+            for model, role in zip(models, (Role.CANDIDATE, Role.BASELINE), strict=False)
+        ]
+    finally:
+        engine.close()
+    return decide(
+        results[0],
+        results[1] if len(results) > 1 else None,
+        gate=gate or Gate(),
+        suite=golden.name,
+        golden=label,
+        checkpoint=checkpoint,
+        baseline_name=baseline,
+        planned=len(cases),
+    )
+
+
+def _result(
+    engine: Engine,
+    model: Checkpoint,
+    role: Role,
+    case: Case,
+    suite: str,
+    golden: str,
+    sampling: Sampling,
+    epochs: int,
+) -> CaseResult:
+    outcomes: list[Outcome] = []
+    values: list[float] = []
+    outputs: list[str] = []
+    explanations: list[str | None] = []
+    for sample in range(epochs):
+        try:
+            response = engine.answer(Question(model, case, sampling, sample))
+            outputs.append(response.text)
+            found = score(case, response)
+        except HarnessError as error:
+            outcomes.append(Outcome.ERROR)
+            explanations.append(str(error))
+            continue
+        outcomes.append(found.outcome)
+        values.append(found.value)
+        explanations.append(found.explanation)
+    outcome = combine_outcomes(outcomes)
+    return CaseResult(
+        suite=suite,
+        golden=golden,
+        test="evaluate",
+        case_id=case.id,
+        content_hash=case.content_hash,
+        checkpoint=model.spec,
+        role=role,
+        outcome=outcome,
+        samples=() if outcome is Outcome.ERROR else tuple(values),
+        outputs=tuple(outputs),
+        explanation=_first(explanations, outcomes),
+        cluster=case.cluster or case.id,
+        tags=case.tags,
+        must_pass=case.must_pass,
+        input=case.input,
+        target=case.target,
+        config_hash=content_digest({"sampling": sampling.as_dict(), "epochs": epochs}),
+    )
+
+
+def _first(explanations: Sequence[str | None], outcomes: Sequence[Outcome]) -> str | None:
+    """Return the explanation of the first sample that did not pass."""
+    for explanation, outcome in zip(explanations, outcomes, strict=True):
+        if outcome is not Outcome.PASSED:
+            return explanation
+    return None

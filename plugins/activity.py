@@ -1,0 +1,257 @@
+"""What our plugin does in a session that gates: registered only when a model is given."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+from harness.errors import HarnessError, UsageError
+from harness.exit_codes import ExitCode
+
+from .controller import Controller, WorkerReport, one_line, plan_of
+from .fixtures import SESSION
+from .options import Settings
+from .rounds import interpret, make_encodable, run_item
+from .session import GateSession, HarnessItem, is_ours, test_name
+from .suite import read_marker
+
+__all__ = ["Activity", "start"]
+
+
+def start(config: pytest.Config, settings: Settings) -> None:
+    """Resolve the session's checkpoints and register the hooks that gate them.
+
+    Raises:
+        pytest.UsageError: A checkpoint, the baseline or the judge cannot be used; nothing was written.
+    """
+    _default_to_suites(config)
+    worker = getattr(config, "workerinput", None)
+    try:
+        session = GateSession(settings, config.rootpath, worker["testrunuid"] if worker else None)
+    except UsageError as error:
+        raise pytest.UsageError(one_line(error)) from error
+    config.stash[SESSION] = session
+    config.pluginmanager.register(Activity(config, session), "harness-activity")
+
+
+def _default_to_suites(config: pytest.Config) -> None:
+    """Without a path, run the suites and not the project's own `testpaths`."""
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        return
+    named = str(config.getini("harness_suites") or "suites")
+    folder = config.rootpath / named
+    if not folder.exists():
+        raise pytest.UsageError(
+            f"no {named}/ under {config.rootpath}: name a path, set the ini key harness_suites, "
+            "or run the shipped suites with --pyargs harness.suites"
+        )
+    config.args = [str(folder)]
+
+
+class Activity:
+    """Hooks of a gating session, in the controller, in each worker, and in both at once without xdist."""
+
+    def __init__(self, config: pytest.Config, session: GateSession) -> None:
+        self._config = config
+        self._session = session
+        self._controller = Controller(session)
+        self._expected: dict[tuple[str, str], int] = {}
+        self._usage_error: str | None = None
+        self._record: Any = None
+        self._fill_seconds = 0.0
+        self._is_worker = hasattr(config, "workerinput")
+        self._distributes = not self._is_worker and config.pluginmanager.has_plugin("dsession")
+
+    # --- collecting ------------------------------------------------------------------------------------
+
+    def parametrize(self, metafunc: pytest.Metafunc) -> None:
+        """Make one item per case × checkpoint."""
+        mark = metafunc.definition.get_closest_marker("suite")
+        if mark is None:
+            params = [HarnessItem(checkpoint) for checkpoint in self._session.candidates]
+            ids = [checkpoint.name for checkpoint in self._session.candidates]
+        else:
+            try:
+                suite = self._session.suites.get(read_marker(mark))
+            except UsageError as error:
+                self._refuse(one_line(error))
+            self._expected[(suite.name, test_name(metafunc.definition))] = suite.total
+            pairs = [(case, model) for model in self._session.candidates for case in suite.cases]
+            params = [HarnessItem(model, suite, case) for case, model in pairs]
+            ids = [f"{case.id}-{model.name}" for case, model in pairs]
+        if "harness_item" not in metafunc.fixturenames:
+            metafunc.fixturenames.append("harness_item")
+        metafunc.parametrize("harness_item", params, ids=ids, indirect=True)
+
+    def _refuse(self, message: str) -> None:
+        self._usage_error = self._usage_error or message
+        self._controller.usage_error(message)
+        raise pytest.Collector.CollectError(message)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Generator[None, Any, Any]:
+        """Mark a collection error that is a usage error, so that the controller knows it for one."""
+        before = self._usage_error
+        report = yield
+        if self._usage_error is not None and before is None and report.failed:
+            report.harness_usage_error = self._usage_error
+        return report
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Hear of a worker's usage errors."""
+        message = getattr(report, "harness_usage_error", None)
+        if message is not None:
+            self._controller.usage_error(message)
+
+    # --- filling and running ---------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Fill the response cache for everything that was selected, before the first test runs."""
+        if self._distributes or session.config.option.collectonly or session.testsfailed:
+            return None
+        try:
+            self._session.open_cache()
+            started = time.perf_counter()
+            with self._progress() as progress:
+                self._session.fill(session.items, progress)
+            self._fill_seconds = time.perf_counter() - started
+        except UsageError as error:
+            self._usage_error = one_line(error)
+            self._controller.usage_error(self._usage_error)
+            if not self._is_worker:
+                raise pytest.UsageError(self._usage_error) from error
+            session.shouldstop = self._usage_error
+            return True
+        return None
+
+    @contextlib.contextmanager
+    def _progress(self) -> Iterator[Any]:
+        from .terminal import filling
+
+        terminal = None if self._is_worker else self._config.pluginmanager.get_plugin("terminalreporter")
+        capture = self._config.pluginmanager.get_plugin("capturemanager")
+        uncaptured = contextlib.nullcontext() if capture is None else capture.global_and_fixture_disabled()
+        with uncaptured, filling(terminal) as progress:
+            yield progress
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run one of our items: every sample, then the baseline."""
+        if not is_ours(item):
+            return None
+        run_item(item, nextitem, self._session)
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """See each phase as an outcome of its case."""
+        report = yield
+        interpret(item, call, report)
+        make_encodable(report)
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect results; let `--lf` run again what was not passed."""
+        if self._is_worker:
+            return
+        self._controller.receive(report)
+        last_failed = self._config.pluginmanager.get_plugin("lfplugin")
+        if last_failed is not None and getattr(report, "harness_outcome", None) in ("missed", "invalid"):
+            last_failed.lastfailed[report.nodeid] = True
+
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
+        """Show missed and invalid cases in yellow; red is for `must_pass`, errors and gates."""
+        outcome = getattr(report, "harness_outcome", None)
+        if report.when == "call" and report.passed and outcome in ("missed", "invalid"):
+            return outcome, outcome[0], (outcome.upper(), {"yellow": True})
+        return None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        """Take over a worker's report, or note that it died without one."""
+        output = getattr(node, "workeroutput", None) or {}
+        if "harness" in output:
+            self._controller.receive_worker(WorkerReport.loads(output["harness"]))
+        if error or "harness" not in output:
+            name = getattr(getattr(node, "gateway", None), "id", "worker")
+            self._controller.lost_worker(str(name), str(error or "ended without a report"))
+
+    # --- ending ----------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, object, object]:
+        """Decide before the summary is printed; set the exit code after everybody else."""
+        if session.config.option.collectonly:
+            result = yield
+            if self._controller.usage_errors:
+                session.exitstatus = int(ExitCode.USAGE)
+            return result
+        if not self._distributes:
+            self._controller.receive_worker(self._worker_report(session))
+        if self._is_worker:
+            self._config.workeroutput["harness"] = self._worker_report(session).dumps()  # type: ignore[attr-defined]
+            return (yield)
+        crashed = self._finish(session, int(exitstatus))
+        result = yield
+        session.exitstatus = crashed or self._controller.exit_code(int(session.exitstatus), self._record)
+        return result
+
+    def _worker_report(self, session: pytest.Session) -> WorkerReport:
+        suites, unselected = plan_of(getattr(session, "items", []), self._expected)
+        done = self._session.engine.report
+        return WorkerReport(
+            suites=suites,
+            unselected=unselected,
+            usage_error=self._usage_error,
+            fill=(done.wanted, done.reused, done.generated, done.failed),
+        )
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> int | None:
+        """Decide and store; whatever goes wrong here is an internal error, and is never raised."""
+        from .results import report_gates, write_results
+
+        try:
+            self._record = self._controller.decide(exitstatus)
+            if self._record is not None:
+                write_results(self._record, self._session.settings)
+                report_gates(self._record, self._config)
+        except Exception as error:
+            kind = "" if isinstance(error, HarnessError) else f"{type(error).__name__}: "
+            sys.stderr.write(f"\nharness: no verdict: {kind}{error}\n")
+            self._record = None
+            if not isinstance(error, HarnessError):
+                self._config.notify_exception(pytest.ExceptionInfo.from_exception(error))
+            return int(ExitCode.INTERNAL_ERROR)
+        return None
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what is compared with what."""
+        from .terminal import header
+
+        return header(self._session)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the verdicts."""
+        from .terminal import summarise
+
+        if self._is_worker:
+            return
+        for message in self._controller.usage_errors:
+            terminalreporter.write_line(f"ERROR: {message}", red=True)
+        if self._record is not None:
+            summarise(terminalreporter, self._record, self._controller.fill, self._fill_seconds)
+
+    def pytest_unconfigure(self) -> None:
+        """Free models and close the cache."""
+        self._session.close()

@@ -1,0 +1,375 @@
+"""The controller's side: collect every case's result, reconcile with the plan, decide, store, exit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from harness.cases import CaseResult, Role
+from harness.errors import HarnessError, UsageError
+from harness.exit_codes import ExitCode, most_severe
+from harness.gate import Gate, SliceResult, Status, Verdict, adjust_family, decide, slices
+from harness.protocols import Checkpoint
+from harness.record import CheckpointRecord, Condition, RunRecord
+from harness.train.project import provenance
+
+from .session import GateSession, is_ours, param_of, test_name
+
+__all__ = ["Controller", "SuitePlan", "WorkerReport", "plan_of"]
+
+_CRASHED = "???"  # the phase that xdist gives to the test that a worker died in
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """What the process that collects knows of a suite, and the one that decides must be told.
+
+    Attributes:
+        name: The suite.
+        golden: Golden set and version.
+        gate: The policy.
+        expected: Cases × tests of the whole golden set, for one checkpoint.
+        selected: (test, case id, checkpoint spec) of every item that is to run.
+    """
+
+    name: str
+    golden: str
+    gate: Gate
+    expected: int
+    selected: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """What a worker hands to the controller when it ends: its plan, its fill, what stopped it."""
+
+    suites: tuple[SuitePlan, ...] = ()
+    unselected: tuple[str, ...] = ()
+    needs_model: int = 0
+    usage_error: str | None = None
+    fill: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def dumps(self) -> str:
+        """Serialise for the trip between processes."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def loads(cls, text: str) -> WorkerReport:
+        """Read what `dumps` wrote."""
+        data = json.loads(text)
+        suites = tuple(
+            SuitePlan(
+                name=plan["name"],
+                golden=plan["golden"],
+                gate=Gate(**plan["gate"]),
+                expected=plan["expected"],
+                selected=tuple((test, case, spec) for test, case, spec in plan["selected"]),
+            )
+            for plan in data.pop("suites")
+        )
+        data["unselected"] = tuple(data["unselected"])
+        data["fill"] = tuple(data["fill"])
+        return cls(suites=suites, **data)
+
+
+def plan_of(
+    items: Sequence[pytest.Item], expected: dict[tuple[str, str], int]
+) -> tuple[tuple[SuitePlan, ...], tuple[str, ...]]:
+    """Return the plans of the suites that have selected items, and the names of those that lost them all.
+
+    Args:
+        items: What is left after deselection.
+        expected: (suite, test) → cases of its whole golden set.
+    """
+    chosen: dict[str, list[tuple[str, str, str]]] = {}
+    suites: dict[str, Any] = {}
+    for item in items:
+        if is_ours(item) and (suite := param_of(item).suite) is not None:
+            case = param_of(item).case
+            assert case is not None
+            suites[suite.name] = suite
+            chosen.setdefault(suite.name, []).append(
+                (test_name(item), case.id, param_of(item).checkpoint.spec)
+            )
+    plans = tuple(
+        SuitePlan(
+            name=name,
+            golden=suite.golden,
+            gate=suite.gate,
+            expected=sum(count for (of, _), count in expected.items() if of == name),
+            selected=tuple(chosen[name]),
+        )
+        for name, suite in suites.items()
+    )
+    return plans, tuple(sorted({name for name, _ in expected} - set(suites)))
+
+
+class Controller:
+    """Collects results and, at the end, decides.
+
+    Args:
+        session: The session; its candidates and baseline are the ones compared.
+    """
+
+    def __init__(self, session: GateSession) -> None:
+        self._session = session
+        self._results: dict[tuple[Role, str, tuple[str, str, str, str]], CaseResult] = {}
+        self._reports: list[WorkerReport] = []
+        self._usage_errors: list[str] = []
+        self._lost_workers: list[str] = []
+        self._foreign_failures: list[str] = []
+        self._collection_errors = 0
+
+    # --- collecting ------------------------------------------------------------------------------------
+
+    def receive(self, report: pytest.TestReport) -> None:
+        """Take in what a report carries: results of a case, or a failure outside our suites."""
+        carried = getattr(report, "harness_results", None)
+        if carried is not None:
+            for data in json.loads(carried):
+                result = CaseResult.from_dict(data)
+                self._results[(result.role, result.checkpoint, result.pair_key)] = result
+        elif report.failed and not hasattr(report, "harness_outcome") and report.when != _CRASHED:
+            self._foreign_failures.append(report.nodeid)
+
+    def receive_worker(self, report: WorkerReport) -> None:
+        """Take in a worker's plan."""
+        self._reports.append(report)
+        if report.usage_error is not None:
+            self.usage_error(report.usage_error)
+
+    def lost_worker(self, name: str, error: str) -> None:
+        """Note that a worker died without handing over its report."""
+        self._lost_workers.append(f"{name}: {error}")
+
+    def usage_error(self, message: str) -> None:
+        """Note something that the user must mend; the session exits with 4."""
+        if message not in self._usage_errors:
+            self._usage_errors.append(message)
+
+    @property
+    def usage_errors(self) -> tuple[str, ...]:
+        """What the user must mend."""
+        return tuple(self._usage_errors)
+
+    @property
+    def fill(self) -> tuple[int, int, int, int]:
+        """Requests wanted, reused, generated and failed, over all processes; wanted and reused of one."""
+        if not self._reports:
+            return (0, 0, 0, 0)
+        wanted = max(report.fill[0] for report in self._reports)
+        generated = sum(report.fill[2] for report in self._reports)
+        failed = max(report.fill[3] for report in self._reports)
+        return (wanted, max(wanted - generated - failed, 0), generated, failed)
+
+    # --- deciding --------------------------------------------------------------------------------------
+
+    def decide(self, exitstatus: int) -> RunRecord | None:
+        """Return the record of the session; None when there is nothing to decide (usage error, no cases).
+
+        Args:
+            exitstatus: pytest's own status of the session.
+        """
+        plans = self._plans()
+        if self._usage_errors or not (plans or self._results or self._foreign_failures):
+            return None
+        verdicts = adjust_family([verdict for plan in plans.values() for verdict in self._verdicts(plan)])
+        conditions = [*self._conditions(exitstatus, verdicts)]
+        code = most_severe([condition.code for condition in conditions] or [int(ExitCode.PASS)])
+        settings = self._session.settings
+        waived = settings.waive_inconclusive and code == ExitCode.INCONCLUSIVE
+        return RunRecord(
+            run=_run_id(self._session.identity),
+            created=datetime.now(tz=timezone.utc).isoformat(timespec="seconds"),
+            environment=self._environment(),
+            checkpoints=self._checkpoints(),
+            verdicts=tuple(verdicts),
+            slices=tuple(found for plan in plans.values() for found in self._slices(plan)),
+            cases=tuple(self._results.values()),
+            conditions=tuple(conditions),
+            exit_code=int(ExitCode.PASS) if waived else code,
+            complete=exitstatus not in (ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR),
+            nonce=settings.nonce,
+            partial=any(verdict.partial for verdict in verdicts) or bool(self._unselected()),
+            waived=waived,
+        )
+
+    def exit_code(self, exitstatus: int, record: RunRecord | None) -> int:
+        """Return the session's exit code."""
+        if self._usage_errors:
+            return int(ExitCode.USAGE)
+        if record is None:
+            skipped = any(report.needs_model for report in self._reports)
+            return most_severe([exitstatus, *([int(ExitCode.INCONCLUSIVE)] if skipped else [])])
+        return record.exit_code
+
+    def _plans(self) -> dict[str, SuitePlan]:
+        return {plan.name: plan for report in self._reports for plan in report.suites}
+
+    def _unselected(self) -> tuple[str, ...]:
+        return tuple(sorted({name for report in self._reports for name in report.unselected}))
+
+    def _verdicts(self, plan: SuitePlan) -> Iterable[Verdict]:
+        for candidate in self._session.candidates:
+            selected = [(test, case) for test, case, spec in plan.selected if spec == candidate.spec]
+            if not selected:
+                continue
+            baseline, name, problem = self._baseline(plan)
+            yield decide(
+                self._of(plan, Role.CANDIDATE, candidate),
+                baseline,
+                gate=plan.gate,
+                suite=plan.name,
+                golden=plan.golden,
+                checkpoint=candidate.spec,
+                baseline_name=name,
+                planned=len(selected),
+                partial=len(selected) < plan.expected,
+                baseline_problem=problem,
+            )
+
+    def _slices(self, plan: SuitePlan) -> Iterable[SliceResult]:
+        baseline, _, _ = self._baseline(plan)
+        if baseline is not None:
+            for candidate in self._session.candidates:
+                yield from slices(
+                    self._of(plan, Role.CANDIDATE, candidate),
+                    baseline,
+                    gate=plan.gate,
+                    suite=plan.name,
+                    checkpoint=candidate.spec,
+                )
+
+    def _of(self, plan: SuitePlan, role: Role, checkpoint: Checkpoint) -> list[CaseResult]:
+        return [
+            result
+            for (of, spec, key), result in self._results.items()
+            if of is role and spec == checkpoint.spec and key[0] == plan.name
+        ]
+
+    def _baseline(self, plan: SuitePlan) -> tuple[list[CaseResult] | None, str | None, str | None]:
+        """Return the baseline's results of a suite, its name, and why it cannot be compared with."""
+        session = self._session
+        if session.baseline is not None:
+            return self._of(plan, Role.BASELINE, session.baseline), session.baseline.spec, None
+        if session.stored_baseline is None:
+            return None, None, None
+        name = session.settings.baseline
+        stored = session.stored_results(plan.name)
+        wanted = {case for _, case, _ in plan.selected}
+        versions = sorted({result.golden for result in stored})
+        if not stored:
+            return [], name, f"the stored run has no suite {plan.name!r}"
+        if versions != [plan.golden]:
+            return [], name, f"the stored run was of {', '.join(versions)}, this one is of {plan.golden}"
+        return [result for result in stored if result.case_id in wanted], name, None
+
+    # --- what held -------------------------------------------------------------------------------------
+
+    def _conditions(self, exitstatus: int, verdicts: Sequence[Verdict]) -> Iterable[Condition]:
+        for verdict in verdicts:
+            if verdict.status is Status.REGRESSED:
+                yield Condition(int(ExitCode.REGRESSED), _said(verdict))
+            elif verdict.status is Status.INCONCLUSIVE:
+                yield Condition(int(ExitCode.INCONCLUSIVE), _said(verdict))
+        if self._foreign_failures:
+            names = ", ".join(self._foreign_failures[:3])
+            yield Condition(
+                int(ExitCode.REGRESSED), f"{len(self._foreign_failures)} other tests failed: {names}"
+            )
+        if self._lost_workers:
+            yield Condition(int(ExitCode.INCONCLUSIVE), f"lost worker {'; '.join(self._lost_workers)}")
+        if self._unselected():
+            yield Condition(
+                int(ExitCode.INCONCLUSIVE), f"every case of {', '.join(self._unselected())} was deselected"
+            )
+        if any(report.needs_model for report in self._reports):
+            yield Condition(int(ExitCode.INCONCLUSIVE), "tests that need a model were skipped: no --model")
+        yield from self._changed_weights()
+        if exitstatus in (ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR):
+            yield Condition(exitstatus, "pytest was interrupted" if exitstatus == 2 else "internal error")
+        elif exitstatus not in (0, 1, 5):
+            yield Condition(exitstatus, f"pytest ended with {exitstatus}")
+
+    def _changed_weights(self) -> Iterable[Condition]:
+        session = self._session
+        used = [*session.candidates, *([session.baseline] if session.baseline is not None else [])]
+        try:
+            changed = session.engine.changed_since(used)
+        except HarnessError as error:
+            yield Condition(int(ExitCode.INCONCLUSIVE), f"a checkpoint changed during the run: {error}")
+            return
+        for checkpoint in changed:
+            yield Condition(
+                int(ExitCode.INCONCLUSIVE), f"the files of {checkpoint.spec} changed during the run"
+            )
+
+    # --- what is recorded ------------------------------------------------------------------------------
+
+    def _checkpoints(self) -> tuple[CheckpointRecord, ...]:
+        session = self._session
+        found = [_described(checkpoint, "candidate") for checkpoint in session.candidates]
+        if session.baseline is not None:
+            found.append(_described(session.baseline, "baseline"))
+        if session.judge is not None:
+            found.append(_described(session.judge, "judge"))
+        return tuple(found)
+
+    def _environment(self) -> dict[str, Any]:
+        settings = self._session.settings
+        made = provenance(self._session.root, why=None, seed=settings.sampling.seed)
+        wanted, reused, generated, failed = self.fill
+        return {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "versions": {**made.versions, "pytest": pytest.__version__},
+            "git_commit": made.git_commit,
+            "git_dirty": made.git_dirty,
+            "who": made.who,
+            "seed": settings.sampling.seed,
+            "epochs": settings.sampling.epochs,
+            "limit": settings.limit,
+            "baseline": settings.baseline,
+            "requests": {"wanted": wanted, "reused": reused, "generated": generated, "failed": failed},
+            "argv": [_without_secrets(argument) for argument in sys.argv[1:]],
+        }
+
+
+def _described(checkpoint: Checkpoint, role: str) -> CheckpointRecord:
+    return CheckpointRecord(
+        spec=checkpoint.spec,
+        name=checkpoint.name,
+        fingerprint=checkpoint.fingerprint,
+        role=role,
+        backend=checkpoint.backend,
+        numerics=dict(checkpoint.numerics),
+    )
+
+
+def _said(verdict: Verdict) -> str:
+    why = verdict.reasons[0] if verdict.reasons else ""
+    return f"{verdict.suite} × {verdict.checkpoint}: {verdict.status.value}" + (f": {why}" if why else "")
+
+
+def _run_id(identity: str) -> str:
+    return f"{datetime.now(tz=timezone.utc):%Y%m%d-%H%M%S}-{identity[:8]}"
+
+
+def _without_secrets(argument: str) -> str:
+    """Drop the value of arguments that may carry a credential."""
+    key, equals, _ = argument.partition("=")
+    suspicious = any(word in key.lower() for word in ("key", "token", "secret", "password"))
+    return f"{key}=…" if equals and suspicious else argument
+
+
+def one_line(error: UsageError) -> str:
+    """Return a usage error as the one line that is shown."""
+    return " ".join(str(error).split())

@@ -1,0 +1,251 @@
+"""The options, ini keys and environment variables, and the settings that they add up to.
+
+Imports nothing but the standard library: it is loaded by every pytest session, ours or not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+__all__ = ["SamplingOptions", "Settings", "add_options", "read_settings"]
+
+_DEFAULT_CONCURRENCY = 8
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """What the command line says of sampling; None leaves a golden set's own value.
+
+    Attributes:
+        epochs: Samples per case, ≥ 1.
+        seed: Seed of every draw.
+        temperature: ≥ 0.
+        max_tokens: ≥ 1.
+    """
+
+    epochs: int = 1
+    seed: int = 0
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What this session is asked to do.
+
+    Attributes:
+        models: Specs of the candidates, in order; empty when the session is not ours.
+        baseline: Spec of the baseline, `run:NAME`, or None.
+        judge: Spec of the judge model, or None.
+        sampling: Sampling options.
+        limit: Cases per suite, for a quick look; makes verdicts partial.
+        arguments: `-M key=value` pairs for the backends.
+        batch_size: Rows per batch of a local model; None for auto.
+        concurrency: Most requests in flight at a served model.
+        state: Where runs and the response cache are kept.
+        golden_roots: Where golden sets are looked up before the shipped ones.
+        use_cache: Whether answers of earlier sessions are used.
+        results: Path for the results as JSON.
+        waive_inconclusive: Whether INCONCLUSIVE exits with 0 (recorded as a waiver).
+        nonce: Echoed in the results, for a parent process that must know they are from this session.
+    """
+
+    models: tuple[str, ...] = ()
+    baseline: str | None = None
+    judge: str | None = None
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    limit: int | None = None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    batch_size: int | None = None
+    concurrency: int = _DEFAULT_CONCURRENCY
+    state: Path = Path(".harness")
+    golden_roots: tuple[Path, ...] = ()
+    use_cache: bool = True
+    results: Path | None = None
+    waive_inconclusive: bool = False
+    nonce: str | None = None
+
+
+# --- declaring -----------------------------------------------------------------------------------------
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option under its short name and a namespaced alias that nobody else has.
+
+    Another plugin, or a conftest loaded later, may own a short name: then it keeps it, and ours is reached
+    by the alias.
+    """
+    group = parser.getgroup("harness", "Checkpoint Harness: gate LLM checkpoints")
+
+    def option(*names: str, **attributes: Any) -> None:
+        long = next(name for name in names if name.startswith("--"))
+        alias = "--harness-" + long.removeprefix("--").removeprefix("harness-")
+        dest = alias.removeprefix("--").replace("-", "_")
+        free = [name for name in names if not _is_taken(parser, name)]
+        group.addoption(*dict.fromkeys((alias, *free)), dest=dest, **attributes)
+
+    option("--model", action="append", metavar="SPEC", help="checkpoint to gate; repeatable, or a comma list")
+    option("--baseline", metavar="SPEC", help="checkpoint, or run:NAME of a stored run, to compare with")
+    option("--judge", metavar="SPEC", help="model that judges, such as anthropic/NAME or openai/NAME")
+    option(
+        "--limit", type=_at_least(1), metavar="N", help="first N cases of each suite; verdicts are partial"
+    )
+    option("--epochs", type=_at_least(1), metavar="K", help="samples per case (default 1)")
+    option("--seed", type=_at_least(0), metavar="N", help="seed of every draw (default 0)")
+    option("--temperature", type=_temperature, metavar="T", help="overrides the golden sets' temperature")
+    option("--max-tokens", type=_at_least(1), metavar="N", help="overrides the golden sets' answer length")
+    option("--batch-size", type=_batch_size, metavar="N|auto", help="rows per batch of a local model")
+    option("--concurrency", type=_at_least(1), metavar="N", help="requests in flight at a served model (8)")
+    option("-M", "--model-arg", action="append", metavar="KEY=VALUE", help="argument for the backends")
+    option("--no-cache", action="store_true", help="use no answers of earlier sessions")
+    option(
+        "--inconclusive", choices=("fail", "warn"), help="warn: INCONCLUSIVE exits with 0, and is recorded"
+    )
+    option("--harness-json", metavar="PATH", help="write the results as JSON")
+    option("--harness-nonce", metavar="TEXT", help=argparse.SUPPRESS)
+    for key, text in _INI.items():
+        parser.addini(key, text, type="string", default="")
+    _yield_short_names(parser)
+
+
+_INI = {
+    "harness_model": "default of --model",
+    "harness_baseline": "default of --baseline, used with a model",
+    "harness_judge": "default of --judge",
+    "harness_golden": "folder of golden sets under the root (default: golden)",
+    "harness_suites": "what `pytest --model=…` runs when no path is given (default: suites)",
+    "harness_state": "folder for runs and cached answers (default: .harness)",
+}
+
+
+def _is_taken(parser: pytest.Parser, name: str) -> bool:
+    return name in parser.optparser._option_string_actions
+
+
+def _yield_short_names(parser: pytest.Parser) -> None:
+    """Hand one of our short names over to whoever declares it after us, instead of failing their start.
+
+    argparse lets a container either refuse every conflict or silently resolve every one. Conflicts between
+    others stay refused; only ours are resolved, in their favour.
+    """
+
+    def yielding(container: Any) -> Any:
+        refuse, resolve = container._handle_conflict_error, container._handle_conflict_resolve
+
+        def handle(action: argparse.Action, conflicts: list[tuple[str, argparse.Action]]) -> None:
+            foreign = [pair for pair in conflicts if not pair[1].dest.startswith("harness_")]
+            if foreign:
+                refuse(action, foreign)
+            resolve(action, conflicts)
+
+        container._handle_conflict_error = handle
+        return container
+
+    optparser: Any = parser.optparser
+    add_group = optparser.add_argument_group
+    optparser.add_argument_group = lambda *args, **kwargs: yielding(add_group(*args, **kwargs))
+    for container in (optparser, *optparser._action_groups):
+        yielding(container)
+
+
+def _at_least(lowest: int) -> Any:
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if value < lowest:
+            raise argparse.ArgumentTypeError(f"must be at least {lowest}, not {value}")
+        return value
+
+    return number
+
+
+def _temperature(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 <= value <= 10:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 10, not {text}")
+    return value
+
+
+def _batch_size(text: str) -> int | str:
+    return "auto" if text == "auto" else _at_least(1)(text)
+
+
+# --- reading -------------------------------------------------------------------------------------------
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Add up command line, environment and ini, in this order of precedence.
+
+    Raises:
+        pytest.UsageError: A value cannot be used.
+    """
+
+    def value(name: str) -> Any:
+        return config.getoption(f"harness_{name}", default=None)
+
+    root = config.rootpath
+    models = _models(config)
+    sampling = SamplingOptions(
+        epochs=value("epochs") or 1,
+        seed=value("seed") or 0,
+        temperature=value("temperature"),
+        max_tokens=value("max_tokens"),
+    )
+    batch_size = value("batch_size")
+    results = value("json")
+    return Settings(
+        models=models,
+        baseline=value("baseline") or _fallback(config, "baseline") or None,
+        judge=value("judge") or _fallback(config, "judge") or None,
+        sampling=sampling,
+        limit=value("limit"),
+        arguments=_arguments(value("model_arg") or []),
+        batch_size=None if batch_size in (None, "auto") else batch_size,
+        concurrency=value("concurrency") or _DEFAULT_CONCURRENCY,
+        state=root / (_fallback(config, "state") or ".harness"),
+        golden_roots=(root / (config.getini("harness_golden") or "golden"),),
+        use_cache=not value("no_cache"),
+        results=None if results is None else config.invocation_params.dir / results,
+        waive_inconclusive=value("inconclusive") == "warn",
+        nonce=value("nonce"),
+    )
+
+
+def _models(config: pytest.Config) -> tuple[str, ...]:
+    typed = config.getoption("harness_model", default=None)
+    sources = typed if typed is not None else [_fallback(config, "model")]
+    models = [part.strip() for source in sources for part in source.split(",")]
+    if typed is not None and not all(models):
+        raise pytest.UsageError("--model is empty: give a directory, checkpoint-N, or provider/name")
+    repeated = sorted({model for model in models if model and models.count(model) > 1})
+    if repeated:
+        raise pytest.UsageError(f"--model names {', '.join(repeated)} twice")
+    return tuple(model for model in models if model)
+
+
+def _fallback(config: pytest.Config, name: str) -> str:
+    return os.environ.get(f"HARNESS_{name.upper()}") or str(config.getini(f"harness_{name}") or "")
+
+
+def _arguments(pairs: list[str]) -> dict[str, str]:
+    arguments: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise pytest.UsageError(f"-M {pair}: expected KEY=VALUE")
+        if key.strip() in arguments:
+            raise pytest.UsageError(f"-M {key.strip()} is given twice")
+        arguments[key.strip()] = value
+    return arguments

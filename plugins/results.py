@@ -1,0 +1,67 @@
+"""Where a session's record goes: the run store, the results file, JUnit."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+
+from harness.errors import StoreError
+from harness.gate import Status, Verdict
+from harness.record import RunRecord
+from harness.report.terminal import verdict_line
+from harness.store import RunStore
+
+from .options import Settings
+
+__all__ = ["report_gates", "write_results"]
+
+
+def write_results(record: RunRecord, settings: Settings) -> None:
+    """Keep the record in the run store, and write it to `--harness-json` where that is given.
+
+    Raises:
+        StoreError: One of them could not be written.
+    """
+    RunStore(settings.state).write(record)
+    if settings.results is not None:
+        staged = settings.results.with_name(f"{settings.results.name}.{os.getpid()}")
+        try:
+            staged.write_text(json.dumps(record.to_json(), allow_nan=False, indent=1), encoding="utf-8")
+            staged.replace(settings.results)
+        except OSError as error:
+            raise StoreError(f"{settings.results}: cannot be written: {error.strerror}") from error
+
+
+def report_gates(record: RunRecord, config: pytest.Config) -> None:
+    """Give JUnit one test case per gate: failed when it does not pass, with the evidence."""
+    from _pytest.junitxml import xml_key
+
+    xml = config.stash.get(xml_key, None)
+    if xml is None:
+        return
+    for verdict in record.verdicts:
+        for report in _gate_reports(verdict):
+            xml.pytest_runtest_logreport(report)
+
+
+def _gate_reports(verdict: Verdict) -> list[pytest.TestReport]:
+    nodeid = f"gates/{verdict.suite}.py::gate[{verdict.checkpoint}]"
+    passed = verdict.status is Status.PASS
+    text = verdict_line(verdict)
+
+    def report(when: Any, outcome: Any, longrepr: Any) -> pytest.TestReport:
+        return pytest.TestReport(
+            nodeid=nodeid,
+            location=(nodeid, None, f"gate[{verdict.checkpoint}]"),
+            keywords={},
+            outcome=outcome,
+            longrepr=longrepr,
+            when=when,
+            user_properties=[("harness.status", verdict.status.value), ("harness.verdict", text)],
+        )
+
+    call = report("call", "passed" if passed else "failed", None if passed else text)
+    return [report("setup", "passed", None), call, report("teardown", "passed", None)]

@@ -1,0 +1,214 @@
+"""What a session of ours knows: its checkpoints, its suites, and the answers to what its items ask."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.cases import Case, CaseResult, Request, Response, Role
+from harness.engine.cache import ResponseCache
+from harness.engine.engine import Engine, Question
+from harness.engine.fill import Progress
+from harness.engine.plan import Plan
+from harness.errors import CheckpointError, StoreError
+from harness.protocols import BackendOptions, Checkpoint
+
+from .options import Settings
+from .suite import Suite, Suites
+
+if TYPE_CHECKING:
+    from harness.record import RunRecord
+
+__all__ = ["CHECKPOINT_FIXTURES", "GateSession", "HarnessItem", "Round"]
+
+CHECKPOINT_FIXTURES = frozenset(
+    {"case", "checkpoint", "baseline", "response", "responses", "baseline_response", "judge", "record_score"}
+)
+_ASKING = frozenset({"response", "responses", "baseline_response"})
+
+
+@dataclass(frozen=True)
+class HarnessItem:
+    """The parameter of one of our pytest items: a checkpoint, and a case of a suite where it has one."""
+
+    checkpoint: Checkpoint
+    suite: Suite | None = None
+    case: Case | None = None
+
+
+@dataclass(frozen=True)
+class Round:
+    """One run of an item's test function: whose answers it sees, and which sample."""
+
+    checkpoint: Checkpoint
+    role: Role
+    sample: int
+
+
+class GateSession:
+    """One pytest session that gates checkpoints, in the controller and in each xdist worker alike.
+
+    Args:
+        settings: What the session was asked to do.
+        root: pytest's rootdir.
+        identity: Shared by the controller and its workers; a new one where there are none.
+
+    Raises:
+        UsageError: A checkpoint, the baseline or the judge cannot be used.
+    """
+
+    def __init__(self, settings: Settings, root: Path, identity: str | None = None) -> None:
+        self.settings = settings
+        self.root = root
+        self.identity = identity or uuid.uuid4().hex
+        options = BackendOptions(
+            root=root,
+            state=settings.state,
+            batch_size=settings.batch_size,
+            concurrency=settings.concurrency,
+            arguments=settings.arguments,
+        )
+        self.engine = Engine(options)
+        stored = settings.baseline is not None and settings.baseline.startswith("run:")
+        specs = list(settings.models)
+        live_baseline = None if stored else settings.baseline
+        specs += [spec for spec in (live_baseline, settings.judge) if spec is not None]
+        resolved = list(self.engine.resolve(specs))
+        self.judge: Checkpoint | None = resolved.pop() if settings.judge is not None else None
+        self.baseline: Checkpoint | None = resolved.pop() if live_baseline is not None else None
+        self.candidates = tuple(resolved)
+        self.stored_baseline = self._stored(str(settings.baseline)) if stored else None
+        self.suites = Suites(settings.golden_roots, settings.sampling, settings.limit)
+        self.baseline_results: dict[tuple[str, ...], CaseResult] = {}
+
+    def _stored(self, spec: str) -> RunRecord:
+        from harness.store import RunStore
+
+        try:
+            return RunStore(self.settings.state).find(spec)
+        except StoreError as error:
+            raise CheckpointError(f"--baseline={spec}: {error}") from error
+
+    # --- asking ----------------------------------------------------------------------------------------
+
+    def open_cache(self) -> None:
+        """Open the response cache; with `--no-cache` one that only this session sees."""
+        if self.settings.use_cache:
+            path = self.settings.state / "cache.sqlite"
+        else:
+            path = Path(tempfile.gettempdir()) / f"harness-{self.identity}" / "cache.sqlite"
+        self.engine.open_cache(ResponseCache(path, session=self.identity))
+
+    def rounds(self, item: pytest.Item) -> tuple[Round, ...]:
+        """Return the runs of an item's test function: every sample of its checkpoint, then the baseline's."""
+        param = param_of(item)
+        if param.suite is None:
+            return (Round(param.checkpoint, Role.CANDIDATE, 0),)
+        samples = range(param.suite.epochs if "response" in fixture_names(item) else 1)
+        rounds = [Round(param.checkpoint, Role.CANDIDATE, sample) for sample in samples]
+        if self.baseline is not None and self.known_baseline(item) is None:
+            rounds += [Round(self.baseline, Role.BASELINE, sample) for sample in samples]
+        return tuple(rounds)
+
+    def known_baseline(self, item: pytest.Item) -> CaseResult | None:
+        """Return the baseline's result of an item's case, when another candidate's item has found it."""
+        return self.baseline_results.get(self.pair_key(item))
+
+    def pair_key(self, item: pytest.Item) -> tuple[str, ...]:
+        """Return what joins an item to the baseline: suite, golden version, test function, case id."""
+        param = param_of(item)
+        assert param.suite is not None
+        assert param.case is not None
+        return (param.suite.name, param.suite.golden, test_name(item), param.case.id)
+
+    def question(self, param: HarnessItem, checkpoint: Checkpoint, sample: int) -> Question:
+        """Return the question that an item's case puts to a checkpoint."""
+        assert param.suite is not None
+        assert param.case is not None
+        return Question(checkpoint, param.case, param.suite.sampling, sample)
+
+    def fill(self, items: Sequence[pytest.Item], progress: Progress | None = None) -> None:
+        """Answer everything that the items will ask, in batches: first the checkpoints, then the judge."""
+        questions = [question for item in items for question in self._questions(item)]
+        unique = {
+            (q.checkpoint.fingerprint, q.case.id, q.case.content_hash, q.sampling, q.sample): q
+            for q in questions
+        }
+        self.engine.ask(list(unique.values()), progress)
+        if self.judge is None:
+            return
+        judged = Plan()
+        for item in items:
+            for request in self._judge_requests(item):
+                judged.add(self.judge, request)
+        self.engine.fill(judged, progress)
+
+    def _questions(self, item: pytest.Item) -> Iterator[Question]:
+        param = param_of(item)
+        fixtures = fixture_names(item)
+        if param.case is None or param.suite is None or not _ASKING & fixtures:
+            return
+        checkpoints = [param.checkpoint, *([self.baseline] if self.baseline is not None else [])]
+        for checkpoint in checkpoints:
+            for sample in range(param.suite.epochs):
+                yield self.question(param, checkpoint, sample)
+
+    def _judge_requests(self, item: pytest.Item) -> Iterator[Request]:
+        """Yield what the judge will be asked, as far as the answers it is about are there."""
+        param = param_of(item)
+        if param.suite is None or param.case is None or param.suite.rubric is None:
+            return
+        if "judge" not in fixture_names(item):
+            return
+        needs_reference = "baseline_response" in fixture_names(item)
+        for question in self._questions(item):
+            reference = None
+            if needs_reference and self.baseline is not None:
+                reference = self._answered(self.question(param, self.baseline, question.sample))
+            response = self._answered(question)
+            if response is not None:
+                yield from param.suite.rubric.requests(param.case, response, reference)
+
+    def _answered(self, question: Question) -> Response | None:
+        found = self.engine.answers(question)
+        return None if not found or found[-1].failed else found[-1]
+
+    def close(self) -> None:
+        """Free models and close the cache; drop the cache of a session without one."""
+        self.engine.close()
+        if not self.settings.use_cache and "PYTEST_XDIST_WORKER" not in os.environ:
+            import shutil
+
+            shutil.rmtree(Path(tempfile.gettempdir()) / f"harness-{self.identity}", ignore_errors=True)
+
+
+def param_of(item: pytest.Item) -> HarnessItem:
+    """Return the parameter of one of our items."""
+    param = item.callspec.params["harness_item"]  # type: ignore[attr-defined]
+    assert isinstance(param, HarnessItem)
+    return param
+
+
+def is_ours(item: pytest.Item) -> bool:
+    """Whether an item is one of ours: parametrized over checkpoints."""
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and isinstance(callspec.params.get("harness_item"), HarnessItem)
+
+
+def fixture_names(item: pytest.Item) -> frozenset[str]:
+    """Return the names of the fixtures that an item's test needs, directly or through others."""
+    return frozenset(getattr(item, "fixturenames", ()))
+
+
+def test_name(item: pytest.Item) -> str:
+    """Return the test's name without its parameters, as results know it: function, or Class::function."""
+    cls = getattr(item, "cls", None)
+    name = str(getattr(item, "originalname", None) or item.name)
+    return name if cls is None else f"{cls.__name__}::{name}"
