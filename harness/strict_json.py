@@ -129,6 +129,7 @@ def read_jsonl(
     error: type[HarnessError] = GoldenSetError,
     exact: bool = False,
     digest: Digest | None = None,
+    faults: list[HarnessError] | None = None,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (one-based line number, object) for each row of a JSON Lines file, one row in memory at a time.
 
@@ -140,6 +141,7 @@ def read_jsonl(
         exact: Refuse a byte-order mark and CRLF line ends, for a file whose bytes are hashed. They are
             skipped otherwise: nothing is lost.
         digest: Updated with every byte of the file, marks and line ends included.
+        faults: Collects the errors of bad lines, which are then skipped. Without it the first one is raised.
 
     Raises:
         HarnessError: Of class `error`, at the line that is wrong: not UTF-8, cut off, too long, or not an
@@ -153,24 +155,32 @@ def read_jsonl(
                 _fail(error, f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB", path, number)
             if digest is not None:
                 digest.update(raw)
-            line = _without_mark(raw, path, error, exact) if number == 1 else raw
-            if exact and line.endswith(b"\r\n"):
-                advice = "convert it to LF, and add `*.jsonl text eol=lf` to .gitattributes"
-                _fail(error, f"the line ends in CRLF: {advice}", path, number)
-            text = _decode(line, path, number, error)
-            if not text.strip(" \t\r\n"):
-                continue
-            yield number, _row(text, raw.endswith(b"\n"), path, number, error)
+            try:
+                row = _row(raw, path, number, error, exact)
+            except error as fault:
+                if faults is None:
+                    raise
+                faults.append(fault)
+            else:
+                if row is not None:
+                    yield number, row
 
 
 def _row(
-    text: str, complete: bool, path: str | Path, number: int, error: type[HarnessError]
-) -> dict[str, Any]:
-    """Parse one line of a JSON Lines file."""
+    raw: bytes, path: str | Path, number: int, error: type[HarnessError], exact: bool
+) -> dict[str, Any] | None:
+    """Parse one line of a JSON Lines file; None for a blank one."""
+    line = _without_mark(raw, path, error, exact) if number == 1 else raw
+    if exact and line.endswith(b"\r\n"):
+        advice = "convert it to LF, and add `*.jsonl text eol=lf` to .gitattributes"
+        _fail(error, f"the line ends in CRLF: {advice}", path, number)
+    text = _decode(line, path, number, error)
+    if not text.strip(" \t\r\n"):
+        return None
     try:
         value = loads(text.rstrip("\r\n"))
     except InvalidJsonError as problem:
-        cut = "" if complete else "; the file ends in the middle of this line, so it is probably truncated"
+        cut = "" if raw.endswith(b"\n") else "; the file ends in the middle of this line: it was cut off"
         _fail(error, f"{problem}{cut}", path, number)
     if not isinstance(value, dict):
         _fail(error, f"expected a JSON object, found {_kind(value)}", path, number)

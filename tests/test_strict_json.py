@@ -97,7 +97,7 @@ def test_a_bad_line_is_an_error_at_its_line(tmp_path: Path, line: bytes, reason:
 
 def test_a_file_cut_in_the_middle_of_a_row_says_so(tmp_path: Path) -> None:
     path = write(tmp_path, b'{"ok": 1}\n{"id": "b", "inp')
-    with pytest.raises(TrainingDataError, match=r"rows\.jsonl:2: not JSON.*truncated"):
+    with pytest.raises(TrainingDataError, match=r"rows\.jsonl:2: not JSON.*it was cut off"):
         rows(path, error=TrainingDataError)
 
 
@@ -143,6 +143,13 @@ def test_what_is_not_a_file_is_refused(tmp_path: Path) -> None:
 def test_an_error_class_without_a_place_gets_it_in_its_message(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"rows\.jsonl:1: not JSON"):
         rows(write(tmp_path, b"nonsense\n"), error=CheckpointError)
+
+
+def test_bad_lines_can_be_collected(tmp_path: Path) -> None:
+    faults: list[Any] = []
+    path = write(tmp_path, b'nonsense\n{"a": 1}\n[2]\n\xff\n{"b": 2}\n')
+    assert rows(path, faults=faults) == [(2, {"a": 1}), (5, {"b": 2})]
+    assert [fault.line for fault in faults] == [1, 3, 4]
 
 
 def test_the_digest_covers_every_byte(tmp_path: Path) -> None:

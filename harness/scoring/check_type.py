@@ -1,0 +1,52 @@
+"""What a check type is: a name, the JSON Schema of its parameters, and a factory of scorers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.cases import Case, Response, Score
+
+__all__ = ["CheckType", "Scorer"]
+
+Scorer = Callable[[Case, Response], Score]
+"""A pure function from a case and a response to a score; raises `ScoringError` when it cannot score."""
+
+
+@dataclass(frozen=True)
+class CheckType:
+    """A kind of check that cases may declare as `{"type": name, …parameters…}`.
+
+    Register your own under the entry-point group `harness.checks`, its name being the entry's name.
+
+    Attributes:
+        name: What the case writes as `type`.
+        build: Given the parameters as keyword arguments, returns the scorer. Raises `ValueError` with one
+            line for parameters that their schema cannot rule out.
+        parameters: JSON Schema of each parameter, by name.
+        required: Names of the parameters that must be given.
+        some: Whether at least one parameter must be given, whichever.
+        target: Name of the parameter that is the case's `target` where the check does not give it.
+        allows_empty: Given the parameters and an empty response, whether the check may judge it; an empty
+            answer is *invalid* for every other check.
+    """
+
+    name: str
+    build: Callable[..., Scorer]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    some: bool = False
+    target: str | None = None
+    allows_empty: Callable[[Mapping[str, Any], Response], bool] = lambda parameters, response: False
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """JSON Schema of the parameters together."""
+        return {
+            "type": "object",
+            "minProperties": int(self.some),
+            "properties": dict(self.parameters),
+            "required": list(self.required),
+            "additionalProperties": False,
+        }

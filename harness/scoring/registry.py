@@ -1,0 +1,138 @@
+"""From the check that a case declares to the scorer that runs it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.cases import Case, Response, canonical_json
+from harness.errors import ConfigurationError
+from harness.json_schema import compile_predicate, violations
+from harness.registry import did_you_mean, load_adapter, names
+from harness.scoring.check_type import CheckType, Scorer
+from harness.scoring.json_checks import JSON_CHECKS
+from harness.scoring.number_check import NUMBER_CHECKS
+from harness.scoring.refusal_checks import REFUSAL_CHECKS
+from harness.scoring.regex_check import REGEX_CHECKS
+from harness.scoring.text_checks import TEXT_CHECKS
+
+__all__ = ["CHECKS", "Check", "check_problems", "check_type", "check_types", "compile_checks"]
+
+CHECKS = "harness.checks"
+"""Entry-point group under which others register check types."""
+
+_BUILT_IN = {
+    kind.name: kind for kind in (*JSON_CHECKS, *NUMBER_CHECKS, *REFUSAL_CHECKS, *REGEX_CHECKS, *TEXT_CHECKS)
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of a case, ready to run.
+
+    Attributes:
+        type: Name of its check type.
+        scorer: What runs it.
+        allows_empty: Whether it may judge this response, which is empty.
+    """
+
+    type: str
+    scorer: Scorer
+    allows_empty: Callable[[Response], bool]
+
+
+def check_types() -> tuple[str, ...]:
+    """Return the names of all check types, built in and registered by others, sorted."""
+    return tuple(sorted({*_BUILT_IN, *names(CHECKS)}))
+
+
+@functools.lru_cache(maxsize=256)
+def check_type(name: str) -> CheckType:
+    """Return the check type of that name.
+
+    Raises:
+        ConfigurationError: There is none, or what is registered under the name is not a `CheckType`.
+    """
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
+    if name not in names(CHECKS):
+        known = check_types()
+        hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
+        raise ConfigurationError(f"unknown check type {name!r}{hint}")
+    found = load_adapter(CHECKS, name)
+    if not isinstance(found, CheckType):
+        raise ConfigurationError(f"{name!r} under {CHECKS} is a {type(found).__name__}, not a CheckType")
+    return found
+
+
+def compile_checks(case: Case) -> tuple[Check, ...]:
+    """Return a case's checks, ready to run.
+
+    A case that declares none is compared with its target: a string must be the whole answer (ends
+    stripped), a number the last one in it, an object or array the JSON that it consists of. A case with
+    neither has no checks.
+
+    Raises:
+        ConfigurationError: A check is unknown or its parameters are wrong; one line that names the check.
+    """
+    declared = case.checks or _default(case.target)
+    return tuple(_compile(index, check, case.target) for index, check in enumerate(declared))
+
+
+def check_problems(case: Case) -> list[str]:
+    """Return what is wrong with a case's checks, one phrase each."""
+    problems = []
+    for index, check in enumerate(case.checks or _default(case.target)):
+        try:
+            _compile(index, check, case.target)
+        except ConfigurationError as problem:
+            problems.append(str(problem))
+    return problems
+
+
+def _default(target: Any) -> tuple[Mapping[str, Any], ...]:
+    if target is None:
+        return ()
+    if isinstance(target, str):
+        return ({"type": "equals"},)
+    if isinstance(target, (int, float)) and not isinstance(target, bool):
+        return ({"type": "number"},)
+    return ({"type": "json_equals"},)
+
+
+def _compile(index: int, check: Mapping[str, Any], target: Any) -> Check:
+    try:
+        name = check.get("type")
+        if not isinstance(name, str):
+            raise ConfigurationError("has no `type`")
+        kind = check_type(name)
+        parameters = {key: value for key, value in check.items() if key != "type"}
+        if kind.target is not None and kind.target not in parameters:
+            if target is None:
+                raise ConfigurationError(f"{name} needs `{kind.target}`, or the case a `target`")
+            parameters[kind.target] = target
+        return _built(name, canonical_json(parameters))
+    except (ConfigurationError, ValueError) as problem:
+        raise ConfigurationError(f"checks[{index}]: {problem}") from None
+
+
+@functools.lru_cache(maxsize=65536)
+def _built(name: str, spelling: str) -> Check:
+    """Build a check from its parameters' canonical JSON; cases share many, so they are built once."""
+    kind, parameters = check_type(name), json.loads(spelling)
+    if not _predicate(name)(parameters):
+        complaints = violations(kind.schema, parameters)
+        if complaints:
+            raise ConfigurationError(f"{name}: {'; '.join(complaints)}")
+    try:
+        return Check(name, kind.build(**parameters), functools.partial(kind.allows_empty, parameters))
+    except ValueError as problem:
+        raise ConfigurationError(f"{name}: {problem}") from None
+
+
+@functools.lru_cache(maxsize=256)
+def _predicate(name: str) -> Any:
+    return compile_predicate(check_type(name).schema)
