@@ -1,0 +1,97 @@
+"""What a suite demands of a checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from harness.errors import ConfigurationError
+
+__all__ = ["POLICIES", "Gate"]
+
+POLICIES = ("no-significant-drop", "non-inferior", "absolute")
+
+_MINIMUM_CASES = {"no-significant-drop": 1, "non-inferior": 20, "absolute": 1}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A suite's policy.
+
+    Attributes:
+        policy: `no-significant-drop` blocks a drop that is shown; `non-inferior` passes only when a drop
+            beyond the margin is ruled out; `absolute` compares with no baseline, only with `min_score`.
+        margin: The drop of the mean score that the team can live with, in [0, 1).
+        alpha: Chance of a false block in a session, in (0, 0.5).
+        min_score: Floor of the mean score in [0, 1]; blocks where the mean is shown to lie below it.
+        min_cases: Fewest cases that must be compared; None takes the policy's own (20 for
+            `non-inferior`, else 1).
+        coverage: Share of the planned cases that must be decided on both sides, in (0, 1]. Below 1 it
+            tolerates cases that ended in error; what was tolerated is said.
+
+    Raises:
+        ConfigurationError: One or more arguments are wrong; all problems in one message.
+    """
+
+    policy: str = "no-significant-drop"
+    margin: float = 0.02
+    alpha: float = 0.05
+    min_score: float | None = None
+    min_cases: int | None = None
+    coverage: float = 1.0
+
+    def __post_init__(self) -> None:
+        problems: list[str] = []
+        if self.policy not in POLICIES:
+            known = ", ".join(repr(policy) for policy in POLICIES)
+            problems.append(f"policy must be one of {known}, not {self.policy!r}")
+        if not _is_number(self.margin) or not 0.0 <= self.margin < 1.0:
+            problems.append(f"margin must be a number in [0, 1), 0.02 for two points, not {self.margin!r}")
+        if not _is_number(self.alpha) or not 0.0 < self.alpha < 0.5:
+            problems.append(f"alpha must be a number in (0, 0.5), not {self.alpha!r}")
+        if self.min_score is not None and not (_is_number(self.min_score) and 0.0 <= self.min_score <= 1.0):
+            problems.append(f"min_score must be a number in [0, 1] or None, not {self.min_score!r}")
+        if self.min_cases is not None and not _is_count(self.min_cases):
+            problems.append(f"min_cases must be a whole number of at least 1 or None, not {self.min_cases!r}")
+        if not _is_number(self.coverage) or not 0.0 < self.coverage <= 1.0:
+            problems.append(f"coverage must be a number in (0, 1], not {self.coverage!r}")
+        if self.policy == "absolute" and self.min_score is None:
+            problems.append("min_score is missing: the policy 'absolute' compares with nothing else")
+        if problems:
+            raise ConfigurationError("gate: " + "; ".join(problems))
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Whether the policy compares with a baseline."""
+        return self.policy != "absolute"
+
+    @property
+    def minimum_cases(self) -> int:
+        """`min_cases`, or the policy's own."""
+        return _MINIMUM_CASES[self.policy] if self.min_cases is None else self.min_cases
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Gate:
+        """Read what `as_dict` wrote.
+
+        Raises:
+            ConfigurationError: A key is unknown or a value wrong.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := [key for key in data if key not in known]:
+            raise ConfigurationError(f"gate: unknown argument {unknown[0]!r}: known are {', '.join(known)}")
+        return cls(**data)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -1,0 +1,127 @@
+"""The same comparison within each tag: where a change comes from. Slices warn, they do not block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.cases import CaseResult
+from harness.pairing import cluster_of, is_right_or_wrong, pair_results
+from harness.stats.multiplicity import benjamini_hochberg
+from harness.stats.paired import compare_pairs
+
+__all__ = ["SliceResult", "slices"]
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """What the pairs with one tag say.
+
+    Attributes:
+        suite: Name of the suite.
+        golden: Golden set and version.
+        checkpoint: The candidate.
+        tag: The tag that the cases share.
+        n: Pairs.
+        mean: Mean score of the candidate.
+        baseline_mean: Mean score of the baseline.
+        delta: Mean difference.
+        interval: Two-sided at 1 − alpha.
+        p_value: One-sided, for a drop.
+        adjusted_p: After Benjamini–Hochberg over the slices of this suite × checkpoint.
+        improved: Pairs whose score rose.
+        worsened: Pairs whose score fell.
+        warns: Whether the drop stands out: adjusted p ≤ alpha and delta below −margin.
+    """
+
+    suite: str
+    golden: str
+    checkpoint: str
+    tag: str
+    n: int
+    mean: float
+    baseline_mean: float
+    delta: float
+    interval: tuple[float, float]
+    p_value: float
+    adjusted_p: float
+    improved: int
+    worsened: int
+    warns: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        return asdict(self) | {"interval": list(self.interval)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> SliceResult:
+        """Read what `as_dict` wrote."""
+        return cls(**(data | {"interval": tuple(data["interval"])}))
+
+
+def slices(
+    candidate: Sequence[CaseResult],
+    baseline: Sequence[CaseResult] | None,
+    *,
+    suite: str,
+    golden: str,
+    checkpoint: str,
+    margin: float = 0.02,
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> tuple[SliceResult, ...]:
+    """Compare the two sides within each tag, sorted by tag; empty without a baseline.
+
+    Args:
+        candidate: Results of the candidate in this suite.
+        baseline: Results of the baseline; those of other suites are left out.
+        suite: Name of the suite.
+        golden: Golden set and version.
+        checkpoint: Display name of the candidate.
+        margin: The gate's margin.
+        alpha: Expected share of false warnings among the warnings of this suite × checkpoint.
+        seed: Of the permutation tests' draws.
+
+    Raises:
+        IntegrityError: A case is reported twice on one side.
+        ScoringError: A score is not a finite number in [0, 1].
+    """
+    import numpy as np
+
+    same_suite = None if baseline is None else [result for result in baseline if result.suite == suite]
+    pairs = pair_results(candidate, same_suite).pairs
+    tags = sorted({tag for pair in pairs for tag in pair.candidate.tags})
+    compared = []
+    for tag in tags:
+        tagged = [pair for pair in pairs if tag in pair.candidate.tags]
+        scores = np.array([pair.scores for pair in tagged])
+        comparison = compare_pairs(
+            scores[:, 0],
+            scores[:, 1],
+            [cluster_of(pair.candidate) for pair in tagged],
+            alpha=alpha,
+            seed=seed,
+            single=is_right_or_wrong(r for pair in tagged for r in (pair.candidate, pair.baseline)),
+        )
+        compared.append((tag, comparison))
+    adjusted = benjamini_hochberg([comparison.p_value for _, comparison in compared])
+    return tuple(
+        SliceResult(
+            suite=suite,
+            golden=golden,
+            checkpoint=checkpoint,
+            tag=tag,
+            n=comparison.n,
+            mean=comparison.mean,
+            baseline_mean=comparison.baseline_mean,
+            delta=comparison.delta,
+            interval=comparison.interval,
+            p_value=comparison.p_value,
+            adjusted_p=p,
+            improved=comparison.improved,
+            worsened=comparison.worsened,
+            warns=p <= alpha and comparison.delta < -margin,
+        )
+        for (tag, comparison), p in zip(compared, adjusted, strict=True)
+    )

@@ -1,0 +1,105 @@
+"""Paired proportions and single proportions: one right-or-wrong answer per case, cases independent.
+
+Of n pairs, `improved` were wrong under the baseline and right under the candidate, `worsened` the other
+way round; the rest agree and say nothing about the direction.
+"""
+
+from __future__ import annotations
+
+import math
+
+from harness.stats.quantiles import normal_quantile
+
+__all__ = ["exact_proportion_bound", "mcnemar_mid_p", "tango_interval", "tango_statistic"]
+
+_BISECTIONS = 60
+
+
+def mcnemar_mid_p(improved: int, worsened: int) -> float:
+    """Return the one-sided mid-p of McNemar's exact test for a drop.
+
+    P(X < improved) + ½ P(X = improved) with X ~ Binomial(improved + worsened, ½), summed in integers, so
+    it is exact to the last bit. Without a discordant pair there is no evidence, and the value is 1.
+
+    Source: Fagerland, Lydersen & Laake, "The McNemar test for binary matched-pairs data: mid-p and
+    asymptotic are better than exact conditional", BMC Med Res Methodol 13:91 (2013).
+    """
+    discordant = improved + worsened
+    if discordant == 0:
+        return 1.0
+    if improved > worsened:  # the two tails add up to one; the short one has fewer terms
+        return 1.0 - mcnemar_mid_p(worsened, improved)
+    below, term = 0, 1
+    for successes in range(improved):
+        below += term
+        term = term * (discordant - successes) // (successes + 1)
+    return (2 * below + term) / (1 << (discordant + 1))
+
+
+def tango_statistic(improved: int, worsened: int, n: int, delta: float) -> float:
+    """Return Tango's score statistic of the hypothesis that the difference of proportions is `delta`.
+
+    The nuisance parameter is the constrained maximum-likelihood estimate of the probability that a pair
+    worsens. Falls as `delta` rises. At `delta` = 0 it is McNemar's (improved − worsened)/√discordant.
+
+    Source: Tango, "Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design", Statistics in Medicine 17:891–908 (1998), equations 10 to 12.
+    """
+    quadratic = 2.0 * n
+    linear = -improved - worsened + (2.0 * n - improved + worsened) * delta
+    constant = -worsened * delta * (1.0 - delta)
+    root = math.sqrt(max(linear * linear - 4.0 * quadratic * constant, 0.0))
+    # Of the two spellings of the larger root, the one that does not subtract nearly equal numbers.
+    if linear <= 0.0:
+        worse = (root - linear) / (2.0 * quadratic)
+    else:
+        worse = -2.0 * constant / (root + linear) if root + linear > 0.0 else 0.0
+    variance = n * (2.0 * worse + delta * (1.0 - delta))
+    distance = improved - worsened - n * delta
+    if variance <= 0.0:
+        return 0.0 if distance == 0.0 else math.copysign(math.inf, distance)
+    return distance / math.sqrt(variance)
+
+
+def tango_interval(improved: int, worsened: int, n: int, *, level: float) -> tuple[float, float]:
+    """Return Tango's score interval for the difference of two paired proportions.
+
+    Args:
+        improved: Pairs that the candidate alone gets right.
+        worsened: Pairs that the baseline alone gets right.
+        n: All pairs, at least 1.
+        level: Error probability on each side, in (0, ½).
+
+    Returns:
+        (lower, upper) in [−1, 1]; each bound alone is one-sided at `level`.
+    """
+    bound = normal_quantile(1.0 - level)
+    estimate = (improved - worsened) / n
+
+    def lower(b: int, c: int, centre: float) -> float:
+        low, high = -1.0, centre
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2.0
+            if tango_statistic(b, c, n, middle) > bound:
+                low = middle
+            else:
+                high = middle
+        return low
+
+    # The upper bound is the mirrored lower one, so that swapping the sides mirrors the interval exactly.
+    return lower(improved, worsened, estimate), -lower(worsened, improved, -estimate)
+
+
+def exact_proportion_bound(successes: float, n: float, *, level: float) -> tuple[float, float]:
+    """Return the Clopper–Pearson bounds of a proportion, each one-sided at `level`.
+
+    Fractional successes are allowed: a sum of graded scores varies at most as much as a sum of hits with
+    the same mean, so the bounds are on the safe side.
+
+    Source: Clopper & Pearson, Biometrika 26:404–413 (1934), as quantiles of the beta distribution.
+    """
+    from scipy.special import betaincinv
+
+    lower = 0.0 if successes <= 0 else float(betaincinv(successes, n - successes + 1, level))
+    upper = 1.0 if successes >= n else float(betaincinv(successes + 1, n - successes, 1.0 - level))
+    return lower, upper
