@@ -111,9 +111,10 @@ def _compile(index: int, check: Mapping[str, Any], target: Any) -> Check:
         kind = check_type(name)
         parameters = {key: value for key, value in check.items() if key != "type"}
         if kind.target is not None and kind.target not in parameters:
-            if target is None:
+            if target is None and parameters.keys() <= kind.parameters.keys():
                 raise ConfigurationError(f"{name} needs `{kind.target}`, or the case a `target`")
-            parameters[kind.target] = target
+            if target is not None:
+                parameters[kind.target] = target
         return _built(name, canonical_json(parameters))
     except (ConfigurationError, ValueError) as problem:
         raise ConfigurationError(f"checks[{index}]: {problem}") from None
