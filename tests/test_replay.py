@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.plugins.backends.arguments import boolean, choice, refuse_unknown, seconds, whole_number
-from harness.plugins.backends.replay import ReplayBackend
 
 from harness.cases import Message, Request, Response, ToolCall
 from harness.errors import CheckpointError, ConfigurationError
+from harness.plugins.backends.arguments import choice, own, refuse_unknown, seconds, whole_number
+from harness.plugins.backends.replay import ReplayBackend
 from harness.protocols import Backend, BackendOptions
 
 
@@ -239,14 +239,26 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_argument_keys_are_checked_against_all_backends_in_use() -> None:
-    one, other = {"base_url": "…", "timeout": "…"}, {"device": "…"}
-    refuse_unknown({"timeout": "3", "device": "cpu"}, [one, other])
+    known = {
+        "openai": {"base_url": "…", "timeout": "…"},
+        "hf": {"device": "…"},
+        "replay": ReplayBackend.ARGUMENTS,
+    }
+    refuse_unknown({"timeout": "3", "openai.timeout": "4", "device": "cpu"}, known)
     with pytest.raises(
         ConfigurationError, match=r"'timout' \(did you mean 'timeout'\?\), 'x'; known: base_url, "
     ):
-        refuse_unknown({"timout": "3", "x": "1"}, [one, other])
-    with pytest.raises(ConfigurationError, match="these backends take no arguments"):
-        refuse_unknown({"timeout": "3"}, [ReplayBackend.ARGUMENTS])
+        refuse_unknown({"timout": "3", "x": "1"}, known)
+    with pytest.raises(ConfigurationError, match=r"unknown key 'hf\.timeout'"):
+        refuse_unknown({"hf.timeout": "3"}, known)
+    with pytest.raises(ConfigurationError, match="replay take no arguments"):
+        refuse_unknown({"timeout": "3"}, {"replay": ReplayBackend.ARGUMENTS})
+
+
+def test_a_backends_own_key_wins_over_the_plain_one() -> None:
+    given = {"timeout": "3", "openai.timeout": "4", "anthropic.timeout": "5", "device": "cpu"}
+    assert own(given, "openai") == {"timeout": "4", "device": "cpu"}
+    assert own(given, "hf") == {"timeout": "3", "device": "cpu"}
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-1", "nan", "inf", "1e999"])
@@ -269,6 +281,3 @@ def test_words_are_checked() -> None:
     assert choice({"x": "b"}, "x", ("a", "b"), "a") == "b"
     with pytest.raises(ConfigurationError, match="expected one of auto, max_tokens"):
         choice({"x": "max_token"}, "x", ("auto", "max_tokens"), "auto")
-    assert boolean({"seed": "false"}, "seed", True) is False
-    with pytest.raises(ConfigurationError, match="expected one of true, false"):
-        boolean({"seed": "no"}, "seed", True)

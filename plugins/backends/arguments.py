@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from harness.errors import ConfigurationError
 from harness.registry import did_you_mean
 
-__all__ = ["boolean", "choice", "refuse_unknown", "seconds", "whole_number"]
+__all__ = ["choice", "own", "refuse_unknown", "seconds", "whole_number"]
 
 
-def refuse_unknown(given: Mapping[str, str], known: Iterable[Mapping[str, str]]) -> None:
-    """Refuse keys that no backend of the session knows.
+def refuse_unknown(given: Mapping[str, str], known: Mapping[str, Mapping[str, str]]) -> None:
+    """Refuse keys that no backend of the session takes.
 
-    One mapping goes to every backend, so the check belongs to whoever knows them all: a key is wrong only
-    if none of them takes it.
+    One mapping goes to every backend, so the check belongs to whoever knows them all. A key may carry the
+    name of the backend that it is for: `-M openai.timeout=30`.
 
     Args:
         given: What the user typed.
-        known: The `ARGUMENTS` (name → help) of each backend in use.
+        known: The `ARGUMENTS` (key → help) of each backend in use, by the backend's name.
 
     Raises:
         ConfigurationError: Names every unknown key, and the keys that there are.
     """
-    keys = sorted({key for arguments in known for key in arguments})
-    unknown = [key for key in given if key not in keys]
+    keys = sorted({key for arguments in known.values() for key in arguments})
+    scoped = {f"{backend}.{key}" for backend, arguments in known.items() for key in arguments}
+    unknown = [key for key in given if key not in keys and key not in scoped]
     if unknown:
-        named = ", ".join(f"{key!r}{did_you_mean(key, keys)}" for key in unknown)
-        listed = ", ".join(keys) if keys else "none: these backends take no arguments"
+        named = ", ".join(f"{key!r}{did_you_mean(key, [*keys, *sorted(scoped)])}" for key in unknown)
+        listed = ", ".join(keys) if keys else f"{', '.join(sorted(known))} take no arguments"
         raise ConfigurationError(f"-M: unknown key {named}; known: {listed}")
+
+
+def own(given: Mapping[str, str], backend: str) -> dict[str, str]:
+    """Return the arguments of one backend: the plain keys, overridden by those that carry its name."""
+    prefix = f"{backend}."
+    plain = {key: value for key, value in given.items() if "." not in key}
+    named = {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}
+    return plain | named
 
 
 def seconds(given: Mapping[str, str], key: str, default: float) -> float:
@@ -77,12 +86,3 @@ def choice(given: Mapping[str, str], key: str, allowed: tuple[str, ...], default
         hint = did_you_mean(text, allowed)
         raise ConfigurationError(f"-M {key}={text}: expected one of {', '.join(allowed)}{hint}")
     return text
-
-
-def boolean(given: Mapping[str, str], key: str, default: bool) -> bool:
-    """Return a switch, written `true` or `false`.
-
-    Raises:
-        ConfigurationError: It is another word.
-    """
-    return choice(given, key, ("true", "false"), "true" if default else "false") == "true"

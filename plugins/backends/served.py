@@ -1,0 +1,126 @@
+"""What the API backends share: their arguments, and how a name becomes a model behind an endpoint."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from harness.cases import content_digest
+from harness.errors import CheckpointError, MissingDependencyError
+from harness.protocols import BackendOptions, Checkpoint
+
+from .arguments import own, seconds, whole_number
+from .asking import Patience
+from .endpoint import ApiKey, Endpoint, read_key, split_name
+
+__all__ = ["ARGUMENTS", "Provider", "ServedModel", "describe", "find_model", "open_client", "patience_of"]
+
+ARGUMENTS: Mapping[str, str] = {
+    "base_url": "base URL of the API; a spec may name its own: provider/MODEL@https://host/v1",
+    "api_key_env": "environment variable with the key for a base URL that is not the provider's own",
+    "timeout": "most seconds for one attempt at a request, its whole answer included (120)",
+    "deadline": "most seconds for a request with all its retries (300)",
+    "max_retries": "attempts after the first (4)",
+    "retry_wait": "seconds before the first retry, doubled each time (0.5)",
+}
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A kind of API: its backend's name (its SDK's too), its own URL, and the variables that people set."""
+
+    name: str
+    url: str
+    url_variable: str
+    key_variable: str
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model behind an API, and what opens it."""
+
+    endpoint: Endpoint
+    model: str
+    key: ApiKey
+
+
+def patience_of(options: BackendOptions, provider: Provider) -> Patience:
+    """Read how long to wait from the `-M` arguments.
+
+    Raises:
+        ConfigurationError: A value is out of its range.
+    """
+    given = own(options.arguments, provider.name)
+    usual = Patience()
+    return Patience(
+        attempt_s=seconds(given, "timeout", usual.attempt_s),
+        deadline_s=seconds(given, "deadline", usual.deadline_s),
+        retries=whole_number(given, "max_retries", usual.retries, least=0, most=20),
+        first_wait_s=seconds(given, "retry_wait", usual.first_wait_s),
+    )
+
+
+def find_model(name: str, provider: Provider, options: BackendOptions) -> ServedModel:
+    """Find out which model of which endpoint a name stands for, and read its key.
+
+    The URL is the name's own, that of `-M base_url`, that of the environment, or the provider's.
+
+    Args:
+        name: `MODEL`, or `MODEL@https://host/v1`.
+        provider: Whose API it is.
+        options: The session's; `base_url` and `api_key_env` count.
+
+    Raises:
+        UsageError: The SDK is not installed, the URL is malformed, or the key is missing.
+    """
+    if importlib.util.find_spec(provider.name) is None:
+        raise MissingDependencyError(provider.name, extra=provider.name)
+    given = own(options.arguments, provider.name)
+    model, named = split_name(name)
+    if not model.strip() or not model.isprintable():
+        raise CheckpointError(f"{provider.name}/{name!r} names no model: write {provider.name}/MODEL")
+    places = (
+        (f"{provider.name}/{model}", named),
+        ("-M base_url", given.get("base_url")),
+        (provider.url_variable, os.environ.get(provider.url_variable)),
+        (provider.name, provider.url),
+    )
+    source, url = next((source, url) for source, url in places if url)
+    endpoint = Endpoint.parse(url, source)
+    is_own = endpoint.url == provider.url
+    variable = provider.key_variable if is_own else given.get("api_key_env", provider.key_variable)
+    return ServedModel(endpoint, model, read_key(variable, endpoint))
+
+
+def describe(served: ServedModel, spec: str, provider: Provider, numerics: Mapping[str, str]) -> Checkpoint:
+    """Return the checkpoint: provider, endpoint and model name are all that is known of a served model."""
+    identity = {"provider": provider.name, "endpoint": served.endpoint.url, "model": served.model}
+    return Checkpoint(
+        spec=spec,
+        name=served.model.rpartition("/")[2],
+        backend=provider.name,
+        location=f"{served.model}@{served.endpoint.url}",
+        fingerprint=content_digest(identity),
+        numerics=numerics,
+    )
+
+
+@asynccontextmanager
+async def open_client(
+    client_class: Any, sdk: ModuleType, served: ServedModel, patience: Patience
+) -> AsyncIterator[Any]:
+    """Open an SDK's client: no retries and no redirects of its own, and our limit on every wait."""
+    transport = sdk.DefaultAsyncHttpxClient(follow_redirects=False, timeout=patience.attempt_s)
+    async with client_class(
+        api_key=served.key.reveal(),
+        base_url=served.endpoint.url,
+        max_retries=0,
+        timeout=patience.attempt_s,
+        http_client=transport,
+    ) as client:
+        yield client
