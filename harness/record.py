@@ -1,0 +1,263 @@
+"""The record of one session: what ran, what every case scored, what every gate said.
+
+It is what `--harness-json` writes and what the run store keeps; `harness/report/record.schema.json` describes
+it for other programs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from harness.cases import CaseResult, Role
+from harness.errors import HarnessError, IntegrityError
+from harness.slices import SliceResult
+from harness.strict_json import InvalidJsonError, loads
+from harness.verdict import Verdict
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "RunRecord",
+    "case_entries",
+    "encodable",
+    "is_run_id",
+    "new_run_id",
+    "utc_now",
+]
+
+SCHEMA_VERSION = 1
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_DEPTH = 512
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One session.
+
+    Attributes:
+        run: Id, unique in its store; see `new_run_id`.
+        created: When the session started, ISO 8601 in UTC; see `utc_now`.
+        environment: Versions, platform, git commit, seed, numerics, command line; plain JSON values.
+        checkpoints: `{spec, name, fingerprint, role, backend, numerics}` of each.
+        verdicts: One per suite × candidate.
+        slices: One per suite × candidate × tag.
+        cases: Every result, of candidates and baselines.
+        conditions: `{code, reason}` of every condition of the exit code that held.
+        exit_code: What the session exits with.
+        complete: Whether every planned case was reported and every worker has ended well.
+        partial: Whether cases were deselected on purpose.
+        waived: Whether an inconclusive session was let through on demand (`--inconclusive=warn`).
+        nonce: Repeats what the parent process handed to this session, to prove whose record it is.
+    """
+
+    run: str
+    created: str
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    checkpoints: tuple[Mapping[str, Any], ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    slices: tuple[SliceResult, ...] = ()
+    cases: tuple[CaseResult, ...] = ()
+    conditions: tuple[Mapping[str, Any], ...] = ()
+    exit_code: int = 0
+    complete: bool = False
+    partial: bool = False
+    waived: bool = False
+    nonce: str | None = None
+
+    def __post_init__(self) -> None:
+        if not is_run_id(self.run):
+            raise HarnessError(f"{self.run!r} is no run id: letters, digits, '.', '_' and '-', at most 80")
+        for name in ("checkpoints", "verdicts", "slices", "cases", "conditions"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    @property
+    def candidates(self) -> tuple[Mapping[str, Any], ...]:
+        """The checkpoints that were gated."""
+        return tuple(c for c in self.checkpoints if c.get("role") == Role.CANDIDATE.value)
+
+    def results(self, verdict: Verdict, role: Role = Role.CANDIDATE) -> tuple[CaseResult, ...]:
+        """Return the results that a verdict is about: its candidate's, or its baseline's."""
+        name = verdict.checkpoint if role is Role.CANDIDATE else verdict.baseline
+        specs = {name} | {c["spec"] for c in self.checkpoints if c.get("name") == name}
+        return tuple(
+            result
+            for result in self.cases
+            if result.role is role and result.suite == verdict.suite and result.checkpoint in specs
+        )
+
+    def head(self) -> dict[str, Any]:
+        """Return everything but the cases, as plain JSON values whose text can be encoded."""
+        head: dict[str, Any] = encodable(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "run": self.run,
+                "created": self.created,
+                "complete": self.complete,
+                "partial": self.partial,
+                "waived": self.waived,
+                "exit_code": self.exit_code,
+                "nonce": self.nonce,
+                "conditions": [dict(condition) for condition in self.conditions],
+                "environment": dict(self.environment),
+                "checkpoints": [dict(checkpoint) for checkpoint in self.checkpoints],
+                "verdicts": [verdict.as_dict() for verdict in self.verdicts],
+                "slices": [one.as_dict() for one in self.slices],
+            }
+        )
+        return head
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the whole record as plain JSON values whose text can be encoded."""
+        return self.head() | {
+            "cases": encodable(case_entries(self.cases)),
+            "baseline_cases": encodable(
+                [_entry(result) for result in self.cases if result.role is Role.BASELINE]
+            ),
+        }
+
+    def to_json(self) -> str:
+        """Return the record as JSON text in ASCII, without NaN; `from_json` reads it back."""
+        return dump(self.as_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> RunRecord:
+        """Read what `to_json` wrote.
+
+        Raises:
+            IntegrityError: It is no record of this schema version, or it is damaged.
+        """
+        try:
+            data = loads(text, max_depth=_DEPTH)
+        except InvalidJsonError as problem:
+            raise IntegrityError(f"not a run record: {problem}") from None
+        if not isinstance(data, dict):
+            raise IntegrityError("not a run record: expected a JSON object")
+        try:
+            entries = [*data["cases"], *data["baseline_cases"]]
+            return cls.from_head(data, [_result(entry) for entry in entries])
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise IntegrityError(f"not a run record: {_said(problem)}") from None
+
+    @classmethod
+    def from_head(cls, data: Mapping[str, Any], cases: Sequence[CaseResult]) -> RunRecord:
+        """Build a record from what `head` returned and the cases.
+
+        Raises:
+            IntegrityError: It is no record of this schema version, or it is damaged.
+        """
+        version = data.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise IntegrityError(
+                f"a run record of schema version {version!r}; this version of Checkpoint Harness reads "
+                f"{SCHEMA_VERSION}"
+            )
+        try:
+            return cls(
+                run=data["run"],
+                created=data["created"],
+                environment=data["environment"],
+                checkpoints=tuple(data["checkpoints"]),
+                verdicts=tuple(Verdict.from_dict(verdict) for verdict in data["verdicts"]),
+                slices=tuple(SliceResult.from_dict(one) for one in data["slices"]),
+                cases=tuple(cases),
+                conditions=tuple(data["conditions"]),
+                exit_code=data["exit_code"],
+                complete=data["complete"],
+                partial=data["partial"],
+                waived=data["waived"],
+                nonce=data["nonce"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, HarnessError) as problem:
+            raise IntegrityError(f"a damaged run record: {_said(problem)}") from None
+
+
+def new_run_id(created: str) -> str:
+    """Return a fresh run id that sorts by time, such as `20260314-092653-5f2c`.
+
+    Args:
+        created: As `utc_now` returns it.
+    """
+    moment = datetime.fromisoformat(created.replace("Z", "+00:00")).astimezone(timezone.utc)
+    return f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a text can be a run's id: also a safe name of a directory."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def utc_now() -> str:
+    """Return the time as ISO 8601 in UTC to the second, such as `2026-03-14T09:26:53Z`."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def case_entries(cases: Sequence[CaseResult]) -> list[dict[str, Any]]:
+    """Return one entry per candidate's result, with the baseline's score, outcome and output beside it."""
+    baseline = {result.pair_key: result for result in cases if result.role is Role.BASELINE}
+    entries = []
+    for result in cases:
+        if result.role is not Role.CANDIDATE:
+            continue
+        other = baseline.get(result.pair_key)
+        entry = _entry(result)
+        entry["baseline_score"] = None if other is None else other.score
+        entry["baseline_outcome"] = None if other is None else other.outcome.value
+        entry["baseline_output"] = None if other is None else _first(other.outputs)
+        entries.append(entry)
+    return entries
+
+
+def encodable(value: Any) -> Any:
+    r"""Return plain JSON values with every unpaired surrogate spelled out, as in `\udcff`.
+
+    A model can emit half of a UTF-16 pair, and no file or terminal can hold it.
+    """
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return value
+    if isinstance(value, Mapping):
+        return {encodable(str(key)): encodable(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encodable(inner) for inner in value]
+    return value
+
+
+def dump(data: Mapping[str, Any]) -> str:
+    """Serialise plain JSON values.
+
+    Raises:
+        HarnessError: A number is not finite, or a value is none of JSON's.
+    """
+    try:
+        return json.dumps(data, allow_nan=False, indent=1)
+    except (TypeError, ValueError) as problem:
+        raise HarnessError(f"the run record cannot be written as JSON: {problem}") from None
+
+
+def _entry(result: CaseResult) -> dict[str, Any]:
+    entry = result.as_dict()
+    entry["id"] = entry.pop("case_id")
+    entry["score"] = result.score
+    entry["output"] = _first(result.outputs)
+    return entry
+
+
+def _result(entry: Mapping[str, Any]) -> CaseResult:
+    fields = {name: entry[name] for name in CaseResult.__dataclass_fields__ if name != "case_id"}
+    return CaseResult.from_dict(fields | {"case_id": entry["id"]})
+
+
+def _first(outputs: Sequence[str]) -> str | None:
+    return outputs[0] if outputs else None
+
+
+def _said(problem: Exception) -> str:
+    return f"{problem.args[0]!r} is missing" if isinstance(problem, KeyError) else str(problem)

@@ -1,0 +1,373 @@
+"""Runs on disk, and the baselines that point at them.
+
+`runs/<id>/run.json` holds a record without its cases, `runs/<id>/cases.parquet` the cases of every
+checkpoint, and `baselines/<name>.json` the run and checkpoint that were accepted under a name. Each file is
+data, never code; a run appears whole or not at all, and is read back only if its bytes are those written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.case_table import read_cases, row_of, write_cases
+from harness.cases import CaseResult, Role
+from harness.durable import file_sha256, sync_directory, write_synced
+from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
+from harness.record import RunRecord, dump, encodable, is_run_id, utc_now
+from harness.strict_json import read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["AcceptedBaseline", "RunStore", "RunSummary", "load_runs"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_STAGING = ".staging-"
+_STALE_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line about a stored run.
+
+    Attributes:
+        run: Its id.
+        created: ISO 8601 in UTC; empty for a damaged run.
+        statuses: `{(suite, checkpoint): status}`.
+        exit_code: What the session exited with; None for a damaged run.
+        complete: Whether every planned case was reported.
+        partial: Whether cases were deselected.
+        problem: Why the run cannot be read; None where it can.
+    """
+
+    run: str
+    created: str
+    statuses: Mapping[tuple[str, str], str]
+    exit_code: int | None
+    complete: bool
+    partial: bool
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class AcceptedBaseline:
+    """A run that was accepted as a baseline.
+
+    Attributes:
+        name: The baseline's name.
+        run: The run's id.
+        checkpoint: Spec string of the checkpoint whose results it stands for.
+        accepted: When, ISO 8601 in UTC.
+        record: The whole run.
+    """
+
+    name: str
+    run: str
+    checkpoint: str
+    accepted: str
+    record: RunRecord
+
+    @property
+    def cases(self) -> tuple[CaseResult, ...]:
+        """The results of the accepted checkpoint, in the role of a baseline."""
+        return results_of(self.record, self.checkpoint)
+
+
+class RunStore:
+    """The runs and baselines under one directory, `.harness` by convention.
+
+    Args:
+        path: The directory; made at the first write.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    # --- runs ------------------------------------------------------------------------------------------
+
+    def write(self, record: RunRecord) -> Path:
+        """Store a run and return its directory. It appears whole or not at all.
+
+        Raises:
+            StoreError: The id is taken, or the disk is full or read-only; what was there is kept.
+        """
+        runs = self.path / "runs"
+        final = runs / record.run
+        staging = runs / f"{_STAGING}{record.run}-{os.getpid()}"
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            _sweep(runs)
+            if final.exists():
+                raise StoreError(f"{final}: a run of this id is stored already; runs are never overwritten")
+            staging.mkdir()
+            cases = staging / "cases.parquet"
+            write_cases(cases, record.cases)
+            head = record.head() | {"files": {"cases.parquet": file_sha256(cases)}}
+            write_synced(staging / "run.json", dump(head).encode("ascii"))
+            sync_directory(staging)
+            staging.rename(final)
+            sync_directory(runs)
+        except OSError as problem:
+            shutil.rmtree(staging, ignore_errors=True)
+            reason = problem.strerror or str(problem)
+            raise StoreError(f"{final}: the run could not be stored: {reason}; nothing was changed") from None
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        return final
+
+    def read(self, run: str) -> RunRecord:
+        """Return a stored run.
+
+        Args:
+            run: Its id, or the beginning of it that fits no other run.
+
+        Raises:
+            UsageError: No run, or more than one, fits.
+            IntegrityError: A file of the run is damaged, missing or edited; it is named.
+        """
+        folder = self.path / "runs" / self.find(run)
+        head = read_json(folder / "run.json", error=IntegrityError)
+        cases_path = folder / "cases.parquet"
+        try:
+            expected = head["files"]["cases.parquet"]
+            found = file_sha256(cases_path)
+        except (KeyError, TypeError):
+            raise IntegrityError(f"{folder / 'run.json'}: does not say what the cases' digest is") from None
+        except OSError as problem:
+            raise IntegrityError(f"{cases_path}: cannot be read: {problem.strerror or problem}") from None
+        if found != expected:
+            raise IntegrityError(f"{cases_path}: is not what was written with this run (its sha256 differs)")
+        try:
+            record = RunRecord.from_head(head, read_cases(cases_path))
+        except IntegrityError as problem:
+            raise IntegrityError(f"{folder / 'run.json'}: {problem}") from None
+        if record.run != folder.name:
+            raise IntegrityError(f"{folder / 'run.json'}: is the record of run {record.run!r}")
+        return record
+
+    def find(self, run: str) -> str:
+        """Return the id that a run's id or its beginning stands for.
+
+        Raises:
+            UsageError: No run, or more than one, fits.
+        """
+        ids = self.ids()
+        if run in ids:
+            return run
+        fitting = [one for one in ids if run and one.startswith(run)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            shown = ", ".join(fitting[:5])
+            raise UsageError(f"{len(fitting)} runs begin with {run!r}: {shown}; type more of the id")
+        newest = f": the newest is {ids[-1]}" if ids else ": run pytest with --model first"
+        raise UsageError(f"no run {run!r} in {self.path / 'runs'}{newest}")
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all stored runs, sorted."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(self.path / "runs") if entry.is_dir())
+        except FileNotFoundError:
+            return ()
+        except OSError as problem:
+            raise StoreError(f"{self.path / 'runs'}: {problem.strerror or problem}") from None
+        return tuple(name for name in names if is_run_id(name))
+
+    def list(self) -> tuple[RunSummary, ...]:
+        """Return a line about each stored run, oldest first; a damaged one is listed with its problem."""
+        summaries = [self._summary(run) for run in self.ids()]
+        return tuple(sorted(summaries, key=lambda summary: (summary.created, summary.run)))
+
+    def _summary(self, run: str) -> RunSummary:
+        path = self.path / "runs" / run / "run.json"
+        try:
+            record = RunRecord.from_head(read_json(path, error=IntegrityError), ())
+        except StoreError as problem:
+            return RunSummary(run, "", {}, None, complete=False, partial=False, problem=str(problem))
+        return RunSummary(
+            run=run,
+            created=record.created,
+            statuses={(v.suite, v.checkpoint): v.status.value for v in record.verdicts},
+            exit_code=record.exit_code,
+            complete=record.complete,
+            partial=record.partial,
+        )
+
+    # --- baselines -------------------------------------------------------------------------------------
+
+    def accept(
+        self,
+        run: str,
+        name: str = "main",
+        *,
+        checkpoint: str | None = None,
+        ci: bool = False,
+        force: bool = False,
+    ) -> AcceptedBaseline:
+        """Make a run's candidate the baseline of this name, in place of what it was before.
+
+        Args:
+            run: Id of the run, or its beginning.
+            name: The baseline's name.
+            checkpoint: Name or spec of the candidate, where the run gated several.
+            ci: Whether this is a CI job, where a baseline must not move by itself.
+            force: Accept in a CI job all the same.
+
+        Raises:
+            UsageError: The run is partial, incomplete or has undecided cases, its candidate is ambiguous, or
+                this is a CI job.
+            IntegrityError: The run is damaged.
+        """
+        path = self._baseline_path(name)
+        if ci and not force:
+            raise UsageError(
+                f"baseline {name!r} was not updated: CI is set, and a build must not move what it is "
+                "measured against; accept the run from a checkout, or pass --force"
+            )
+        record = self.read(run)
+        if record.partial:
+            raise UsageError(
+                f"run {record.run} saw only a part of its cases: run the whole suite, then accept"
+            )
+        if not record.complete:
+            raise UsageError(f"run {record.run} did not finish: run it again, then accept")
+        spec = candidate_of(record, checkpoint)
+        undecided = [r for r in record.cases if r.checkpoint == spec and r.score is None]
+        if undecided:
+            raise UsageError(
+                f"run {record.run} left {len(undecided)} cases of {spec} undecided (first: "
+                f"{undecided[0].case_id!r}): a baseline needs every case; run it again, then accept"
+            )
+        accepted = AcceptedBaseline(name, record.run, spec, utc_now(), record)
+        pointer = {
+            "schema_version": 1,
+            "name": name,
+            "run": record.run,
+            "checkpoint": spec,
+            "sha256": file_sha256(self.path / "runs" / record.run / "run.json"),
+            "accepted": accepted.accepted,
+        }
+        staging = path.with_name(f"{_STAGING}{name}-{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_synced(staging, dump(encodable(pointer)).encode("ascii") + b"\n")
+            staging.replace(path)
+            sync_directory(path.parent)
+        except OSError as problem:
+            staging.unlink(missing_ok=True)
+            reason = problem.strerror or str(problem)
+            raise StoreError(f"{path}: could not be written: {reason}; the baseline is unchanged") from None
+        return accepted
+
+    def baseline(self, name: str = "main") -> AcceptedBaseline:
+        """Return the baseline of this name, with its run.
+
+        Raises:
+            UsageError: There is none of this name.
+            IntegrityError: The baseline's file or its run is damaged, or the run is not the one accepted.
+        """
+        path = self._baseline_path(name)
+        if not path.exists():
+            known = ", ".join(self.baselines()) or "none"
+            raise UsageError(
+                f"no baseline {name!r} in {path.parent} (there: {known}): accept one with  "
+                "harness baseline accept RUN"
+            )
+        pointer = read_json(path, error=IntegrityError)
+        try:
+            run, spec, digest = str(pointer["run"]), str(pointer["checkpoint"]), pointer["sha256"]
+            accepted = str(pointer["accepted"])
+        except KeyError as problem:
+            raise IntegrityError(f"{path}: {problem.args[0]!r} is missing") from None
+        run_file = self.path / "runs" / run / "run.json"
+        if not is_run_id(run) or not run_file.is_file():
+            raise IntegrityError(
+                f"{path}: its run {run!r} is not in {self.path / 'runs'}: accept another run"
+            )
+        if file_sha256(run_file) != digest:
+            raise IntegrityError(f"{run_file}: is not the run that was accepted as baseline {name!r}")
+        return AcceptedBaseline(name, run, spec, accepted, self.read(run))
+
+    def baselines(self) -> tuple[str, ...]:
+        """Return the names of all baselines, sorted."""
+        stems = (path.stem for path in (self.path / "baselines").glob("*.json"))
+        return tuple(sorted(stem for stem in stems if _NAME.fullmatch(stem)))
+
+    def _baseline_path(self, name: str) -> Path:
+        if _NAME.fullmatch(name) is None:
+            raise ConfigurationError(
+                f"{name!r} is no name for a baseline: letters, digits, '.', '_' and '-', at most 64, "
+                "starting with a letter or digit"
+            )
+        return self.path / "baselines" / f"{name}.json"
+
+
+def candidate_of(record: RunRecord, checkpoint: str | None) -> str:
+    """Return the spec of a run's only candidate, or of the one named.
+
+    Raises:
+        UsageError: It has none, several and none is named, or none of that name.
+    """
+    names = {str(c["spec"]): str(c.get("name", c["spec"])) for c in record.candidates}
+    if checkpoint is not None:
+        for spec, name in names.items():
+            if checkpoint in (spec, name):
+                return spec
+    elif len(names) == 1:
+        return next(iter(names))
+    shown = ", ".join(names.values()) or "none"
+    if checkpoint is not None:
+        raise UsageError(f"run {record.run} has no candidate {checkpoint!r}: it gated {shown}")
+    raise UsageError(f"run {record.run} gated {shown}: name one of them, as in  {record.run}#CHECKPOINT")
+
+
+def results_of(record: RunRecord, spec: str, role: Role = Role.BASELINE) -> tuple[CaseResult, ...]:
+    """Return the results of one candidate of a run, in the role that they are to play."""
+    return tuple(
+        dataclasses.replace(result, role=role)
+        for result in record.cases
+        if result.checkpoint == spec and result.role is Role.CANDIDATE
+    )
+
+
+def load_runs(path: str | Path = ".harness") -> pd.DataFrame:
+    """Return every stored result, one row per case × checkpoint × run, oldest run first.
+
+    Columns are `run`, `created`, the fields of `CaseResult` and `score`; `target` is JSON text.
+
+    Raises:
+        IntegrityError: A run is damaged; its file is named.
+    """
+    import pandas as pd
+
+    store = RunStore(path)
+    rows: list[dict[str, Any]] = []
+    for summary in store.list():
+        record = store.read(summary.run)
+        for result in record.cases:
+            row = {"run": record.run, "created": record.created} | row_of(result)
+            rows.append(row | {"score": result.score})
+    columns = ["run", "created", *CaseResult.__dataclass_fields__, "score"]
+    frame: pd.DataFrame = pd.DataFrame(rows, columns=columns)
+    frame["created"] = pd.to_datetime(frame["created"], utc=True)
+    frame["score"] = frame["score"].astype("float64")
+    return frame
+
+
+def _sweep(runs: Path) -> None:
+    """Remove what killed writers left behind more than a day ago."""
+    oldest = time.time() - _STALE_SECONDS
+    for entry in runs.glob(f"{_STAGING}*"):
+        with contextlib.suppress(OSError):
+            if entry.stat().st_mtime < oldest:
+                shutil.rmtree(entry)
