@@ -1,0 +1,48 @@
+"""How numbers of a verdict are written, the same in every report."""
+
+from __future__ import annotations
+
+from harness.verdict import Verdict, points
+
+__all__ = ["drop", "interval", "p_value", "score", "shape", "undecided"]
+
+NOTHING = "–"
+
+
+def score(value: float | None) -> str:
+    """Return a mean score in percent with one decimal."""
+    return NOTHING if value is None else f"{100 * value:.1f}"
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """Return an interval of a difference in points."""
+    return NOTHING if bounds is None else f"[{points(bounds[0])}, {points(bounds[1])}]"
+
+
+def p_value(value: float | None) -> str:
+    """Return a p-value to two digits, never as 0."""
+    if value is None:
+        return NOTHING
+    return "<0.0001" if value < 0.0001 else f"{value:.2g}"
+
+
+def drop(value: float | None) -> str:
+    """Return a minimum detectable drop in points."""
+    return NOTHING if value is None else f"{100 * value:.1f}"
+
+
+def shape(verdict: Verdict) -> str:
+    """Return how many cases improved and worsened, such as `+3/−12`."""
+    return f"+{verdict.improved}/−{verdict.worsened}" if verdict.is_compared else NOTHING
+
+
+def undecided(verdict: Verdict) -> str:
+    """Return the counts of outcomes that are neither passed nor missed, such as `2 errors, 1 invalid`."""
+    counts = (
+        (verdict.errors, "error" if verdict.errors == 1 else "errors"),
+        (verdict.invalid, "invalid"),
+        (verdict.skipped, "skipped"),
+        (verdict.missing, "missing"),
+    )
+    said = [f"{count} {word}" for count, word in counts if count]
+    return ", ".join([*said, "partial"] if verdict.partial else said)

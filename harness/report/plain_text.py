@@ -1,0 +1,57 @@
+"""Make text that a model wrote safe to print.
+
+An output may hold terminal escapes, carriage returns that overwrite a verdict, right-to-left overrides, or
+lines that a CI system takes for its own commands. All of it is shown, none of it acts.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["one_line", "printable", "shorten"]
+
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+# GitHub and GitLab read `::name::`, Azure `##vso[`, older GitHub `##[`; TeamCity `##teamcity[`.
+_COMMANDS = re.compile(r"::(?=[A-Za-z])|##(?=\[|vso\[|teamcity\[)|section_(?=start|end)")
+_BREAK = "\u200b"  # a zero-width space: reads the same, is no command any more
+
+
+def printable(text: str) -> str:
+    r"""Return text with everything that is no visible character or space spelled out, as in `\x1b`.
+
+    Line ends become `\n`: the result is a single line. CI commands are broken up by a zero-width space.
+    """
+    if text.isascii() and text.isprintable():
+        return _COMMANDS.sub(_broken, text)
+    return _COMMANDS.sub(_broken, "".join(map(_visible, text)))
+
+
+def one_line(text: str) -> str:
+    """Return text with runs of white space as single spaces, made printable."""
+    return printable(" ".join(text.split()))
+
+
+def shorten(text: str, limit: int = 100) -> str:
+    """Return text on one line, printable, and cut to at most `limit` characters before escaping."""
+    line = " ".join(text[: 4 * limit].split())
+    if len(line) <= limit and len(text) <= 4 * limit:
+        return printable(line)
+    return printable(line[: limit - 1]) + "…"
+
+
+def _broken(match: re.Match[str]) -> str:
+    found = match.group()
+    return found[0] + _BREAK + found[1:]
+
+
+def _visible(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    category = unicodedata.category(character)
+    if character == " " or category[0] in "LMNPS" or category == "Zs":
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
