@@ -130,6 +130,7 @@ def read_jsonl(
     exact: bool = False,
     digest: Digest | None = None,
     faults: list[HarnessError] | None = None,
+    surrogates: bool = False,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (one-based line number, object) for each row of a JSON Lines file, one row in memory at a time.
 
@@ -142,6 +143,7 @@ def read_jsonl(
             skipped otherwise: nothing is lost.
         digest: Updated with every byte of the file, marks and line ends included.
         faults: Collects the errors of bad lines, which are then skipped. Without it the first one is raised.
+        surrogates: Whether strings may hold unpaired surrogates, as a model's output can.
 
     Raises:
         HarnessError: Of class `error`, at the line that is wrong: not UTF-8, cut off, too long, or not an
@@ -156,7 +158,7 @@ def read_jsonl(
             if digest is not None:
                 digest.update(raw)
             try:
-                row = _row(raw, path, number, error, exact)
+                row = _row(raw, path, number, error, exact, surrogates)
             except error as fault:
                 if faults is None:
                     raise
@@ -167,7 +169,7 @@ def read_jsonl(
 
 
 def _row(
-    raw: bytes, path: str | Path, number: int, error: type[HarnessError], exact: bool
+    raw: bytes, path: str | Path, number: int, error: type[HarnessError], exact: bool, surrogates: bool
 ) -> dict[str, Any] | None:
     """Parse one line of a JSON Lines file; None for a blank one."""
     line = _without_mark(raw, path, error, exact) if number == 1 else raw
@@ -178,7 +180,7 @@ def _row(
     if not text.strip(" \t\r\n"):
         return None
     try:
-        value = loads(text.rstrip("\r\n"))
+        value = loads(text.rstrip("\r\n"), surrogates=surrogates)
     except InvalidJsonError as problem:
         cut = "" if raw.endswith(b"\n") else "; the file ends in the middle of this line: it was cut off"
         _fail(error, f"{problem}{cut}", path, number)

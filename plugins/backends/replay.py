@@ -183,7 +183,7 @@ def _read(path: Path) -> _Recording:
     digest = hashlib.sha256()
     by_case: dict[str, list[_Row]] = {}
     by_prompt: dict[str, _Row] = {}
-    for line, raw in read_jsonl(path, error=CheckpointError, digest=digest):
+    for line, raw in read_jsonl(path, error=CheckpointError, digest=digest, surrogates=True):
         row = _row(raw, path, line)
         if row.case_id is not None:
             by_case.setdefault(row.case_id, []).append(row)
