@@ -32,6 +32,8 @@ def train(
 
     An interrupted run goes on from its newest complete checkpoint, as if it had never stopped.
     """
+    import os
+
     from rich.console import Console
 
     from harness.errors import HarnessError
@@ -39,7 +41,8 @@ def train(
     from harness.train.project import find_root
     from harness.train.recipe import load_recipe
 
-    console = Console(stderr=False)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: runs side by side stay fast
+    console = Console()
     try:
         settings = load_recipe(recipe).adjusted(max_steps=max_steps, output=output, why=why)
         root = find_root(recipe.resolve().parent)

@@ -74,7 +74,7 @@ def load_weights(model: Any, checkpoint: Path) -> None:
         from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
         tensors = load_file(checkpoint / "adapter_model.safetensors")
-        expected = set(get_peft_model_state_dict(model))
+        expected = set(get_peft_model_state_dict(model, save_embedding_layers=False))
         if set(tensors) == expected:
             set_peft_model_state_dict(model, tensors)
             return

@@ -66,7 +66,11 @@ def _arguments(session: Session) -> Any:
     training, plan = session.recipe.training, session.plan
     on_gpu = plan.device != "cpu"
     validating = len(session.validation) > 0
-    return import_module("trl").SFTConfig(
+    config: Any = import_module("trl").SFTConfig
+    checkpointing = "activation_checkpointing"  # gradient_checkpointing until transformers 5.2x renamed it
+    if checkpointing not in config.__dataclass_fields__:
+        checkpointing = "gradient_checkpointing"
+    return config(
         output_dir=str(session.run),
         per_device_train_batch_size=training.batch_size,
         per_device_eval_batch_size=training.batch_size,
@@ -83,7 +87,7 @@ def _arguments(session: Session) -> Any:
         bf16=plan.precision == "bf16",
         fp16=False,
         use_cpu=not on_gpu,
-        gradient_checkpointing=False,
+        **{checkpointing: False},
         logging_strategy="no",
         logging_nan_inf_filter=False,
         eval_strategy="steps" if validating else "no",
@@ -279,7 +283,9 @@ def _trainer_class() -> Any:
                     "the last good checkpoint. Lower learning_rate or lengthen warmup"
                 )
             self.session.recorder.validated(loss)
-            return {"eval_loss": loss}
+            metrics = {"eval_loss": loss}
+            self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+            return metrics
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             """Log nothing: the recorder does."""
