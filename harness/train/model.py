@@ -177,7 +177,7 @@ def add_adapter(model: Any, recipe: Recipe, base: Base) -> Any:
     )
     model.config._name_or_path = base.spec  # PEFT writes it into adapter_config.json
     adapted = get_peft_model(model, config)
-    settings = adapted.peft_config["default"]
+    settings: Any = adapted.peft_config["default"]
     settings.base_model_name_or_path = base.spec
     settings.target_modules = sorted(settings.target_modules)  # a set, saved in another order each time
     return adapted

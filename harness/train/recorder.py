@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["Recorder", "StepRecord"]
+from harness.errors import CheckpointError
+from harness.strict_json import read_jsonl
 
-_LOG = "log.jsonl"
+__all__ = ["LOG_NAME", "Recorder", "StepRecord", "read_log"]
+
+LOG_NAME = "log.jsonl"
 _CURVES = "curves.csv"
 
 
@@ -52,21 +55,23 @@ class Recorder:
         run: Directory of the run.
         max_steps: Steps planned.
         console: Where to show progress; None shows nothing.
-        resumed: Step that the run goes on from; later records of an earlier attempt are dropped.
+        earlier: Records up to the checkpoint that the run goes on from.
     """
 
-    def __init__(self, run: Path, *, max_steps: int, console: Console | None, resumed: int = 0) -> None:
-        self.records: list[StepRecord] = _read_log(run / _LOG, resumed)
+    def __init__(
+        self, run: Path, *, max_steps: int, console: Console | None, earlier: Sequence[StepRecord] = ()
+    ) -> None:
+        self.records: list[StepRecord] = list(earlier)
         self.tokens_seen = sum(record.tokens for record in self.records)
         self._run = run
         self._max_steps = max_steps
         self._console = console
-        self._saved = resumed
+        self._saved = self.records[-1].step if self.records else 0
         self._clock = time.perf_counter()
         self._every = max(1, max_steps // 20)
         self._bar: Progress | None = None
         run.mkdir(parents=True, exist_ok=True)
-        self._rewrite_log()
+        self.flush()
 
     def __enter__(self) -> Recorder:
         if self._console is not None and self._console.is_terminal:
@@ -131,30 +136,35 @@ class Recorder:
         self._clock = time.perf_counter()
 
     def flush(self) -> None:
-        """Write `log.jsonl` and `curves.csv`."""
-        self._rewrite_log()
+        """Write `log.jsonl` and `curves.csv` into the run's directory."""
+        self.write_log(self._run)
         names = list(StepRecord.__dataclass_fields__)
-        with (self._run / _CURVES).open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, names, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(asdict(record) for record in self.records)
+        table = io.StringIO()
+        writer = csv.DictWriter(table, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(record) for record in self.records)
+        _replace(self._run / _CURVES, table.getvalue())
 
-    def _rewrite_log(self) -> None:
+    def write_log(self, directory: Path) -> None:
+        """Write `log.jsonl` into a directory; a checkpoint keeps its own, up to its step."""
         text = "".join(json.dumps(asdict(record)) + "\n" for record in self.records)
-        (self._run / _LOG).write_text(text, encoding="utf-8")
+        _replace(directory / LOG_NAME, text)
 
 
-def _read_log(path: Path, until: int) -> list[StepRecord]:
-    """Read the records of an earlier attempt up to the step that is resumed."""
-    if until == 0 or not path.is_file():
-        return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            values: Mapping[str, Any] = json.loads(line)
-            record = StepRecord(**values)
-        except (ValueError, TypeError):
-            continue  # a line cut off by a kill; the curve has a gap, nothing else depends on it
-        if record.step <= until:
-            records.append(record)
-    return records
+def _replace(path: Path, text: str) -> None:
+    staged = path.with_name(f".{path.name}.partial")
+    staged.write_text(text, encoding="utf-8")
+    staged.replace(path)
+
+
+def read_log(directory: Path) -> list[StepRecord]:
+    """Read what `Recorder.write_log` wrote.
+
+    Raises:
+        CheckpointError: A line is malformed.
+    """
+    path = directory / LOG_NAME
+    try:
+        return [StepRecord(**values) for _, values in read_jsonl(path, error=CheckpointError)]
+    except TypeError as error:
+        raise CheckpointError(f"{path}: malformed: {error}") from error

@@ -20,7 +20,7 @@ from harness.train.plan import Plan, show_plan
 from harness.train.prepare import Prepared, prepare
 from harness.train.project import provenance, utc_now
 from harness.train.recipe import Recipe
-from harness.train.recorder import Recorder, StepRecord
+from harness.train.recorder import Recorder, StepRecord, read_log
 from harness.train.resume import check_resumable, load_weights
 from harness.train.saving import (
     STATE_DIRECTORY,
@@ -116,22 +116,21 @@ class _Run:
         if resume and not found:
             raise CheckpointError(f"--resume: {prepared.plan.run} has no complete checkpoint to go on from")
         newest = found[-1][1] if found else None
-        start = 0
+        earlier: list[StepRecord] = []
         if newest is not None:
             manifest = check_resumable(prepared, newest)
-            start = manifest.progress.step
             self._compare_versions(manifest)
-            if start >= prepared.plan.steps.max_steps:
+            earlier = read_log(newest / STATE_DIRECTORY)
+            if manifest.progress.step >= prepared.plan.steps.max_steps:
                 self._say(f"{prepared.plan.run} is finished already; --restart trains it again")
-                recorder = Recorder(prepared.run, max_steps=start, console=None, resumed=start)
-                return self._result(recorder, newest)
+                return self._result(earlier, newest)
             load_weights(prepared.model, newest)
             self._say(f"resuming from {newest.name}")
         recorder = Recorder(
-            prepared.run, max_steps=prepared.plan.steps.max_steps, console=self._console, resumed=start
+            prepared.run, max_steps=prepared.plan.steps.max_steps, console=self._console, earlier=earlier
         )
         self._train(recorder, newest)
-        return self._result(recorder, newest)
+        return self._result(recorder.records, newest)
 
     def _train(self, recorder: Recorder, newest: Path | None) -> None:
         prepared = self._prepared
@@ -166,6 +165,7 @@ class _Run:
         prepared.tokenizer.save_pretrained(stage)
         state = save_state(stage, optimizer=trainer.optimizer, scheduler=trainer.lr_scheduler)
         trainer.state.save_to_json(str(state / "trainer_state.json"))
+        recorder.write_log(state)
         step = trainer.state.global_step
         path = publish(
             stage,
@@ -208,7 +208,7 @@ class _Run:
             for path in run.glob(pattern):
                 shutil.rmtree(path)
 
-    def _result(self, recorder: Recorder, resumed: Path | None) -> TrainingResult:
+    def _result(self, records: Sequence[StepRecord], resumed: Path | None) -> TrainingResult:
         found = complete_checkpoints(self._prepared.run)
         manifest = read_manifest(found[-1][1]) if found else None
         for warning in self._warnings:
@@ -218,7 +218,7 @@ class _Run:
             run=self._prepared.run,
             checkpoints=tuple(path for _, path in found),
             resumed_from=resumed,
-            records=tuple(recorder.records),
+            records=tuple(records),
             train_loss=None if manifest is None else manifest.progress.train_loss,
             validation_loss=None if manifest is None else manifest.progress.validation_loss,
             warnings=tuple(self._warnings),

@@ -184,7 +184,7 @@ def check_state(checkpoint: Path) -> None:
     if manifest is None:
         raise CheckpointError(f"{checkpoint}: has no {MANIFEST_NAME}, so it is incomplete")
     directory = checkpoint / STATE_DIRECTORY
-    for name in (_TENSORS, _VALUES, "trainer_state.json"):
+    for name in (_TENSORS, _VALUES, "trainer_state.json", "log.jsonl"):
         if not (directory / name).is_file():
             raise CheckpointError(
                 f"{directory / name}: is missing, so training cannot go on as if it had not stopped; "

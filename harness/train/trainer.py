@@ -161,6 +161,7 @@ def _trainer_class() -> Any:
             self._grad_norm = 0.0
             self._rate = 0.0
             self._labelled_only: bool | None = None
+            self.control: Any
             tokenizer = session.tokenizer
             pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
             super().__init__(
