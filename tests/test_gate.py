@@ -1,0 +1,439 @@
+"""What the gate says, and that it never passes on evidence that is not there."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from case_results import case_result, changed, two_sides
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.cases import CaseResult, Outcome, Role
+from harness.comparison import compare_scores
+from harness.errors import ConfigurationError, HarnessError, IntegrityError, ScoringError
+from harness.exit_codes import ExitCode
+from harness.gate import Gate, Status, Verdict, adjust_family, decide, exit_codes, slices
+
+
+def verdict_on(
+    candidate: Sequence[CaseResult],
+    baseline: Sequence[CaseResult] | None,
+    gate: Gate | None = None,
+    **more: Any,
+) -> Verdict:
+    arguments: dict[str, Any] = {
+        "suite": "refunds",
+        "golden": "refunds/v1",
+        "checkpoint": "checkpoint-300",
+        "baseline_name": None if baseline is None else "base",
+    }
+    return decide(candidate, baseline, gate=gate or Gate(), **(arguments | more))
+
+
+def said(verdict: Verdict) -> str:
+    return "; ".join(verdict.reasons)
+
+
+# --- the policy ----------------------------------------------------------------------------------------
+
+
+def test_all_problems_of_a_gate_are_told_together() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Gate(policy="strict", margin=-1, alpha=0.7, min_score=2, min_cases=0, coverage=0)
+    for argument in ("policy", "margin", "alpha", "min_score", "min_cases", "coverage"):
+        assert f"{argument} must be" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, True, "0.02", None])
+def test_a_margin_that_is_no_number_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="margin"):
+        Gate(margin=value)
+
+
+def test_an_absolute_policy_needs_a_floor() -> None:
+    with pytest.raises(ConfigurationError, match="min_score is missing"):
+        Gate(policy="absolute")
+    assert not Gate(policy="absolute", min_score=0.5).needs_baseline
+
+
+def test_a_gate_survives_json_and_refuses_what_it_does_not_know() -> None:
+    gate = Gate(policy="non-inferior", margin=0.05, min_score=0.6)
+    assert Gate.from_dict(json.loads(json.dumps(gate.as_dict()))) == gate
+    with pytest.raises(ConfigurationError, match="unknown argument 'margn'"):
+        Gate.from_dict({"margn": 0.1})
+
+
+# --- the three verdicts --------------------------------------------------------------------------------
+
+
+def test_a_drop_that_is_shown_and_beyond_the_margin_regresses() -> None:
+    verdict = verdict_on(*two_sides([1] * 80 + [0] * 20, [1] * 100))
+    assert verdict.status is Status.REGRESSED
+    assert (verdict.n, verdict.mean, verdict.baseline_mean) == (100, 0.8, 1.0)
+    assert verdict.delta == -0.2
+    assert (verdict.improved, verdict.worsened) == (0, 20)
+    assert verdict.worsened_ids[0] == "case-0080"
+    assert "fell by more than the margin of 2 %: −20.0 points" in verdict.reasons[0]
+
+
+def test_a_drop_within_the_margin_passes_however_certain() -> None:
+    scores = [1] * 990 + [0] * 10
+    verdict = verdict_on(*two_sides(scores, [1] * 1000))
+    assert verdict.p_value is not None
+    assert verdict.p_value < 0.01
+    assert verdict.status is Status.PASS
+    assert verdict_on(*two_sides(scores, [1] * 1000), Gate(margin=0.0)).status is Status.REGRESSED
+
+
+def test_a_drop_of_exactly_the_margin_is_within_it() -> None:
+    ours, theirs = two_sides([0.58] * 50, [0.60] * 50)  # 0.58 - 0.60 is a little below -0.02 in floats
+    assert verdict_on(ours, theirs).status is Status.PASS
+    assert verdict_on(ours, theirs, Gate(margin=0.019)).status is Status.REGRESSED
+
+
+def test_a_drop_that_may_be_chance_passes_and_says_what_would_be_seen() -> None:
+    verdict = verdict_on(*two_sides([1] * 97 + [0] * 3, [1] * 100))
+    assert verdict.status is Status.PASS
+    assert "no significant drop beyond the margin" in said(verdict)
+    assert verdict.minimum_detectable_drop == pytest.approx(0.06, abs=0.01)
+
+
+def test_no_drop_can_be_shown_with_three_cases_and_it_says_so() -> None:
+    verdict = verdict_on(*two_sides([0, 0, 0], [1, 1, 1]))
+    assert verdict.status is Status.PASS
+    assert verdict.minimum_detectable_drop is None
+    assert "n = 3 is too few to show any drop" in said(verdict)
+
+
+def test_non_inferior_needs_the_drop_ruled_out() -> None:
+    strict = Gate(policy="non-inferior", margin=0.05)
+    same = [1.0] * 100
+    verdict = verdict_on(*two_sides(same, same), strict)
+    assert verdict.status is Status.PASS
+    assert verdict.is_non_inferior
+    few = verdict_on(*two_sides(same[:30], same[:30]), strict)
+    assert few.status is Status.INCONCLUSIVE
+    assert "not ruled out" in said(few)
+    assert few.cases_needed == 53  # z²(1/0.05 − 1) = 51.4: Tango's bound then lies just above −0.05
+    tiny = verdict_on(*two_sides(same[:8], same[:8]), replace(strict, margin=0.9))
+    assert tiny.status is Status.INCONCLUSIVE
+    assert "too few cases: 8 of at least 20" in said(tiny)
+    assert tiny.cases_needed == 20
+
+
+def test_a_passing_verdict_needs_no_more_cases() -> None:
+    assert verdict_on(*two_sides([1] * 100, [1] * 100)).cases_needed is None
+
+
+# --- must_pass and floors ------------------------------------------------------------------------------
+
+
+def test_a_missed_must_pass_case_regresses_whatever_the_mean_says() -> None:
+    ours, theirs = two_sides([1] * 50, [0] * 50, must_pass=False)
+    ours = changed(ours, 7, must_pass=True, outcome=Outcome.INVALID, samples=(0.0,))
+    verdict = verdict_on(ours, theirs)
+    assert verdict.status is Status.REGRESSED
+    assert verdict.missed_must_pass == ("case-0007",)
+    assert verdict.invalid == 1
+
+
+def test_an_undecided_must_pass_case_is_not_passed() -> None:
+    ours, theirs = two_sides([1] * 50, [1] * 50)
+    ours = changed(ours, 7, must_pass=True, outcome=Outcome.ERROR, samples=())
+    verdict = verdict_on(ours, theirs, Gate(coverage=0.5))
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "must_pass cases were not decided: case-0007" in said(verdict)
+
+
+@pytest.mark.parametrize(
+    ("hits", "policy", "status"),
+    [
+        (30, "absolute", Status.REGRESSED),
+        (30, "no-significant-drop", Status.REGRESSED),
+        (57, "absolute", Status.INCONCLUSIVE),
+        (57, "no-significant-drop", Status.PASS),
+        (60, "absolute", Status.PASS),
+    ],
+)
+def test_a_floor_has_its_own_interval(hits: int, policy: str, status: Status) -> None:
+    scores = [1] * hits + [0] * (100 - hits)
+    ours, theirs = two_sides(scores, scores)
+    gate = Gate(policy=policy, min_score=0.6)
+    verdict = verdict_on(ours, None if policy == "absolute" else theirs, gate)
+    assert verdict.status is status
+    assert verdict.floor_interval is not None
+    if hits < 60:
+        assert "below min_score 60 %" in said(verdict)
+    if status is Status.INCONCLUSIVE:
+        assert verdict.cases_needed is not None
+        assert verdict.cases_needed > 100
+
+
+def test_an_absolute_gate_needs_no_baseline_and_counts_all_decided_cases() -> None:
+    verdict = verdict_on([case_result(f"c{i}", 1) for i in range(10)], None, Gate("absolute", min_score=0.5))
+    assert (verdict.status, verdict.n, verdict.mean) == (Status.PASS, 10, 1.0)
+    empty = verdict_on([], None, Gate("absolute", min_score=0.5))
+    assert empty.status is Status.INCONCLUSIVE
+
+
+# --- doubt: never PASS ---------------------------------------------------------------------------------
+
+FULL = [1.0] * 60
+
+
+OURS, THEIRS = two_sides(FULL, FULL)
+ERROR: dict[str, Any] = {"outcome": Outcome.ERROR, "samples": ()}
+DOUBTS: dict[str, tuple[list[CaseResult], list[CaseResult] | None, dict[str, Any], str]] = {
+    "no baseline": (OURS, None, {}, "no baseline to compare with"),
+    "baseline problem": (OURS, None, {"baseline_problem": "run 7 is gone"}, "run 7 is gone"),
+    "untrusted baseline": (OURS, THEIRS, {"baseline_problem": "other dtype"}, "other dtype"),
+    "empty baseline": (OURS, [], {}, "nothing to compare"),
+    "no candidate": ([], THEIRS, {}, "nothing to compare"),
+    "nothing at all": ([], [], {}, "nothing to compare"),
+    "error": (changed(OURS, 3, **ERROR), THEIRS, {}, "1 case ended in error: case-0003"),
+    "baseline error": (
+        OURS,
+        changed(THEIRS, 3, **ERROR),
+        {},
+        "1 case not decided by the baseline: case-0003",
+    ),
+    "skip": (changed(OURS, 3, skipped="xfail"), THEIRS, {}, "1 case skipped: case-0003"),
+    "all skipped": ([replace(r, skipped="no judge") for r in OURS], THEIRS, {}, "60 cases skipped"),
+    "baseline gap": (OURS, THEIRS[:-2], {}, "2 cases the baseline never answered: case-0058, case-0059"),
+    "candidate gap": (OURS[:-2], THEIRS, {}, "2 cases of the baseline not in this run"),
+    "lost case": (OURS, THEIRS, {"planned": 61}, "1 case planned and never reported"),
+    "extra case": (OURS, THEIRS, {"planned": 59}, "1 case more reported than the 59 planned"),
+    "partial": (OURS, THEIRS, {"partial": True}, "only a part of the suite"),
+    "content": (changed(OURS, 3, content_hash="f" * 64), THEIRS, {}, "the case itself differs on the two"),
+    "sampling": (changed(OURS, 3, config_hash=None), THEIRS, {}, "sampling or samples per case differ"),
+    "version": (
+        OURS,
+        [replace(r, golden="refunds/v2") for r in THEIRS],
+        {},
+        "the baseline answered refunds/v2",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", DOUBTS)
+@pytest.mark.parametrize("policy", ["no-significant-drop", "non-inferior"])
+def test_what_was_not_compared_does_not_pass(fault: str, policy: str) -> None:
+    ours, theirs, more, reason = DOUBTS[fault]
+    verdict = verdict_on(ours, theirs, Gate(policy=policy, margin=0.1), **more)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert reason in said(verdict)
+    assert exit_codes([verdict]) == {ExitCode.INCONCLUSIVE}
+    assert adjust_family([verdict])[0].status is Status.INCONCLUSIVE
+
+
+def test_partial_evidence_can_prove_a_regression() -> None:
+    ours, theirs = two_sides([0.0] * 40 + [1.0] * 20, FULL)
+    ours = changed(ours, 50, outcome=Outcome.ERROR, samples=())
+    verdict = verdict_on(ours, theirs, partial=True)
+    assert verdict.status is Status.REGRESSED
+    assert "ended in error" in said(verdict)
+
+
+def test_errors_up_to_the_coverage_are_tolerated_and_told() -> None:
+    ours, theirs = two_sides(FULL, FULL)
+    ours = changed(ours, 3, outcome=Outcome.ERROR, samples=())
+    verdict = verdict_on(ours, theirs, Gate(coverage=0.98))
+    assert verdict.status is Status.PASS
+    assert "tolerated, 59 of 60 cases were decided" in said(verdict)
+    assert verdict_on(ours, theirs, Gate(coverage=0.99)).status is Status.INCONCLUSIVE
+
+
+def test_an_error_is_no_miss() -> None:
+    ours, theirs = two_sides([None] * 30 + [1.0] * 30, FULL)
+    verdict = verdict_on(ours, theirs)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert (verdict.errors, verdict.worsened, verdict.mean, verdict.n) == (30, 0, 1.0, 30)
+
+
+def test_a_case_reported_twice_is_an_error() -> None:
+    ours, theirs = two_sides(FULL, FULL)
+    with pytest.raises(IntegrityError, match=r"case-0000.*reported twice"):
+        verdict_on([*ours, ours[0]], theirs)
+    with pytest.raises(IntegrityError, match=r"case-0000.*reported twice"):
+        verdict_on(ours, [*theirs, theirs[0]])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -0.1, 1.1])
+def test_a_score_that_is_none_is_an_error(value: float) -> None:
+    ours, theirs = two_sides(FULL, FULL)
+    with pytest.raises(ScoringError, match="case-0003"):
+        verdict_on(changed(ours, 3, samples=(value,)), theirs)
+
+
+def test_results_of_another_suite_are_refused_or_left_out() -> None:
+    ours, theirs = two_sides(FULL, FULL)
+    assert verdict_on(ours, [*theirs, replace(theirs[0], suite="other")]).status is Status.PASS
+    with pytest.raises(HarnessError, match="'other'"):
+        verdict_on(changed(ours, 0, suite="other"), theirs)
+
+
+def test_two_tests_of_one_case_are_one_cluster_and_named() -> None:
+    ours, theirs = two_sides([1.0] * 30 + [0.0], [1.0] * 31)
+    ours += [replace(result, test="test_tone") for result in ours]
+    theirs += [replace(result, test="test_tone") for result in theirs]
+    verdict = verdict_on(ours, theirs)
+    assert (verdict.n, verdict.clusters) == (62, 31)
+    assert verdict.worsened_ids == ("test_refund_reply:case-0030", "test_tone:case-0030")
+
+
+def test_the_order_of_results_changes_nothing() -> None:
+    rng = random.Random(3)
+    ours, theirs = two_sides([rng.random() for _ in range(80)], [rng.random() for _ in range(80)])
+    first = verdict_on(ours, theirs)
+    rng.shuffle(ours)
+    rng.shuffle(theirs)
+    assert verdict_on(ours, theirs) == first
+
+
+# --- many questions ------------------------------------------------------------------------------------
+
+
+def test_holm_takes_a_lonely_drop_back() -> None:
+    drop = verdict_on(*two_sides([1] * 92 + [0] * 8, [1] * 97 + [0] * 3))
+    assert drop.status is Status.REGRESSED  # p = 0.016 on its own
+    same = verdict_on(*two_sides([1] * 100, [1] * 100))
+    adjusted = adjust_family([drop, same, same, same])
+    assert [verdict.status for verdict in adjusted] == [Status.PASS] * 4
+    assert drop.p_value is not None
+    assert adjusted[0].adjusted_p == pytest.approx(4 * drop.p_value)
+    assert adjust_family(adjusted) == adjusted
+
+
+def test_floors_must_pass_and_absolute_gates_are_not_in_the_family() -> None:
+    ours, theirs = two_sides([1] * 92 + [0] * 8, [1] * 97 + [0] * 3)
+    drop = verdict_on(ours, theirs)
+    floor = verdict_on(ours, None, Gate("absolute", min_score=0.99))
+    must = verdict_on(changed(ours, 99, must_pass=True), None)
+    adjusted = adjust_family([drop, floor, must])
+    assert [verdict.status for verdict in adjusted] == [Status.REGRESSED] * 3
+    assert [verdict.adjusted_p for verdict in adjusted] == [drop.p_value, None, None]
+
+
+def test_exit_conditions_are_those_of_the_verdicts() -> None:
+    good = verdict_on(*two_sides(FULL, FULL))
+    bad = verdict_on(*two_sides([0] * 60, FULL))
+    open_ = verdict_on(two_sides(FULL, FULL)[0], None)
+    assert exit_codes([good]) == {ExitCode.PASS}
+    assert exit_codes([good, bad, open_]) == {ExitCode.PASS, ExitCode.REGRESSED, ExitCode.INCONCLUSIVE}
+    assert exit_codes([]) == {ExitCode.NO_CASES}
+
+
+def test_slices_point_at_the_tag_that_fell() -> None:
+    ours, theirs = two_sides([0] * 20 + [1] * 80, [1] * 100)
+    ours = [replace(r, tags=("lang:de",) if i < 40 else ("lang:en", "hard")) for i, r in enumerate(ours)]
+    found = slices(ours, theirs, suite="refunds", golden="refunds/v1", checkpoint="c")
+    assert [(one.tag, one.n, one.delta, one.warns) for one in found] == [
+        ("hard", 60, 0.0, False),
+        ("lang:de", 40, -0.5, True),
+        ("lang:en", 60, 0.0, False),
+    ]
+    assert slices(ours, None, suite="refunds", golden="refunds/v1", checkpoint="c") == ()
+
+
+def test_a_verdict_survives_json() -> None:
+    ours, theirs = two_sides([0.5] * 30 + [0.1] * 30, FULL)
+    verdict = adjust_family([verdict_on(ours, theirs, Gate(min_score=0.3), planned=62)])[0]
+    data = json.loads(json.dumps(verdict.as_dict(), allow_nan=False))
+    assert Verdict.from_dict(data) == verdict
+    contract = (
+        "suite golden checkpoint baseline status policy margin alpha n mean baseline_mean delta interval"
+    )
+    contract += (
+        " p_value adjusted_p minimum_detectable_drop improved worsened missed_must_pass errors invalid"
+    )
+    assert set(contract.split()) | {"partial", "reasons", "cases_needed"} <= set(data)
+
+
+# --- invariants ----------------------------------------------------------------------------------------
+
+sides = st.integers(1, 40).flatmap(
+    lambda n: st.tuples(*[st.lists(st.sampled_from([0.0, 0.3, 1.0, None]), min_size=n, max_size=n)] * 2)
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(sides, st.sampled_from(["no-significant-drop", "non-inferior"]), st.sampled_from([0.0, 0.02, 0.3]))
+def test_verdicts_do_not_contradict_themselves(
+    scores: tuple[list[float | None], list[float | None]], policy: str, margin: float
+) -> None:
+    ours, theirs = two_sides(*scores)
+    verdict = verdict_on(ours, theirs, Gate(policy=policy, margin=margin))
+    assert verdict.reasons
+    if None in scores[0] or None in scores[1]:
+        assert verdict.status is not Status.PASS
+    if verdict.status is Status.REGRESSED:
+        assert verdict.delta is not None
+        assert verdict.bounds is not None
+        assert verdict.delta < -margin
+        assert verdict.bounds[1] < 0
+        assert not verdict.is_non_inferior
+        mirrored = verdict_on(
+            [replace(r, role=Role.CANDIDATE) for r in theirs], [replace(r, role=Role.BASELINE) for r in ours]
+        )
+        assert mirrored.delta == -verdict.delta
+        assert mirrored.status is not Status.REGRESSED
+    if verdict.status is Status.PASS and policy == "non-inferior":
+        assert verdict.is_non_inferior
+
+
+# --- arrays --------------------------------------------------------------------------------------------
+
+
+def test_arrays_are_compared_like_cases() -> None:
+    ours, theirs = np.array([1] * 80 + [0] * 20), np.ones(100)
+    verdict = compare_scores(ours, theirs)
+    cases = verdict_on(*two_sides(ours.tolist(), theirs.tolist()))
+    assert verdict.status is Status.REGRESSED
+    assert (verdict.interval, verdict.p_value, verdict.delta) == (cases.interval, cases.p_value, cases.delta)
+    assert verdict.adjusted_p == verdict.p_value
+    assert verdict.worsened_ids == tuple(str(i) for i in range(80, 100))
+    assert compare_scores([True, False], [True, True]).delta == -0.5
+
+
+def test_arrays_are_left_as_they_were() -> None:
+    ours, theirs = np.array([0.1, 0.2]), np.array([0.3, 0.2])
+    compare_scores(ours, theirs)
+    assert ours.tolist() == [0.1, 0.2]
+    assert theirs.tolist() == [0.3, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "baseline", "message"),
+    [
+        ([1.0, math.nan], [1.0, 1.0], r"candidate\[1\] is nan"),
+        ([1.0, 1.0], [math.inf, 1.0], r"baseline\[0\] is inf"),
+        ([1.0, 5.0], [1.0, 1.0], r"candidate\[1\] is 5.0.*\[0, 1\]"),
+        ([1.0, None], [1.0, 1.0], "candidate must hold one number per case"),
+        (["good"], [1.0], "candidate must hold one number per case"),
+        ([1.0], [1.0, 1.0], "candidate has 1 scores and baseline 2"),
+        ([], [], "candidate is empty"),
+        ([[1.0, 0.0]], [[1.0, 0.0]], r"shape \(n,\), not \(1, 2\)"),
+        (0.5, 0.5, r"shape \(n,\)"),
+    ],
+)
+def test_arrays_that_cannot_be_compared_are_refused(candidate: Any, baseline: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        compare_scores(candidate, baseline)
+
+
+def test_clusters_and_policies_of_arrays_are_checked() -> None:
+    with pytest.raises(ConfigurationError, match="clusters has 1 entries for 2 scores"):
+        compare_scores([1, 0], [1, 0], clusters=["a"])
+    with pytest.raises(ConfigurationError, match=r"clusters\[1\] is None"):
+        compare_scores([1, 0], [1, 0], clusters=["a", None])
+    with pytest.raises(ConfigurationError, match="min_score is missing"):
+        compare_scores([1, 0], [1, 0], policy="absolute")
+    assert compare_scores([1] * 10, [0] * 10, clusters=["a"] * 10).bounds == (-1.0, 1.0)
