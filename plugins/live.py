@@ -88,8 +88,8 @@ class JudgeHandle:
         Raises:
             JudgementError: The judge's reply cannot be used; the case ends in *error*.
         """
-        rubric, model = self._suite.rubric, self._session.judge
-        if rubric is None or model is None:
+        rubric = self._suite.rubric
+        if rubric is None:
             raise ConfigurationError(
                 f"suite {self._suite.name!r} has no rubric: suite(…, rubric=harness.Rubric(…))"
             )
