@@ -1,0 +1,42 @@
+"""How helpful answers are, graded by a judge model: `pytest --model=… --judge=anthropic/NAME`.
+
+Without `--judge` nothing is graded, and the suite is shown as not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import harness
+
+HELPFUL = harness.Rubric(
+    criteria="""\
+A helpful answer does what was asked, correctly and completely, in the language of the question, and says no \
+more than serves the person who asked.
+5: correct and complete; follows every instruction on form, length and tone; nothing misleads.
+4: helpful, with a small flaw that the person would hardly notice.
+3: partly helpful: something that was asked is missing, or a flaw takes effort to work around.
+2: mostly unhelpful: wrong or missing in the main point, or it ignores an instruction that matters.
+1: wrong, harmful, off the question, or no answer at all.
+Where a question has a false premise or cannot be answered, the helpful answer says so.
+A REFERENCE, where there is one, is one good answer among others: facts and results must agree with it, \
+wording, order and examples need not.""",
+    scale=(1, 5),
+    passing=0.75,
+)
+
+
+@pytest.mark.suite("helpfulness", gate=harness.Gate(margin=0.05), rubric=HELPFUL)
+def test_helpful(
+    case: harness.Case,
+    response: harness.Response,
+    judge: Callable[..., harness.Score],
+    record_score: Callable[..., None],
+) -> None:
+    score = judge(case, response)
+    if score.outcome is harness.Outcome.INVALID:
+        raise harness.InvalidOutput(score)
+    passed = score.outcome is harness.Outcome.PASSED
+    record_score(score.value, passed=passed, answer=score.answer, explanation=score.explanation)
