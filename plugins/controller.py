@@ -8,7 +8,6 @@ import platform
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -18,8 +17,7 @@ from harness.errors import HarnessError, UsageError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import Gate, SliceResult, Status, Verdict, adjust_family, decide, slices
 from harness.protocols import Checkpoint
-from harness.record import CheckpointRecord, Condition, RunRecord
-from harness.train.project import provenance
+from harness.record import RunRecord, new_run_id, utc_now
 
 from .session import GateSession, is_ours, param_of, test_name
 
@@ -183,12 +181,13 @@ class Controller:
             return None
         verdicts = adjust_family([verdict for plan in plans.values() for verdict in self._verdicts(plan)])
         conditions = [*self._conditions(exitstatus, verdicts)]
-        code = most_severe([condition.code for condition in conditions] or [int(ExitCode.PASS)])
+        code = most_severe([condition["code"] for condition in conditions] or [int(ExitCode.PASS)])
         settings = self._session.settings
+        created = utc_now()
         waived = settings.waive_inconclusive and code == ExitCode.INCONCLUSIVE
         return RunRecord(
-            run=_run_id(self._session.identity),
-            created=datetime.now(tz=timezone.utc).isoformat(timespec="seconds"),
+            run=new_run_id(created),
+            created=created,
             environment=self._environment(),
             checkpoints=self._checkpoints(),
             verdicts=tuple(verdicts),
@@ -243,9 +242,11 @@ class Controller:
                 yield from slices(
                     self._of(plan, Role.CANDIDATE, candidate),
                     baseline,
-                    gate=plan.gate,
                     suite=plan.name,
+                    golden=plan.golden,
                     checkpoint=candidate.spec,
+                    margin=plan.gate.margin,
+                    alpha=plan.gate.alpha,
                 )
 
     def _of(self, plan: SuitePlan, role: Role, checkpoint: Checkpoint) -> list[CaseResult]:
@@ -263,7 +264,7 @@ class Controller:
         if session.stored_baseline is None:
             return None, None, None
         name = session.settings.baseline
-        stored = session.stored_results(plan.name)
+        stored = [result for result in session.stored_baseline if result.suite == plan.name]
         wanted = {case for _, case, _ in plan.selected}
         versions = sorted({result.golden for result in stored})
         if not stored:
@@ -274,47 +275,47 @@ class Controller:
 
     # --- what held -------------------------------------------------------------------------------------
 
-    def _conditions(self, exitstatus: int, verdicts: Sequence[Verdict]) -> Iterable[Condition]:
+    def _conditions(self, exitstatus: int, verdicts: Sequence[Verdict]) -> Iterable[dict[str, Any]]:
         for verdict in verdicts:
             if verdict.status is Status.REGRESSED:
-                yield Condition(int(ExitCode.REGRESSED), _said(verdict))
+                yield _condition(int(ExitCode.REGRESSED), _said(verdict))
             elif verdict.status is Status.INCONCLUSIVE:
-                yield Condition(int(ExitCode.INCONCLUSIVE), _said(verdict))
+                yield _condition(int(ExitCode.INCONCLUSIVE), _said(verdict))
         if self._foreign_failures:
             names = ", ".join(self._foreign_failures[:3])
-            yield Condition(
+            yield _condition(
                 int(ExitCode.REGRESSED), f"{len(self._foreign_failures)} other tests failed: {names}"
             )
         if self._lost_workers:
-            yield Condition(int(ExitCode.INCONCLUSIVE), f"lost worker {'; '.join(self._lost_workers)}")
+            yield _condition(int(ExitCode.INCONCLUSIVE), f"lost worker {'; '.join(self._lost_workers)}")
         if self._unselected():
-            yield Condition(
+            yield _condition(
                 int(ExitCode.INCONCLUSIVE), f"every case of {', '.join(self._unselected())} was deselected"
             )
         if any(report.needs_model for report in self._reports):
-            yield Condition(int(ExitCode.INCONCLUSIVE), "tests that need a model were skipped: no --model")
+            yield _condition(int(ExitCode.INCONCLUSIVE), "tests that need a model were skipped: no --model")
         yield from self._changed_weights()
         if exitstatus in (ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR):
-            yield Condition(exitstatus, "pytest was interrupted" if exitstatus == 2 else "internal error")
+            yield _condition(exitstatus, "pytest was interrupted" if exitstatus == 2 else "internal error")
         elif exitstatus not in (0, 1, 5):
-            yield Condition(exitstatus, f"pytest ended with {exitstatus}")
+            yield _condition(exitstatus, f"pytest ended with {exitstatus}")
 
-    def _changed_weights(self) -> Iterable[Condition]:
+    def _changed_weights(self) -> Iterable[dict[str, Any]]:
         session = self._session
         used = [*session.candidates, *([session.baseline] if session.baseline is not None else [])]
         try:
             changed = session.engine.changed_since(used)
         except HarnessError as error:
-            yield Condition(int(ExitCode.INCONCLUSIVE), f"a checkpoint changed during the run: {error}")
+            yield _condition(int(ExitCode.INCONCLUSIVE), f"a checkpoint changed during the run: {error}")
             return
         for checkpoint in changed:
-            yield Condition(
+            yield _condition(
                 int(ExitCode.INCONCLUSIVE), f"the files of {checkpoint.spec} changed during the run"
             )
 
     # --- what is recorded ------------------------------------------------------------------------------
 
-    def _checkpoints(self) -> tuple[CheckpointRecord, ...]:
+    def _checkpoints(self) -> tuple[dict[str, Any], ...]:
         session = self._session
         found = [_described(checkpoint, "candidate") for checkpoint in session.candidates]
         if session.baseline is not None:
@@ -325,6 +326,8 @@ class Controller:
 
     def _environment(self) -> dict[str, Any]:
         settings = self._session.settings
+        from harness.train.project import provenance
+
         made = provenance(self._session.root, why=None, seed=settings.sampling.seed)
         wanted, reused, generated, failed = self.fill
         return {
@@ -343,24 +346,25 @@ class Controller:
         }
 
 
-def _described(checkpoint: Checkpoint, role: str) -> CheckpointRecord:
-    return CheckpointRecord(
-        spec=checkpoint.spec,
-        name=checkpoint.name,
-        fingerprint=checkpoint.fingerprint,
-        role=role,
-        backend=checkpoint.backend,
-        numerics=dict(checkpoint.numerics),
-    )
+def _described(checkpoint: Checkpoint, role: str) -> dict[str, Any]:
+    return {
+        "spec": checkpoint.spec,
+        "name": checkpoint.name,
+        "fingerprint": checkpoint.fingerprint,
+        "role": role,
+        "backend": checkpoint.backend,
+        "numerics": dict(checkpoint.numerics),
+        "trusted": list(checkpoint.trusted),
+    }
+
+
+def _condition(code: int, reason: str) -> dict[str, Any]:
+    return {"code": int(code), "reason": reason}
 
 
 def _said(verdict: Verdict) -> str:
     why = verdict.reasons[0] if verdict.reasons else ""
     return f"{verdict.suite} × {verdict.checkpoint}: {verdict.status.value}" + (f": {why}" if why else "")
-
-
-def _run_id(identity: str) -> str:
-    return f"{datetime.now(tz=timezone.utc):%Y%m%d-%H%M%S}-{identity[:8]}"
 
 
 def _without_secrets(argument: str) -> str:

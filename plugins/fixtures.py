@@ -103,11 +103,11 @@ def baseline_response(request: pytest.FixtureRequest, harness_item: HarnessItem,
     if session.baseline is not None:
         return session.engine.answer(session.question(harness_item, session.baseline, current.sample))
     if session.stored_baseline is not None:
-        from harness.cases import Response, Role
+        from harness.cases import Response
 
         key = session.pair_key(request.node)
-        for result in session.stored_baseline.cases:
-            if result.role is Role.CANDIDATE and result.pair_key == key and result.outputs:
+        for result in session.stored_baseline:
+            if result.pair_key == key and result.outputs:
                 return Response(result.outputs[min(current.sample, len(result.outputs) - 1)])
         pytest.skip("the stored baseline has no answer to this case")
     pytest.skip("no --baseline given")

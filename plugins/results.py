@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from harness.errors import StoreError
 from harness.gate import Status, Verdict
 from harness.record import RunRecord
-from harness.report.terminal import verdict_line
+from harness.report.terminal import verdict_lines
 from harness.store import RunStore
 
 from .options import Settings
@@ -29,7 +28,7 @@ def write_results(record: RunRecord, settings: Settings) -> None:
     if settings.results is not None:
         staged = settings.results.with_name(f"{settings.results.name}.{os.getpid()}")
         try:
-            staged.write_text(json.dumps(record.to_json(), allow_nan=False, indent=1), encoding="utf-8")
+            staged.write_text(record.to_json(), encoding="utf-8")
             staged.replace(settings.results)
         except OSError as error:
             raise StoreError(f"{settings.results}: cannot be written: {error.strerror}") from error
@@ -42,15 +41,14 @@ def report_gates(record: RunRecord, config: pytest.Config) -> None:
     xml = config.stash.get(xml_key, None)
     if xml is None:
         return
-    for verdict in record.verdicts:
-        for report in _gate_reports(verdict):
+    for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
+        for report in _gate_reports(verdict, line):
             xml.pytest_runtest_logreport(report)
 
 
-def _gate_reports(verdict: Verdict) -> list[pytest.TestReport]:
+def _gate_reports(verdict: Verdict, line: str) -> list[pytest.TestReport]:
     nodeid = f"gates/{verdict.suite}.py::gate[{verdict.checkpoint}]"
     passed = verdict.status is Status.PASS
-    text = verdict_line(verdict)
 
     def report(when: Any, outcome: Any, longrepr: Any) -> pytest.TestReport:
         return pytest.TestReport(
@@ -60,8 +58,8 @@ def _gate_reports(verdict: Verdict) -> list[pytest.TestReport]:
             outcome=outcome,
             longrepr=longrepr,
             when=when,
-            user_properties=[("harness.status", verdict.status.value), ("harness.verdict", text)],
+            user_properties=[("harness.status", verdict.status.value), ("harness.verdict", line)],
         )
 
-    call = report("call", "passed" if passed else "failed", None if passed else text)
+    call = report("call", "passed" if passed else "failed", None if passed else line)
     return [report("setup", "passed", None), call, report("teardown", "passed", None)]

@@ -93,14 +93,14 @@ def _merge(
             known = _case_result(item, session, Role.BASELINE, other)
             session.baseline_results[session.pair_key(item)] = known
         found.append(known)
+    outcome = "skipped" if own.skipped else own.outcome.value
+    properties = [("harness.suite", own.suite), ("harness.outcome", outcome)]
+    if own.score is not None:
+        properties.append(("harness.score", f"{own.score:.6g}"))
     for report in reports:
+        report.user_properties = [*report.user_properties, *properties]
         if report.when == "call" or (report.when == "setup" and not report.passed):
-            report.harness_outcome = "skipped" if own.skipped else own.outcome.value
-            report.user_properties += [
-                ("harness.suite", own.suite),
-                ("harness.outcome", report.harness_outcome),
-                *([] if own.score is None else [("harness.score", f"{own.score:.6g}")]),
-            ]
+            report.harness_outcome = outcome
     reports[-1].harness_results = json.dumps([result.as_dict() for result in found])
     return reports
 

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,14 +16,11 @@ from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine, Question
 from harness.engine.fill import Progress
 from harness.engine.plan import Plan
-from harness.errors import CheckpointError, StoreError
+from harness.errors import CheckpointError, StoreError, UsageError
 from harness.protocols import BackendOptions, Checkpoint
 
 from .options import Settings
 from .suite import Suite, Suites
-
-if TYPE_CHECKING:
-    from harness.record import RunRecord
 
 __all__ = ["CHECKPOINT_FIXTURES", "GateSession", "HarnessItem", "Round"]
 
@@ -88,12 +84,18 @@ class GateSession:
         self.suites = Suites(settings.golden_roots, settings.sampling, settings.limit)
         self.baseline_results: dict[tuple[str, ...], CaseResult] = {}
 
-    def _stored(self, spec: str) -> RunRecord:
-        from harness.store import RunStore
+    def _stored(self, spec: str) -> tuple[CaseResult, ...]:
+        """Return the results that `run:NAME`, `run:ID` or `run:ID#CHECKPOINT` stands for."""
+        from harness.store import RunStore, candidate_of, results_of
 
+        store = RunStore(self.settings.state)
+        name, _, checkpoint = spec.removeprefix("run:").partition("#")
         try:
-            return RunStore(self.settings.state).find(spec)
-        except StoreError as error:
+            if name in store.baselines():
+                return store.baseline(name).cases
+            record = store.read(name)
+            return results_of(record, candidate_of(record, checkpoint or None))
+        except (StoreError, UsageError) as error:
             raise CheckpointError(f"--baseline={spec}: {error}") from error
 
     # --- asking ----------------------------------------------------------------------------------------

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 from harness.engine.fill import Progress
 from harness.protocols import Checkpoint
 from harness.record import RunRecord
-from harness.report.terminal import verdict_line, verdict_table
+from harness.report.terminal import flip_lines, suggestions, verdict_lines, verdict_table
+from harness.verdict import Status
 
 from .session import GateSession
 
 __all__ = ["filling", "header", "summarise"]
+
+_COLOURS = {Status.PASS: "green", Status.REGRESSED: "red", Status.INCONCLUSIVE: "yellow"}
 
 
 def header(session: GateSession) -> list[str]:
@@ -59,32 +63,39 @@ def filling(terminalreporter: Any) -> Iterator[Progress | None]:
 def summarise(
     terminalreporter: Any, record: RunRecord, fill: tuple[int, int, int, int], seconds: float
 ) -> None:
-    """Print one line per gate, the table, what held, and where the record is."""
+    """Print one line per gate, the table, the flips of what regressed, and what held."""
     from rich.console import Console
 
+    write = terminalreporter.write_line
     terminalreporter.section("verdicts", sep="=")
     wanted, reused, generated, failed = fill
     timing = f" in {seconds:.1f} s" if generated and seconds else ""
-    terminalreporter.write_line(
+    write(
         f"responses: {wanted} wanted, {reused} from the cache, {generated} generated{timing}"
         + (f", {failed} failed" if failed else "")
     )
-    colours = {"PASS": "green", "REGRESSED": "red", "INCONCLUSIVE": "yellow"}
-    for verdict in record.verdicts:
-        terminalreporter.write_line(verdict_line(verdict), **{colours[verdict.status.value]: True})
+    for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
+        write(line, **{_COLOURS[verdict.status]: True})
+    width = max(int(terminalreporter._tw.fullwidth), 100)
+    console = Console(
+        file=terminalreporter._tw._file,
+        force_terminal=bool(terminalreporter.hasmarkup),
+        no_color=not terminalreporter.hasmarkup,
+        width=width,
+    )
     if record.verdicts:
-        console = Console(
-            file=terminalreporter._tw._file,
-            force_terminal=bool(terminalreporter.hasmarkup),
-            no_color=not terminalreporter.hasmarkup,
-            width=max(int(terminalreporter._tw.fullwidth), 100),
-        )
-        console.print(verdict_table(record))
-    said = {condition.reason for condition in record.conditions}
-    shown = {f"{v.suite} × {v.checkpoint}: {v.status.value}" for v in record.verdicts}
-    for reason in sorted(said):
-        if not any(reason.startswith(prefix) for prefix in shown):
-            terminalreporter.write_line(f"also: {reason}", yellow=True)
+        write("")
+        console.print(verdict_table(record, width=width))
+        write("")
+    regressed = [verdict for verdict in record.verdicts if verdict.status is Status.REGRESSED]
+    for line in flip_lines(dataclasses.replace(record, verdicts=tuple(regressed)), limit=3):
+        write(line)
+    about = tuple(f"{verdict.suite} × {verdict.checkpoint}: " for verdict in record.verdicts)
+    for condition in record.conditions:
+        if not str(condition["reason"]).startswith(about):
+            write(f"also: {condition['reason']}", yellow=True)
+    for sentence in suggestions(record):
+        write(f"next: {sentence}")
     if record.waived:
-        terminalreporter.write_line("INCONCLUSIVE is waived by --inconclusive=warn: exit code 0", yellow=True)
-    terminalreporter.write_line(f"run {record.run}: exit code {record.exit_code}")
+        write("INCONCLUSIVE is waived by --inconclusive=warn", yellow=True)
+    write(f"run {record.run}: exit code {record.exit_code}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -31,4 +30,4 @@ def evaluate(specs: list[str], *, baseline: str) -> RunRecord:
             raise ConfigurationError(f"the suites could not be run over {', '.join(specs)} (see above)")
         if found is None:
             raise StoreError(f"evaluating {', '.join(specs)} left no verdict behind (exit code {code})")
-        return RunRecord.from_json(json.loads(found.read_text(encoding="utf-8")))
+        return RunRecord.from_json(found.read_text(encoding="utf-8"))
