@@ -1,0 +1,10 @@
+"""Does the checkpoint write the format that is asked for: JSON, dates, lists, tables, choices?"""
+
+import pytest
+
+import harness
+
+
+@pytest.mark.suite("format", gate=harness.Gate(margin=0.02))
+def test_format(case: harness.Case, response: harness.Response) -> None:
+    harness.check(case, response)

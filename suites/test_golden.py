@@ -1,0 +1,10 @@
+"""Does the checkpoint do what it is told: length, wording, order, system prompts?"""
+
+import pytest
+
+import harness
+
+
+@pytest.mark.suite("instructions", gate=harness.Gate(margin=0.02))
+def test_instruction(case: harness.Case, response: harness.Response) -> None:
+    harness.check(case, response)
