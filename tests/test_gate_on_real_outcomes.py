@@ -131,4 +131,5 @@ def test_published_gsm8k_solutions() -> None:
     assert better.status is Status.PASS
     assert worse.status is Status.REGRESSED
     assert worse.p_value == pytest.approx(mcnemar_mid_p(worse.improved, worse.worsened))
+    assert worse.p_value is not None
     assert worse.p_value < 1e-15

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
-import statsmodels.api as sm
+import statsmodels.api as sm  # type: ignore[import-untyped]  # ships no types
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.contingency_tables import mcnemar  # type: ignore[import-untyped]  # ships no types
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # ships no types
+from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]  # ships no types
 
 from harness.stats.binary import exact_proportion_bound, mcnemar_mid_p, tango_interval, tango_statistic
 from harness.stats.clusters import Clusters, cluster_standard_error, group, mean_interval

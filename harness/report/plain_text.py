@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["one_line", "printable", "shorten"]
+__all__ = ["one_line", "printable", "shorten", "visible_lines"]
 
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # GitHub and GitLab read `::name::`, Azure `##vso[`, older GitHub `##[`; TeamCity `##teamcity[`.
 _COMMANDS = re.compile(r"::(?=[A-Za-z])|##(?=\[|vso\[|teamcity\[)|section_(?=start|end)")
+_JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji need them
 _BREAK = "\u200b"  # a zero-width space: reads the same, is no command any more
 
 
@@ -25,6 +26,11 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return _COMMANDS.sub(_broken, text)
     return _COMMANDS.sub(_broken, "".join(map(_visible, text)))
+
+
+def visible_lines(text: str) -> str:
+    r"""Return text of several lines with everything but line ends and tabs spelled out, for a page."""
+    return "".join(c if c in "\n\t" else _visible(c) for c in text.replace("\r\n", "\n"))
 
 
 def one_line(text: str) -> str:
@@ -49,7 +55,7 @@ def _visible(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
     category = unicodedata.category(character)
-    if character == " " or category[0] in "LMNPS" or category == "Zs":
+    if category[0] in "LMNPS" or category == "Zs" or character in _JOINERS:
         return character
     code = ord(character)
     if code < 0x100:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from harness.record import RunRecord
 
-__all__ = ["STYLES", "flip_lines", "suggestions", "verdict_lines", "verdict_table"]
+__all__ = ["STYLES", "flip_lines", "slice_lines", "suggestions", "verdict_lines", "verdict_table"]
 
 STYLES = {Status.PASS: "bold green", Status.REGRESSED: "bold red", Status.INCONCLUSIVE: "bold yellow"}
 
@@ -75,7 +75,9 @@ def _cells(verdict: Verdict) -> dict[str, str]:
 
 def _needed(columns: dict[str, list[str]]) -> int:
     """Return how wide a table of these columns is: each cell is padded by one, lines are two wide."""
-    return sum(max(map(len, [heading, *cells])) + 3 for heading, cells in columns.items())
+    from rich.cells import cell_len
+
+    return sum(max(map(cell_len, [heading, *cells])) + 3 for heading, cells in columns.items())
 
 
 def verdict_lines(record: RunRecord) -> list[str]:
@@ -135,6 +137,17 @@ def flip_lines(record: RunRecord, *, limit: int = 5, width: int = 100) -> list[s
         if len(found) > limit:
             lines.append(f"  … and {len(found) - limit} more (all of them: --harness-json, harness compare)")
     return lines
+
+
+def slice_lines(record: RunRecord) -> list[str]:
+    """Return one line for each slice whose drop stands out."""
+    return [
+        f"slice {one_line(one.tag)} of {one_line(one.suite)} × {one_line(one.checkpoint)} fell: "
+        f"{points(one.delta)} points, interval {figures.interval(one.interval)}, "
+        f"p = {figures.p_value(one.adjusted_p)} (adjusted), n = {one.n}"
+        for one in record.slices
+        if one.warns
+    ]
 
 
 def suggestions(record: RunRecord) -> list[str]:

@@ -1,0 +1,109 @@
+"""`harness compare`: stored runs or checkpoints against the first of them, on the terminal and as pages."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from harness.errors import StoreError, UsageError
+from harness.record import RunRecord
+from harness.store import RunStore
+from harness.stored_comparison import compare_runs, find_side
+
+__all__ = ["compare"]
+
+_STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where runs and baselines are kept.")
+_BASELINE = typer.Argument(
+    metavar="A", help="The baseline: a run (id, its beginning, run:NAME, …#CHECKPOINT) or a checkpoint."
+)
+_CANDIDATES = typer.Argument(metavar="B…", help="What is compared with it.")
+_MARKDOWN = typer.Option(None, "--markdown", metavar="PATH|-", help="Write a Markdown page; - prints it.")
+_HTML = typer.Option(None, "--html", metavar="PATH", help="Write a self-contained HTML page.")
+_JSON = typer.Option(None, "--json", metavar="PATH|-", help="Write the whole record as JSON; - prints it.")
+_FLIPS = typer.Option(5, "--flips", min=0, help="Most flipped cases to print per verdict.")
+
+
+def compare(
+    baseline: str = _BASELINE,
+    candidates: list[str] = _CANDIDATES,
+    markdown: str | None = _MARKDOWN,
+    html: Path | None = _HTML,
+    json: str | None = _JSON,
+    flips: int = _FLIPS,
+    state: Path = _STATE,
+) -> None:
+    """Compare stored runs, or checkpoints, with A.
+
+    Stored runs are compared by the results that they hold: no model is loaded. Checkpoints are run through
+    the project's suites, with the response cache. The exit code is 0 when every suite passes, 1 when one
+    regressed, 10 when one is inconclusive.
+    """
+    if markdown == "-" and json == "-":
+        raise UsageError("--markdown - and --json - would print into each other: write one to a file")
+    record = _compared(baseline, candidates, RunStore(state))
+    if markdown is not None:
+        from harness.report.markdown import render
+
+        _write(markdown, render(record))
+    if html is not None:
+        from harness.report.html import render as render_page
+
+        _write(str(html), render_page(record))
+    if json is not None:
+        _write(json, record.to_json() + "\n")
+    if "-" not in (markdown, json):
+        _print(record, flips)
+    raise typer.Exit(record.exit_code)
+
+
+def _compared(baseline: str, candidates: list[str], store: RunStore) -> RunRecord:
+    base = find_side(baseline, store)
+    sides = [find_side(candidate, store) for candidate in candidates]
+    stored = [side for side in sides if side is not None]
+    if base is not None and len(stored) == len(sides):
+        return compare_runs(base, stored)
+    if stored:
+        name = candidates[next(i for i, side in enumerate(sides) if side is not None)]
+        raise UsageError(
+            f"{name} is a stored run, and not everything else is: compare stored runs with each other, or "
+            "checkpoints with a checkpoint or run"
+        )
+    from harness.cli.evaluate_checkpoints import evaluate
+
+    named = baseline if base is None or baseline.startswith("run:") else f"run:{baseline}"
+    return evaluate(candidates, baseline=named)
+
+
+def _print(record: RunRecord, flips: int) -> None:
+    from rich.console import Console
+
+    from harness.report.terminal import flip_lines, slice_lines, suggestions, verdict_table
+
+    console = Console(highlight=False)
+    console.print(verdict_table(record, width=console.width if console.is_terminal else None))
+    console.print()
+    for verdict in record.verdicts:
+        for reason in verdict.reasons:
+            typer.echo(f"{verdict.suite} × {verdict.checkpoint}: {reason}")
+    lines = [*slice_lines(record), *flip_lines(record, limit=flips)] if flips else slice_lines(record)
+    for line in (*lines, *(f"next: {sentence}" for sentence in suggestions(record))):
+        typer.echo(line)
+
+
+def _write(path: str, text: str) -> None:
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    target = Path(path)
+    staging = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging.write_text(text, encoding="utf-8")
+        staging.replace(target)
+    except OSError as problem:
+        staging.unlink(missing_ok=True)
+        raise StoreError(f"{target}: cannot be written: {problem.strerror or problem}") from None
+    typer.echo(f"wrote {target}", err=True)

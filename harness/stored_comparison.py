@@ -1,0 +1,187 @@
+"""Compare what stored runs have already found: pair their cases and decide anew, with their own gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.cases import CaseResult, Role
+from harness.errors import UsageError
+from harness.exit_codes import ExitCode, most_severe
+from harness.gate import Gate, adjust_family, decide, exit_codes, slices
+from harness.record import RunRecord, new_run_id, utc_now
+from harness.slices import SliceResult
+from harness.store import RunStore, candidate_of, results_of
+from harness.verdict import Status, Verdict
+
+__all__ = ["Side", "compare_runs", "find_side"]
+
+_PREFIX = "run:"
+_SHORTEST = 4
+
+
+@dataclass(frozen=True)
+class Side:
+    """A stored run, or one candidate of it.
+
+    Attributes:
+        record: The run.
+        checkpoint: Spec of the candidate; None for all of the run's.
+    """
+
+    record: RunRecord
+    checkpoint: str | None = None
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The candidates that are meant."""
+        if self.checkpoint is not None:
+            return (self.checkpoint,)
+        return tuple(str(checkpoint["spec"]) for checkpoint in self.record.candidates)
+
+    def only(self) -> Side:
+        """Return the side with its one candidate named.
+
+        Raises:
+            UsageError: The run has none or several.
+        """
+        return Side(self.record, candidate_of(self.record, self.checkpoint))
+
+
+def find_side(text: str, store: RunStore) -> Side | None:
+    """Return the stored run that an argument names, or None where it names a checkpoint.
+
+    `run:NAME` is a baseline or a run, a bare id (or at least 4 characters of its beginning) a run unless a
+    file of that name exists; `#CHECKPOINT` after either picks one candidate.
+
+    Raises:
+        UsageError: It names a run that is not there, or fits several, or a candidate the run does not have.
+        IntegrityError: The run is damaged.
+    """
+    explicit = text.startswith(_PREFIX)
+    name, _, checkpoint = text.removeprefix(_PREFIX).partition("#")
+    if explicit and name in store.baselines():
+        accepted = store.baseline(name)
+        return Side(accepted.record, candidate_of(accepted.record, checkpoint or accepted.checkpoint))
+    if not explicit and name not in store.ids():
+        begins = len(name) >= _SHORTEST and any(run.startswith(name) for run in store.ids())
+        if not begins or Path(text).exists():
+            return None
+    record = store.read(name)
+    return Side(record, candidate_of(record, checkpoint) if checkpoint else None)
+
+
+def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
+    """Decide every suite of the candidates against the baseline's stored results.
+
+    Each suite keeps the gate that its candidate's run decided with. A suite that only the baseline's run
+    has is INCONCLUSIVE: it was not run on the candidate.
+
+    Raises:
+        UsageError: The baseline's run gated several checkpoints and none is named.
+        HarnessError: Stored results contradict themselves.
+    """
+    base = baseline.only()
+    assert base.checkpoint is not None
+    theirs = results_of(base.record, base.checkpoint)
+    verdicts: list[Verdict] = []
+    found: list[SliceResult] = []
+    cases: list[CaseResult] = []
+    checkpoints: list[Mapping[str, Any]] = [_described(base, base.checkpoint, Role.BASELINE)]
+    for side in candidates:
+        if not side.specs:
+            raise UsageError(f"run {side.record.run} gated no checkpoint: there is nothing to compare")
+        for spec in side.specs:
+            ours = results_of(side.record, spec, Role.CANDIDATE)
+            about = _described(side, spec, Role.CANDIDATE)
+            checkpoints.append(about)
+            problem = _problem(about, checkpoints[0], base)
+            for suite in sorted({result.suite for result in (*ours, *theirs)}):
+                mine = [result for result in ours if result.suite == suite]
+                before = _stored_verdict(side.record, suite, spec) or _stored_verdict(
+                    base.record, suite, None
+                )
+                gate = before.gate if before is not None else Gate()
+                golden = mine[0].golden if mine else next(r.golden for r in theirs if r.suite == suite)
+                verdict = decide(
+                    mine,
+                    theirs,
+                    gate=gate,
+                    suite=suite,
+                    golden=golden,
+                    checkpoint=spec,
+                    baseline_name=base.checkpoint,
+                    planned=before.planned if before is not None and mine else None,
+                    partial=side.record.partial or not side.record.complete,
+                    baseline_problem=problem,
+                )
+                verdicts.append(verdict)
+                found += slices(
+                    mine,
+                    theirs,
+                    suite=suite,
+                    golden=golden,
+                    checkpoint=spec,
+                    margin=gate.margin,
+                    alpha=gate.alpha,
+                )
+            cases += ours
+    settled = adjust_family(verdicts)
+    codes = exit_codes(settled)
+    return RunRecord(
+        run=new_run_id(created := utc_now()),
+        created=created,
+        environment={"compared": [base.record.run, *dict.fromkeys(side.record.run for side in candidates)]}
+        | {"candidate": dict(candidates[-1].record.environment), "baseline": dict(base.record.environment)},
+        checkpoints=tuple(checkpoints),
+        verdicts=settled,
+        slices=tuple(found),
+        cases=(*cases, *theirs),
+        conditions=tuple(_conditions(settled)),
+        exit_code=most_severe(codes),
+        complete=all(side.record.complete for side in (base, *candidates)),
+        partial=any(side.record.partial for side in (base, *candidates)),
+    )
+
+
+def _problem(ours: Mapping[str, Any], theirs: Mapping[str, Any], base: Side) -> str | None:
+    """Say why the two checkpoints' results cannot be compared, if so."""
+    if base.record.partial:
+        return f"the baseline's run {base.record.run} saw only a part of its cases"
+    if not base.record.complete:
+        return f"the baseline's run {base.record.run} did not finish"
+    if ours.get("backend") != theirs.get("backend"):
+        return None  # numerics of different backends have nothing in common
+    mine, other = dict(ours.get("numerics") or {}), dict(theirs.get("numerics") or {})
+    changed = sorted(key for key in mine.keys() | other.keys() if mine.get(key) != other.get(key))
+    if not changed:
+        return None
+    said = ", ".join(f"{key} {other.get(key, 'unset')} → {mine.get(key, 'unset')}" for key in changed)
+    return f"computed under other numerics than the baseline ({said}): run both the same way"
+
+
+def _described(side: Side, spec: str, role: Role) -> Mapping[str, Any]:
+    about = next((c for c in side.record.candidates if c.get("spec") == spec), {"spec": spec, "name": spec})
+    return {**about, "role": role.value, "run": side.record.run}
+
+
+def _stored_verdict(record: RunRecord, suite: str, spec: str | None) -> Verdict | None:
+    names = {spec} | {c.get("name") for c in record.candidates if c.get("spec") == spec}
+    for verdict in record.verdicts:
+        if verdict.suite == suite and (spec is None or verdict.checkpoint in names):
+            return verdict
+    return None
+
+
+def _conditions(verdicts: Sequence[Verdict]) -> list[Mapping[str, Any]]:
+    codes = {Status.REGRESSED: ExitCode.REGRESSED, Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE}
+    return [
+        {
+            "code": int(codes[verdict.status]),
+            "reason": f"{verdict.suite} × {verdict.checkpoint}: {verdict.reasons[0]}",
+        }
+        for verdict in verdicts
+        if verdict.status in codes
+    ]
