@@ -52,7 +52,7 @@ def number(
     """The number that the answer gives differs from `value` by at most `tolerance`.
 
     It is the last one in the answer; with `after`, the first one behind the last occurrence of that marker
-    (such as `####` or `Answer:`); with `pattern`, the first group of its last match. An answer without a
+    (such as `####` or `Answer:`); with `pattern`, the first one in the group of its last match. An answer without a
     number, or cut off before its end, is invalid.
     """
     wanted = parse_number(str(value))
@@ -92,8 +92,11 @@ def _extract(text: str, after: str | None, pattern: Any) -> tuple[Decimal, int] 
         last = last_match(pattern, text)
         if last is None or last.group(1) is None:
             return "no match of the pattern in the answer"
-        value = parse_number(last.group(1))
-        return (value, last.end(1)) if value is not None else f"{last.group(1)[:40]!r} is not a number"
+        found = _NUMBER.search(text, last.start(1), last.end(1))
+        value = _value(found.group()) if found else None
+        return (
+            f"no number in {last.group(1)[:40]!r}" if found is None or value is None else (value, found.end())
+        )
     if after is not None:
         start = text.rfind(after)
         if start < 0:
