@@ -52,8 +52,8 @@ def number(
     """The number that the answer gives differs from `value` by at most `tolerance`.
 
     It is the last one in the answer; with `after`, the first one behind the last occurrence of that marker
-    (such as `####` or `Answer:`); with `pattern`, the first one in the group of its last match. An answer without a
-    number, or cut off before its end, is invalid.
+    (such as `####` or `Answer:`); with `pattern`, the first one in the group of its last match. An answer
+    without a number, or cut off before its end, is invalid.
     """
     wanted = parse_number(str(value))
     if wanted is None:
