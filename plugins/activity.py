@@ -61,11 +61,15 @@ class Activity:
         self._session = session
         self._controller = Controller(session)
         self._expected: dict[tuple[str, str], int] = {}
-        self._usage_error: str | None = None
+        self._usage_errors: list[str] = []
         self._record: Any = None
         self._fill_seconds = 0.0
         self._is_worker = hasattr(config, "workerinput")
-        self._distributes = not self._is_worker and config.pluginmanager.has_plugin("dsession")
+
+    @property
+    def _distributes(self) -> bool:
+        """Whether this is the controller of workers (xdist registers its session after we are made)."""
+        return not self._is_worker and bool(self._config.pluginmanager.has_plugin("dsession"))
 
     # --- collecting ------------------------------------------------------------------------------------
 
@@ -79,7 +83,10 @@ class Activity:
             try:
                 suite = self._session.suites.get(read_marker(mark))
             except UsageError as error:
-                self._refuse(one_line(error))
+                self._refuse(error)
+                metafunc.fixturenames.append("harness_item")
+                metafunc.parametrize("harness_item", [None], indirect=True)
+                return
             self._expected[(suite.name, test_name(metafunc.definition))] = suite.total
             pairs = [(case, model) for model in self._session.candidates for case in suite.cases]
             params = [HarnessItem(model, suite, case) for case, model in pairs]
@@ -88,25 +95,18 @@ class Activity:
             metafunc.fixturenames.append("harness_item")
         metafunc.parametrize("harness_item", params, ids=ids, indirect=True)
 
-    def _refuse(self, message: str) -> None:
-        self._usage_error = self._usage_error or message
-        self._controller.usage_error(message)
-        raise pytest.Collector.CollectError(message)
+    def _refuse(self, error: UsageError) -> None:
+        message = one_line(error)
+        if message not in self._usage_errors:
+            self._usage_errors.append(message)
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_make_collect_report(self) -> Generator[None, Any, Any]:
-        """Mark a collection error that is a usage error, so that the controller knows it for one."""
-        before = self._usage_error
-        report = yield
-        if self._usage_error is not None and before is None and report.failed:
-            report.harness_usage_error = self._usage_error
-        return report
-
-    def pytest_collectreport(self, report: Any) -> None:
-        """Hear of a worker's usage errors."""
-        message = getattr(report, "harness_usage_error", None)
-        if message is not None:
-            self._controller.usage_error(message)
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Stop before anything runs when a suite cannot be used; a worker leaves that to the controller."""
+        if self._usage_errors:
+            if not self._is_worker:
+                raise pytest.UsageError(*self._usage_errors)
+            items.clear()
 
     # --- filling and running ---------------------------------------------------------------------------
 
@@ -122,11 +122,10 @@ class Activity:
                 self._session.fill(session.items, progress)
             self._fill_seconds = time.perf_counter() - started
         except UsageError as error:
-            self._usage_error = one_line(error)
-            self._controller.usage_error(self._usage_error)
+            self._refuse(error)
             if not self._is_worker:
-                raise pytest.UsageError(self._usage_error) from error
-            session.shouldstop = self._usage_error
+                raise pytest.UsageError(*self._usage_errors) from error
+            session.shouldstop = one_line(error)
             return True
         return None
 
@@ -213,7 +212,7 @@ class Activity:
         return WorkerReport(
             suites=suites,
             unselected=unselected,
-            usage_error=self._usage_error,
+            usage_errors=tuple(self._usage_errors),
             fill=(done.wanted, done.reused, done.generated, done.failed),
         )
 
@@ -247,8 +246,9 @@ class Activity:
 
         if self._is_worker:
             return
-        for message in self._controller.usage_errors:
-            terminalreporter.write_line(f"ERROR: {message}", red=True)
+        if self._distributes:  # alone, pytest itself prints what was raised
+            for message in self._controller.usage_errors:
+                terminalreporter.write_line(f"ERROR: {message}", red=True)
         if self._record is not None:
             summarise(terminalreporter, self._record, self._controller.fill, self._fill_seconds)
 

@@ -51,8 +51,7 @@ class WorkerReport:
 
     suites: tuple[SuitePlan, ...] = ()
     unselected: tuple[str, ...] = ()
-    needs_model: int = 0
-    usage_error: str | None = None
+    usage_errors: tuple[str, ...] = ()
     fill: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def dumps(self) -> str:
@@ -73,6 +72,7 @@ class WorkerReport:
             )
             for plan in data.pop("suites")
         )
+        data["usage_errors"] = tuple(data["usage_errors"])
         data["unselected"] = tuple(data["unselected"])
         data["fill"] = tuple(data["fill"])
         return cls(suites=suites, **data)
@@ -141,17 +141,13 @@ class Controller:
     def receive_worker(self, report: WorkerReport) -> None:
         """Take in a worker's plan."""
         self._reports.append(report)
-        if report.usage_error is not None:
-            self.usage_error(report.usage_error)
+        for message in report.usage_errors:
+            if message not in self._usage_errors:
+                self._usage_errors.append(message)
 
     def lost_worker(self, name: str, error: str) -> None:
         """Note that a worker died without handing over its report."""
         self._lost_workers.append(f"{name}: {error}")
-
-    def usage_error(self, message: str) -> None:
-        """Note something that the user must mend; the session exits with 4."""
-        if message not in self._usage_errors:
-            self._usage_errors.append(message)
 
     @property
     def usage_errors(self) -> tuple[str, ...]:
@@ -206,8 +202,7 @@ class Controller:
         if self._usage_errors:
             return int(ExitCode.USAGE)
         if record is None:
-            skipped = any(report.needs_model for report in self._reports)
-            return most_severe([exitstatus, *([int(ExitCode.INCONCLUSIVE)] if skipped else [])])
+            return exitstatus
         return record.exit_code
 
     def _plans(self) -> dict[str, SuitePlan]:
@@ -292,8 +287,6 @@ class Controller:
             yield _condition(
                 int(ExitCode.INCONCLUSIVE), f"every case of {', '.join(self._unselected())} was deselected"
             )
-        if any(report.needs_model for report in self._reports):
-            yield _condition(int(ExitCode.INCONCLUSIVE), "tests that need a model were skipped: no --model")
         yield from self._changed_weights()
         if exitstatus in (ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR):
             yield _condition(exitstatus, "pytest was interrupted" if exitstatus == 2 else "internal error")
