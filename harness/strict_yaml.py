@@ -28,6 +28,7 @@ MAX_VALUES = 20_000
 
 Key: TypeAlias = "tuple[str | int, ...]"
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NULL = re.compile(r"|~|null|Null|NULL")
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,299})")
@@ -175,11 +176,10 @@ class _Reader:
         if kind != "ScalarEvent" or _tag(event) is not None:
             raise self._error(line, "a key must be a plain word")
         key = event.value
-        if event.style is None:
-            if key == "<<":
-                raise self._error(line, "merge keys (<<) are not allowed: write the values out")
-            if not isinstance(self._scalar(event, line), str):
-                raise self._error(line, f"the key {key!r} is not a word: quote it")
+        if key == "<<" and event.style is None:
+            raise self._error(line, "merge keys (<<) are not allowed: write the values out")
+        if not isinstance(self._scalar(event, line), str):
+            raise self._error(line, f"the key {key!r} is not a word: quote it")
         if key in parent.key_lines:
             raise self._error(line, f"the key {key!r} is already given in line {parent.key_lines[key]}")
         parent.key = key
@@ -219,6 +219,8 @@ class _Reader:
 
     def _scalar(self, event: Any, line: int) -> Any:
         text: str = event.value
+        if _SURROGATE.search(text):
+            raise self._error(line, "an unpaired surrogate escape is not text")
         if event.style is not None:  # quoted or block text is a string
             return text
         if _NULL.fullmatch(text):

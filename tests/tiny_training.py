@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.strict_yaml import parse_yaml
-from harness.train.recipe import Recipe, parse_recipe
+from harness.train.recipe import Recipe
+from harness.train.recipe_file import parse_recipe
 
 SCRATCH = """
 name: scratch

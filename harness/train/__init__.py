@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.train.recipe import Recipe, load_recipe
+from harness.train.recipe import Recipe
+from harness.train.recipe_file import load_recipe
 from harness.train.runner import TrainingResult, run
 
 __all__ = ["Recipe", "TrainingResult", "load_recipe", "run"]
