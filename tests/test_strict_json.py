@@ -172,6 +172,16 @@ def test_the_depth_check_is_linear(text: str) -> None:
     assert time.perf_counter() - started < 2
 
 
+def test_nesting_ends_at_the_limit() -> None:
+    deepest = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    loads(deepest)
+    with pytest.raises(InvalidJsonError, match=f"nested more than {MAX_DEPTH} levels"):
+        loads(f"[{deepest}]")
+    loads("[[]]", max_depth=2)
+    with pytest.raises(InvalidJsonError):
+        loads('{"a": [[]]}', max_depth=2)
+
+
 def test_brackets_in_strings_do_not_nest() -> None:
     assert loads(json.dumps(["[{" * 500])) == ["[{" * 500]
 
