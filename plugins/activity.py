@@ -207,7 +207,7 @@ class Activity:
         return result
 
     def _worker_report(self, session: pytest.Session) -> WorkerReport:
-        suites, unselected = plan_of(getattr(session, "items", []), self._expected)
+        suites, unselected = plan_of(getattr(session, "items", []), self._expected, self._session.distrusted)
         done = self._session.engine.report
         return WorkerReport(
             suites=suites,

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ class SuitePlan:
         gate: The policy.
         expected: Cases × tests of the whole golden set, for one checkpoint.
         selected: (test, case id, checkpoint spec) of every item that is to run.
+        distrusted: Why the judge of its rubric cannot be trusted, one sentence each.
     """
 
     name: str
@@ -43,6 +44,7 @@ class SuitePlan:
     gate: Gate
     expected: int
     selected: tuple[tuple[str, str, str], ...]
+    distrusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class WorkerReport:
                 gate=Gate(**plan["gate"]),
                 expected=plan["expected"],
                 selected=tuple((test, case, spec) for test, case, spec in plan["selected"]),
+                distrusted=tuple(plan["distrusted"]),
             )
             for plan in data.pop("suites")
         )
@@ -79,13 +82,16 @@ class WorkerReport:
 
 
 def plan_of(
-    items: Sequence[pytest.Item], expected: dict[tuple[str, str], int]
+    items: Sequence[pytest.Item],
+    expected: Mapping[tuple[str, str], int],
+    distrusted: Mapping[str, tuple[str, ...]],
 ) -> tuple[tuple[SuitePlan, ...], tuple[str, ...]]:
     """Return the plans of the suites that have selected items, and the names of those that lost them all.
 
     Args:
         items: What is left after deselection.
         expected: (suite, test) → cases of its whole golden set.
+        distrusted: Suite → why its judge cannot be trusted.
     """
     chosen: dict[str, list[tuple[str, str, str]]] = {}
     suites: dict[str, Any] = {}
@@ -104,6 +110,7 @@ def plan_of(
             gate=suite.gate,
             expected=sum(count for (of, _), count in expected.items() if of == name),
             selected=tuple(chosen[name]),
+            distrusted=distrusted.get(name, ()),
         )
         for name, suite in suites.items()
     )
@@ -175,7 +182,10 @@ class Controller:
         plans = self._plans()
         if self._usage_errors or not (plans or self._results or self._foreign_failures):
             return None
-        verdicts = adjust_family([verdict for plan in plans.values() for verdict in self._verdicts(plan)])
+        verdicts = [
+            _without_judge(verdict, plans[verdict.suite].distrusted)
+            for verdict in adjust_family([found for plan in plans.values() for found in self._verdicts(plan)])
+        ]
         conditions = [*self._conditions(exitstatus, verdicts)]
         code = most_severe([condition["code"] for condition in conditions] or [int(ExitCode.PASS)])
         settings = self._session.settings
@@ -337,6 +347,16 @@ class Controller:
             "requests": {"wanted": wanted, "reused": reused, "generated": generated, "failed": failed},
             "argv": [_without_secrets(argument) for argument in sys.argv[1:]],
         }
+
+
+def _without_judge(verdict: Verdict, problems: Sequence[str]) -> Verdict:
+    """Return what is left of a verdict whose judge let an answer pass that must lose: no evidence."""
+    if not problems:
+        return verdict
+    doubts = tuple(f"the judge cannot be trusted: {problem}" for problem in problems)
+    return dataclasses.replace(
+        verdict, status=Status.INCONCLUSIVE, doubts=doubts, reasons=(*doubts, *verdict.reasons)
+    )
 
 
 def _described(checkpoint: Checkpoint, role: str) -> dict[str, Any]:

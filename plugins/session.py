@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 import uuid
@@ -17,7 +18,8 @@ from harness.engine.engine import Engine, Question
 from harness.engine.fill import Progress
 from harness.engine.plan import Plan
 from harness.errors import CheckpointError, StoreError, UsageError
-from harness.protocols import BackendOptions, Checkpoint
+from harness.judging import audit, canary_requests
+from harness.protocols import BackendOptions, Checkpoint, Judge
 
 from .options import Settings
 from .suite import Suite, Suites
@@ -83,6 +85,7 @@ class GateSession:
         self.stored_baseline = self._stored(str(settings.baseline)) if stored else None
         self.suites = Suites(settings.golden_roots, settings.sampling, settings.limit)
         self.baseline_results: dict[tuple[str, ...], CaseResult] = {}
+        self.distrusted: dict[str, tuple[str, ...]] = {}
 
     def _stored(self, spec: str) -> tuple[CaseResult, ...]:
         """Return the results that `run:NAME`, `run:ID` or `run:ID#CHECKPOINT` stands for."""
@@ -138,6 +141,7 @@ class GateSession:
 
     def fill(self, items: Sequence[pytest.Item], progress: Progress | None = None) -> None:
         """Answer everything that the items will ask, in batches: first the checkpoints, then the judge."""
+        items = [item for item in items if is_ours(item)]
         questions = [question for item in items for question in self._questions(item)]
         unique = {
             (q.checkpoint.fingerprint, q.case.id, q.case.content_hash, q.sampling, q.sample): q
@@ -150,7 +154,22 @@ class GateSession:
         for item in items:
             for request in self._judge_requests(item):
                 judged.add(self.judge, request)
+        rubrics = self._rubrics(items)
+        for rubric in rubrics.values():
+            for request in canary_requests(rubric):
+                judged.add(self.judge, request)
         self.engine.fill(judged, progress)
+        for name, rubric in rubrics.items():
+            self.distrusted[name] = audit(rubric, functools.partial(self.engine.ask_one, self.judge))
+
+    def _rubrics(self, items: Sequence[pytest.Item]) -> dict[str, Judge]:
+        """Return the rubrics that the judge is asked about, by suite."""
+        suites = {
+            suite.name: suite.rubric
+            for item in items
+            if "judge" in fixture_names(item) and (suite := param_of(item).suite) is not None
+        }
+        return {name: rubric for name, rubric in suites.items() if rubric is not None}
 
     def _questions(self, item: pytest.Item) -> Iterator[Question]:
         param = param_of(item)
