@@ -277,9 +277,9 @@ def read_cases(folder: Path, *, digest: Any = None) -> Iterator[Case]:
 def _together(path: Path, problems: Sequence[tuple[int, str]]) -> GoldenSetError:
     """Return one error that lists all problems, a line each."""
     (line, first), *others = problems[:_MAX_PROBLEMS]
-    message = "".join([first, *(f"\n{path}:{number}: {problem}" for number, problem in others)])
+    message = "".join([first, *(f";\n{path}:{number}: {problem}" for number, problem in others)])
     if len(problems) > _MAX_PROBLEMS:
-        message += f"\n… and {len(problems) - _MAX_PROBLEMS} more"
+        message += f";\n… and {len(problems) - _MAX_PROBLEMS} more"
     return GoldenSetError(message, path=path, line=line)
 
 

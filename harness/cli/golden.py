@@ -95,9 +95,12 @@ def self_test(names: list[str] | None = _NAMES, roots: list[Path] = _ROOTS) -> N
             typer.echo(fault, err=True)
         codes.append(ExitCode.REGRESSED if faults else ExitCode.PASS)
         examples = sum(len(case.accepts) + len(case.rejects) for case in golden)
-        verdict = f"{len(faults)} wrong" if faults else "all as they should be"
+        verdict = (
+            f"{len(faults)} wrong" if faults else "all as they should be" if examples else "nothing to test"
+        )
         typer.echo(f"{golden.label}: {examples} examples of {len(golden)} cases, {verdict}")
-        bare = [case.id for case in golden if not (case.accepts and case.rejects)]
+        checked = [case for case in golden if case.checks or case.target is not None]
+        bare = [case.id for case in checked if not (case.accepts and case.rejects)]
         if bare:
             shown = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
             typer.echo(f"  without both accepts and rejects: {shown}")
