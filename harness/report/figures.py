@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.verdict import Verdict, points
 
-__all__ = ["drop", "interval", "p_value", "score", "shape", "undecided"]
+__all__ = ["drop", "interval", "outcomes", "p_value", "score", "shape"]
 
 NOTHING = "–"
 
@@ -36,7 +36,7 @@ def shape(verdict: Verdict) -> str:
     return f"+{verdict.improved}/−{verdict.worsened}" if verdict.is_compared else NOTHING
 
 
-def undecided(verdict: Verdict) -> str:
+def outcomes(verdict: Verdict) -> str:
     """Return the counts of outcomes that are neither passed nor missed, such as `2 errors, 1 invalid`."""
     counts = (
         (verdict.errors, "error" if verdict.errors == 1 else "errors"),

@@ -19,7 +19,7 @@ __all__ = ["STYLES", "flip_lines", "slice_lines", "suggestions", "verdict_lines"
 STYLES = {Status.PASS: "bold green", Status.REGRESSED: "bold red", Status.INCONCLUSIVE: "bold yellow"}
 
 
-_DROPPED_FIRST = ("detects", "p adj.", "base", "n", "interval", "score")
+_DROPPED_FIRST = ("detects", "p adj.", "base", "n", "outcomes", "interval", "score")
 """Columns that a narrow terminal goes without, in this order; nothing is lost, the lines have it all."""
 
 
@@ -39,12 +39,14 @@ def verdict_table(record: RunRecord, *, width: int | None = None) -> Table:
     for verdict in record.verdicts:
         for heading, text in _cells(verdict).items():
             columns.setdefault(heading, []).append(text)
-    for heading in ("undecided", *(_DROPPED_FIRST if width is not None else ())):
-        if not any(columns.get(heading, ())) or (width is not None and _needed(columns) > width):
+    if not any(columns.get("outcomes", ())):
+        columns.pop("outcomes", None)
+    for heading in _DROPPED_FIRST if width is not None else ():
+        if _needed(columns) > (width or 0):
             columns.pop(heading, None)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for heading in columns:
-        is_name = heading in ("verdict", "suite", "checkpoint", "undecided")
+        is_name = heading in ("verdict", "suite", "checkpoint", "outcomes")
         table.add_column(
             heading, justify="left" if is_name else "right", overflow="fold", no_wrap=not is_name
         )
@@ -69,7 +71,7 @@ def _cells(verdict: Verdict) -> dict[str, str]:
         "p adj.": figures.p_value(verdict.p_value if verdict.adjusted_p is None else verdict.adjusted_p),
         "detects": figures.drop(verdict.minimum_detectable_drop),
         "flips": figures.shape(verdict),
-        "undecided": figures.undecided(verdict),
+        "outcomes": figures.outcomes(verdict),
     }
 
 

@@ -1,0 +1,161 @@
+"""A run as one self-contained HTML page: no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from harness.errors import MissingDependencyError
+from harness.record import RunRecord, encodable
+from harness.report import figures
+from harness.report.flips import flips
+from harness.report.plain_text import one_line, visible_lines
+from harness.report.plot import DARK, LIGHT, delta_plot
+from harness.verdict import Status, Verdict, percent, points
+
+__all__ = ["render"]
+
+_FLIPS = 200
+_OUTPUT_LIMIT = 6_000
+_POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
+
+
+def render(record: RunRecord, *, limit: int = _FLIPS) -> str:
+    """Return the page: verdicts, plot of the differences, flips side by side, slices, environment.
+
+    Every text that a model or a user wrote is escaped; the content security policy forbids scripts, frames
+    and any address but the page's own data. Light and dark follow the reader's system.
+
+    Args:
+        record: A session or a comparison.
+        limit: Most flips per verdict; the rest is counted.
+    """
+    from importlib.resources import files
+
+    import jinja2
+
+    here = files("harness.report")
+    style = here.joinpath("page.css").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "line": lambda value: one_line(str(value)),
+        "lines": _shown,
+        "score": figures.score,
+        "points": lambda value: figures.NOTHING if value is None else points(value),
+        "interval": figures.interval,
+        "p": figures.p_value,
+        "drop": figures.drop,
+        "percent": percent,
+        "json": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+    }
+    template = environment.from_string(here.joinpath("page.html.j2").read_text(encoding="utf-8"))
+    plots, no_plot = _plots(record)
+    sections = [_section(record, index, verdict, limit) for index, verdict in enumerate(record.verdicts)]
+    return template.render(
+        record=record,
+        style=style,
+        policy=_POLICY.format(_digest(style)),
+        counts=[(s.value, sum(v.status is s for v in record.verdicts)) for s in _ORDER],
+        worst=_worst(record),
+        rows=sections,
+        sections=sorted(sections, key=lambda section: _ORDER.index(section["verdict"].status)),
+        levels=", ".join(percent(1 - alpha) for alpha in sorted({v.alpha for v in record.verdicts})),
+        slices=sorted(record.slices, key=lambda one: (one.suite, one.checkpoint, one.adjusted_p, one.tag)),
+        plots=plots,
+        no_plot=no_plot,
+        environment=_flat(record.environment),
+        checkpoints=[encodable(dict(checkpoint)) for checkpoint in record.checkpoints],
+        outcomes=figures.outcomes,
+        shape=figures.shape,
+    )
+
+
+_ORDER = (Status.REGRESSED, Status.INCONCLUSIVE, Status.PASS)
+
+
+def _worst(record: RunRecord) -> str:
+    held = {verdict.status for verdict in record.verdicts}
+    return next((status.value for status in _ORDER if status in held), "NOTHING")
+
+
+def _section(record: RunRecord, index: int, verdict: Verdict, limit: int) -> Mapping[str, Any]:
+    found = flips(record, verdict)
+    return {
+        "anchor": f"verdict-{index + 1}",
+        "verdict": verdict,
+        "flips": found[:limit],
+        "more": max(len(found) - limit, 0),
+        "worsened": sum(flip.worsened for flip in found),
+        "improved": sum(not flip.worsened for flip in found),
+        "facts": _facts(verdict),
+    }
+
+
+def _facts(verdict: Verdict) -> list[tuple[str, str]]:
+    facts = [
+        ("policy", f"{verdict.policy}, margin {percent(verdict.margin)}, alpha {percent(verdict.alpha)}")
+    ]
+    facts.append(("golden set", one_line(verdict.golden)))
+    if verdict.is_compared:
+        groups = "" if verdict.clusters == verdict.n else f" in {verdict.clusters} clusters"
+        facts.append(("pairs", f"{verdict.n} of {verdict.planned} cases{groups}"))
+        facts.append(("method", verdict.method))
+        if verdict.bounds is not None:
+            low, high = (points(bound) for bound in verdict.bounds)
+            facts.append(("one-sided bounds", f"{low} and {high} points"))
+        if verdict.standard_error is not None:
+            facts.append(("standard error", f"{100 * verdict.standard_error:.2f} points"))
+        facts.append(("smallest drop it detects", f"{figures.drop(verdict.minimum_detectable_drop)} points"))
+    if verdict.floor_interval is not None and verdict.gate.min_score is not None:
+        low, high = (percent(round(bound, 4)) for bound in verdict.floor_interval)
+        facts.append(("floor", f"{percent(verdict.gate.min_score)}; the mean lies between {low} and {high}"))
+    if verdict.cases_needed is not None:
+        facts.append(("cases that would settle it", f"about {verdict.cases_needed:,}"))
+    return facts
+
+
+def _plots(record: RunRecord) -> tuple[dict[str, str], str]:
+    """Return the plot as data URLs for light and dark, or why there is none."""
+    try:
+        drawn = {
+            name: delta_plot(record.verdicts, palette) for name, palette in (("light", LIGHT), ("dark", DARK))
+        }
+    except MissingDependencyError as problem:
+        return {}, f"No plot: {problem}"
+    urls = {
+        name: "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
+        for name, svg in drawn.items()
+        if svg is not None
+    }
+    return urls, "" if urls else "No plot: nothing was compared."
+
+
+def _flat(environment: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in environment.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{name}.")
+        elif isinstance(value, (list, tuple)):
+            rows.append((name, " ".join(str(one) for one in value)))
+        elif value is not None:
+            rows.append((name, str(value)))
+    return rows
+
+
+def _shown(text: str | None) -> str:
+    if not text:
+        return ""
+    if len(text) > _OUTPUT_LIMIT:
+        cut = len(text) - _OUTPUT_LIMIT
+        return visible_lines(text[:_OUTPUT_LIMIT]) + f"\n… and {cut:,} more characters"
+    return visible_lines(text)
+
+
+def _digest(style: str) -> str:
+    return base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")

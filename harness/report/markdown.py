@@ -1,0 +1,132 @@
+"""A run as Markdown, for pull requests and issue trackers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from harness.record import RunRecord
+from harness.report import figures
+from harness.report.flips import Flip, flips
+from harness.report.plain_text import one_line, visible_lines
+from harness.verdict import Status, Verdict, percent, points
+
+__all__ = ["render"]
+
+_MARKS = {Status.PASS: "🟢", Status.REGRESSED: "🔴", Status.INCONCLUSIVE: "🟡"}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$@&:])")
+_OUTPUT_LIMIT = 1_000
+
+
+def render(record: RunRecord, *, limit: int = 10) -> str:
+    """Return GitHub-flavoured Markdown: verdicts, reasons, slices that fell, flips with both outputs.
+
+    Text that a model or a user wrote is shown as it is and cannot become markup, a mention or a link.
+
+    Args:
+        record: A session or a comparison.
+        limit: Most flips per verdict; the rest is counted.
+    """
+    lines = ["## Checkpoint Harness", "", _headline(record), "", *_table(record), ""]
+    for verdict in record.verdicts:
+        about = f"**{_escaped(verdict.suite)} × {_escaped(verdict.checkpoint)}**"
+        lines += [f"- {about}: {_escaped(reason)}" for reason in verdict.reasons]
+    fallen = [one for one in record.slices if one.warns]
+    if fallen:
+        lines += [
+            "",
+            "### Slices that fell",
+            "",
+            "| suite | checkpoint | slice | n | Δ points | interval | p adj. |",
+        ]
+        lines += ["| --- | --- | --- | ---: | ---: | ---: | ---: |"]
+        lines += [
+            f"| {_escaped(one.suite)} | {_escaped(one.checkpoint)} | {_escaped(one.tag)} | {one.n} "
+            f"| {points(one.delta)} | {figures.interval(one.interval)} | {_p(one.adjusted_p)} |"
+            for one in fallen
+        ]
+    for verdict in record.verdicts:
+        found = flips(record, verdict)
+        if found:
+            lines += ["", *_flips(verdict, found, limit)]
+    lines += ["", f"<sub>run {_escaped(record.run)}, {_escaped(record.created)}. {_legend(record)}</sub>", ""]
+    return "\n".join(lines)
+
+
+def _headline(record: RunRecord) -> str:
+    counts = [
+        f"{_MARKS[status]} {count} {status.value}"
+        for status in (Status.REGRESSED, Status.INCONCLUSIVE, Status.PASS)
+        if (count := sum(verdict.status is status for verdict in record.verdicts))
+    ]
+    partial = " (only a part of the cases)" if record.partial else ""
+    return f"{' · '.join(counts) or 'no verdict'}{partial}"
+
+
+def _table(record: RunRecord) -> list[str]:
+    headings = "|verdict|suite|checkpoint|n|score|base|Δ points|interval|p adj.|detects|flips|outcomes"
+    rows = [headings.split("|"), [":--"] * 4 + ["--:"] * 8 + [":--"]]
+    for verdict in record.verdicts:
+        rows.append(
+            [
+                _MARKS[verdict.status],
+                f"**{verdict.status.value}**",
+                _escaped(verdict.suite),
+                _escaped(verdict.checkpoint),
+                str(verdict.n),
+                figures.score(verdict.mean),
+                figures.score(verdict.baseline_mean),
+                figures.NOTHING if verdict.delta is None else points(verdict.delta),
+                figures.interval(verdict.interval),
+                _p(verdict.p_value if verdict.adjusted_p is None else verdict.adjusted_p),
+                figures.drop(verdict.minimum_detectable_drop),
+                figures.shape(verdict),
+                figures.outcomes(verdict),
+            ]
+        )
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _flips(verdict: Verdict, found: Sequence[Flip], limit: int) -> list[str]:
+    worse = sum(flip.worsened for flip in found)
+    name = f"{_escaped(verdict.suite)} × {_escaped(verdict.checkpoint)}"
+    title = f"{name}: {worse} worsened, {len(found) - worse} improved"
+    lines = ["<details>", f"<summary>{title}</summary>", ""]
+    for flip in found[:limit]:
+        case = flip.candidate
+        sign = "−" if flip.worsened else "+"
+        change = f"{figures.score(flip.baseline.score)} → {figures.score(case.score)}"
+        lines += [f"**{sign} {_escaped(case.case_id)}** {change}", "", *_block(case.input), ""]
+        for name, result in ((verdict.baseline or "baseline", flip.baseline), (verdict.checkpoint, case)):
+            lines += [f"{_escaped(name)}:", "", *_block(result.outputs[0] if result.outputs else ""), ""]
+        if case.explanation and flip.worsened:
+            lines += [f"Why: {_escaped(case.explanation)}", ""]
+    if len(found) > limit:
+        lines += [f"… and {len(found) - limit} more", ""]
+    return [*lines, "</details>"]
+
+
+def _block(text: str) -> list[str]:
+    """Return text as a fenced block that its own backticks cannot close."""
+    shown = visible_lines(text if len(text) <= _OUTPUT_LIMIT else text[:_OUTPUT_LIMIT] + "…")
+    longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}text", *shown.split("\n"), fence]
+
+
+def _escaped(text: str) -> str:
+    """Return text on one line in which nothing is markup, a mention, an autolink or an HTML tag."""
+    return _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", one_line(text))
+
+
+def _p(value: float | None) -> str:
+    return figures.p_value(value).replace("<", "&lt;")
+
+
+def _legend(record: RunRecord) -> str:
+    levels = sorted({verdict.alpha for verdict in record.verdicts})
+    level = f" at {percent(1 - levels[0])}" if len(levels) == 1 else ""
+    return (
+        f"Scores in percent, differences in points, intervals two-sided{level}; p is one-sided for a drop, "
+        "after Holm; detects: the smallest true drop that is blocked 4 times out of 5 with these cases."
+    )
