@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.case_table import read_cases, row_of, write_cases
-from harness.cases import CaseResult, Role
+from harness.cases import CaseResult, Role, content_digest
 from harness.durable import file_sha256, sync_directory, write_synced
 from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
 from harness.record import RunRecord, dump, encodable, is_run_id, utc_now
@@ -112,6 +112,7 @@ class RunStore:
             cases = staging / "cases.parquet"
             write_cases(cases, record.cases)
             head = record.head() | {"files": {"cases.parquet": file_sha256(cases)}}
+            head["sha256"] = content_digest(head)
             write_synced(staging / "run.json", dump(head).encode("ascii"))
             sync_directory(staging)
             staging.rename(final)
@@ -137,6 +138,7 @@ class RunStore:
         """
         folder = self.path / "runs" / self.find(run)
         head = read_json(folder / "run.json", error=IntegrityError)
+        _check_digest(folder / "run.json", head)
         cases_path = folder / "cases.parquet"
         try:
             expected = head["files"]["cases.parquet"]
@@ -191,7 +193,9 @@ class RunStore:
     def _summary(self, run: str) -> RunSummary:
         path = self.path / "runs" / run / "run.json"
         try:
-            record = RunRecord.from_head(read_json(path, error=IntegrityError), ())
+            head = read_json(path, error=IntegrityError)
+            _check_digest(path, head)
+            record = RunRecord.from_head(head, ())
         except StoreError as problem:
             return RunSummary(run, "", {}, None, complete=False, partial=False, problem=str(problem))
         return RunSummary(
@@ -362,6 +366,13 @@ def load_runs(path: str | Path = ".harness") -> pd.DataFrame:
     frame["created"] = pd.to_datetime(frame["created"], utc=True)
     frame["score"] = frame["score"].astype("float64")
     return frame
+
+
+def _check_digest(path: Path, head: Mapping[str, Any]) -> None:
+    """Hold a run's head to the digest of all the rest of it."""
+    rest = {key: value for key, value in head.items() if key != "sha256"}
+    if head.get("sha256") != content_digest(rest):
+        raise IntegrityError(f"{path}: is not what was written with this run (its sha256 differs)")
 
 
 def _sweep(runs: Path) -> None:

@@ -1,4 +1,4 @@
-"""Case results for tests: both sides of a suite in a line."""
+"""Case results and run records for tests: both sides of a suite in a line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from harness.cases import CaseResult, Outcome, Role
+from harness.exit_codes import most_severe
+from harness.gate import Gate, adjust_family, decide, exit_codes, slices
+from harness.record import RunRecord
 
 
 def case_result(
@@ -43,3 +46,48 @@ def two_sides(
 def changed(results: Sequence[CaseResult], index: int, **fields: Any) -> list[CaseResult]:
     """The results with one of them changed."""
     return [replace(result, **fields) if i == index else result for i, result in enumerate(results)]
+
+
+def stored_record(
+    candidate: Sequence[CaseResult],
+    baseline: Sequence[CaseResult],
+    *,
+    run: str = "20260314-092653-5f2c",
+    gate: Gate | None = None,
+    **fields: Any,
+) -> RunRecord:
+    """The record of a session that gated one suite on one candidate."""
+    ours, theirs = candidate[0].checkpoint, baseline[0].checkpoint if baseline else None
+    about: dict[str, Any] = {"suite": candidate[0].suite, "golden": candidate[0].golden, "checkpoint": ours}
+    verdict = decide(
+        candidate,
+        baseline or None,
+        gate=gate or Gate(),
+        baseline_name=theirs,
+        planned=len(candidate),
+        **about,
+    )
+    roles = [(ours, "candidate"), *([(theirs, "baseline")] if theirs is not None else [])]
+    settled = adjust_family([verdict])
+    plain: dict[str, Any] = {
+        "created": "2026-03-14T09:26:53Z",
+        "environment": {"python": "3.11.9", "seed": 0, "argv": ["pytest", f"--model={ours}"]},
+        "checkpoints": tuple(
+            {
+                "spec": spec,
+                "name": spec,
+                "fingerprint": spec.encode().hex().ljust(64, "0")[:64],
+                "role": role,
+                "backend": "hf",
+                "numerics": {"device": "cpu", "dtype": "float32"},
+            }
+            for spec, role in roles
+        ),
+        "verdicts": settled,
+        "slices": slices(candidate, baseline or None, **about),
+        "cases": (*candidate, *baseline),
+        "conditions": (),
+        "exit_code": most_severe(exit_codes(settled)),
+        "complete": True,
+    }
+    return RunRecord(run=run, **(plain | fields))
