@@ -76,7 +76,7 @@ def stored_record(
             {
                 "spec": spec,
                 "name": spec,
-                "fingerprint": spec.encode().hex().ljust(64, "0")[:64],
+                "fingerprint": ascii(spec).encode().hex().ljust(64, "0")[:64],
                 "role": role,
                 "backend": "hf",
                 "numerics": {"device": "cpu", "dtype": "float32"},
