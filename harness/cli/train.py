@@ -33,6 +33,7 @@ def train(
     An interrupted run goes on from its newest complete checkpoint, as if it had never stopped.
     """
     import os
+    import signal
 
     from rich.console import Console
 
@@ -46,20 +47,27 @@ def train(
     try:
         settings = load_recipe(recipe).adjusted(max_steps=max_steps, output=output, why=why)
         root = find_root(recipe.resolve().parent)
+        from harness.train import runner
+        from harness.train.plan import show_plan
+
         if plan:
-            from harness.train.plan import show_plan
-            from harness.train.prepare import prepare
-
-            show_plan(prepare(settings, root).plan, console)
+            show_plan(runner.preview(settings, root=root), console)
             return
-        from harness.train.runner import run
-
-        result = run(settings, root=root, resume=resume, restart=restart, console=console)
+        previous = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            result = runner.run(settings, root=root, resume=resume, restart=restart, console=console)
+        finally:
+            signal.signal(signal.SIGTERM, previous)
     except HarnessError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"harness: {error}", err=True)
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
-        typer.echo("interrupted: run the same command to go on from the newest checkpoint", err=True)
+        typer.echo("harness: interrupted: run the same command to go on from the newest checkpoint", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED) from error
     if result.checkpoints:
         console.print(f"done: {result.plan.run}/{result.checkpoints[-1].name}", highlight=False)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    """Stop as ctrl-C does."""
+    raise KeyboardInterrupt

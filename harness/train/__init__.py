@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from harness.train.recipe import Recipe
 from harness.train.recipe_file import load_recipe
-from harness.train.runner import TrainingResult, run
+from harness.train.runner import TrainingResult, preview, run
 
-__all__ = ["Recipe", "TrainingResult", "load_recipe", "run"]
+__all__ = ["Recipe", "TrainingResult", "load_recipe", "preview", "run"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,10 +192,20 @@ def _fitting(
 
 
 def _compute(recipe: Recipe) -> tuple[str, str]:
-    """Return the device and precision to train with."""
+    """Return the device and precision to train with.
+
+    Raises:
+        ConfigurationError: Several processes or GPUs would train at once.
+    """
     import torch
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigurationError("harness train runs in one process: start it without torchrun or accelerate")
     on_gpu = torch.cuda.is_available()
+    if on_gpu and torch.cuda.device_count() > 1:
+        raise ConfigurationError(
+            f"harness train uses one GPU, {torch.cuda.device_count()} are visible: set CUDA_VISIBLE_DEVICES=0"
+        )
     asked = recipe.training.precision
     if asked == "auto":
         asked = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from harness.train.project import provenance, utc_now
 from harness.train.recipe import Recipe
 from harness.train.recorder import Recorder, StepRecord, read_log
 from harness.train.resume import check_resumable, load_weights
+from harness.train.sanity import curve_warnings, sample_weights, weights_changed
 from harness.train.saving import (
     STATE_DIRECTORY,
     complete_checkpoints,
@@ -32,7 +32,7 @@ from harness.train.saving import (
 )
 from harness.train.trainer import Session, make_trainer
 
-__all__ = ["TrainingResult", "run"]
+__all__ = ["TrainingResult", "preview", "run"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,16 @@ class TrainingResult:
     train_loss: float | None
     validation_loss: float | None
     warnings: tuple[str, ...] = ()
+
+
+def preview(recipe: Recipe, *, root: Path) -> Plan:
+    """Return what `run` would do, in numbers; nothing is written.
+
+    Raises:
+        UsageError: Recipe, data or base cannot be used.
+    """
+    with _quiet_libraries():
+        return prepare(recipe, root).plan
 
 
 def run(
@@ -145,17 +155,31 @@ class _Run:
             save=lambda trainer: self._save(trainer, recorder),
         )
         trainer = make_trainer(prepared.model, session)
-        before = _sample_weights(prepared.model)
-        with recorder:
+        before = sample_weights(prepared.model)
+        with recorder, _memory_errors(trainer):
             trainer.train(resume_from_checkpoint=None if newest is None else str(newest / STATE_DIRECTORY))
-        if _same(before, _sample_weights(prepared.model)):
+        if not weights_changed(before, sample_weights(prepared.model)):
             raise TrainingError(
                 "no trained weight has changed, so the checkpoints are the base: raise learning_rate or steps"
             )
-        self._warnings += _curve_warnings(recorder.records)
+        self._warnings += curve_warnings(recorder.records)
 
     def _save(self, trainer: Any, recorder: Recorder) -> None:
-        """Save a checkpoint of the trainer's present state."""
+        """Save a checkpoint of the trainer's present state, and tell those who asked."""
+        try:
+            path = self._write(trainer, recorder)
+        except OSError as error:
+            raise TrainingError(
+                f"step {trainer.state.global_step}: the checkpoint could not be written ({error}); "
+                "earlier ones are whole, and the same command goes on from them"
+            ) from error
+        recorder.saved(path, trainer.state.global_step)
+        self._drop_old()
+        if self._on_checkpoint is not None:
+            self._on_checkpoint(path)
+
+    def _write(self, trainer: Any, recorder: Recorder) -> Path:
+        """Write a checkpoint of the trainer's present state; return its directory."""
         prepared = self._prepared
         stage = stage_for(prepared.run, trainer.state.global_step)
         model = trainer.accelerator.unwrap_model(trainer.model)
@@ -167,7 +191,7 @@ class _Run:
         trainer.state.save_to_json(str(state / "trainer_state.json"))
         recorder.write_log(state)
         step = trainer.state.global_step
-        path = publish(
+        return publish(
             stage,
             Manifest(
                 name=prepared.recipe.name,
@@ -187,10 +211,6 @@ class _Run:
                 base=None if prepared.base is None else prepared.base.record(),
             ),
         )
-        recorder.saved(path, step)
-        self._drop_old()
-        if self._on_checkpoint is not None:
-            self._on_checkpoint(path)
 
     def _drop_old(self) -> None:
         keep = self._prepared.recipe.checkpoints.keep
@@ -237,41 +257,18 @@ class _Run:
             self._console.print(text, highlight=False, markup=False)
 
 
-def _sample_weights(model: Any, most: int = 4096) -> dict[str, Any]:
-    """Copy up to `most` evenly spaced values of each trained tensor."""
-    samples = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            flat = parameter.detach().reshape(-1)
-            samples[name] = flat[:: max(1, flat.numel() // most)].cpu().clone()
-    return samples
+@contextlib.contextmanager
+def _memory_errors(trainer: Any) -> Iterator[None]:
+    """Turn running out of memory into advice."""
+    import torch
 
-
-def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Whether weights are equal to rounding: an update of 1e-30 on a zero is no training."""
-    return all(bool(value.allclose(after[name], rtol=1e-6, atol=1e-9)) for name, value in before.items())
-
-
-def _curve_warnings(records: Sequence[StepRecord]) -> list[str]:
-    """Say when the loss rose over the run, or the validation loss left its minimum behind."""
-    warnings = []
-    tenth = max(1, len(records) // 10)
-    if len(records) >= 4:
-        first = math.fsum(record.loss for record in records[:tenth]) / tenth
-        last = math.fsum(record.loss for record in records[-tenth:]) / tenth
-        if last > first:
-            warnings.append(f"the training loss rose from {first:.3f} to {last:.3f}: lower learning_rate")
-    measured = [
-        (record.validation_loss, record.step) for record in records if record.validation_loss is not None
-    ]
-    if measured:
-        best, step = min(measured)
-        if measured[-1][0] > best * 1.1:
-            warnings.append(
-                f"the validation loss was lowest at step {step} ({best:.3f}) and ended at "
-                f"{measured[-1][0]:.3f}: the later checkpoints overfit"
-            )
-    return warnings
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"step {trainer.state.global_step + 1}: out of GPU memory; halve training.batch_size and double "
+            "gradient_accumulation, which trains the same"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_training import ADAPTER, SCRATCH, make_project, recipe, write_rows
@@ -143,7 +144,7 @@ def test_gradient_accumulation_changes_nothing_but_rounding(project: Path) -> No
     assert [r.loss for r in four.records] == pytest.approx([r.loss for r in one.records], rel=1e-4)
 
 
-def test_the_loss_is_that_of_the_stock_trainer(project: Path) -> None:
+def test_the_loss_is_that_of_a_plain_forward_pass(project: Path) -> None:
     """The first step's loss equals a plain forward pass over the same rows, prompt masked."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -159,8 +160,9 @@ def test_the_loss_is_that_of_the_stock_trainer(project: Path) -> None:
     )
     result = run(settings, root=project)
     assert result.plan.data.train_rows == 36
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    model = AutoModelForCausalLM.from_pretrained(base).eval()
+    tokenizer: Any = AutoTokenizer.from_pretrained(base)
+    model: Any = AutoModelForCausalLM.from_pretrained(base)
+    model.eval()
     held_out = _validation_prompts(settings, project)
     total, count = 0.0, 0
     for line in (project / "data/refunds.jsonl").read_text().splitlines():
@@ -168,9 +170,8 @@ def test_the_loss_is_that_of_the_stock_trainer(project: Path) -> None:
         if row["prompt"] in held_out:
             continue
         prompt = [{"role": "user", "content": row["prompt"]}]
-        before = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)[
-            "input_ids"
-        ]
+        asked = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)
+        before = asked["input_ids"]
         turn = tokenizer(row["completion"] + "<|im_end|>", add_special_tokens=False)["input_ids"]
         ids = torch.tensor([before + turn])
         labels = torch.tensor([[-100] * len(before) + turn])
