@@ -84,7 +84,7 @@ def test_answers_by_prompt_where_no_id_matches(tmp_path: Path) -> None:
 
 
 def test_an_input_does_not_answer_the_same_words_after_another_history(tmp_path: Path) -> None:
-    recorded(tmp_path, {"input": "Why?", "output": "Because."})
+    recorded(tmp_path, {"input": "Why?", "output": "Because."}, {"input": "Rain?", "output": "Yes."})
     history = (Message("user", "Rain?"), Message("assistant", "Yes."), Message("user", "Why?"))
     assert replay(tmp_path, Request(history))[0].failed
 

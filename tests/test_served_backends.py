@@ -377,11 +377,11 @@ def test_a_slow_answer_does_not_hold_up_the_others(client: Client) -> None:
 
 def test_a_slow_taker_costs_no_deadline(client: Client) -> None:
     with LoopbackLLM() as server:
-        backend = client.backend(1, timeout="0.3")
+        backend = client.backend(1, timeout="0.2")
         checkpoint = backend.resolve(f"gpt@{client.url(server)}", "spec")
         answers = []
         for _, answer in backend.generate(checkpoint, [ask(str(number)) for number in range(3)]):
-            time.sleep(0.4)
+            time.sleep(0.25)
             answers.append(answer)
     assert not any(answer.failed for answer in answers)
 
@@ -408,9 +408,9 @@ def test_an_outage_is_not_asked_about_again_and_again(client: Client) -> None:
 def test_scattered_failures_are_no_outage(client: Client) -> None:
     with LoopbackLLM(lambda question: Status(500) if int(question.text) % 2 else "ok") as server:
         answers = client.ask(
-            server, *(ask(str(number)) for number in range(60)), concurrency=2, max_retries="0"
+            server, *(ask(str(number)) for number in range(24)), concurrency=2, max_retries="0"
         )
-    assert [answer.failed for answer in answers] == [bool(number % 2) for number in range(60)]
+    assert [answer.failed for answer in answers] == [bool(number % 2) for number in range(24)]
 
 
 @pytest.mark.parametrize(
