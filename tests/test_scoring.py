@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,6 +310,43 @@ def test_a_foreign_check_that_breaks_is_an_error(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(ScoringError, match=message):
             score(case({"type": name}), Response("x"))
     assert score(case({"type": "graded"}, {"type": "contains", "value": "x"}), Response("x")).value == 0.25
+
+
+PLUGIN = """
+from harness.cases import Score
+from harness.scoring import CheckType
+
+def build(n):
+    return lambda case, response: Score.passed() if response.text.count("a") == n else Score.missed("not so many")
+
+COUNT = CheckType("count_a", build, {"n": {"type": "integer", "minimum": 0}}, ("n",))
+"""
+SCRIPT = """
+from harness.cases import Case, Message, Response
+from harness.scoring import check_types, score
+from harness.scoring.registry import check_problems
+
+def case(**parameters):
+    return Case("c", (Message("user", "?"),), checks=({"type": "count_a", **parameters},))
+
+assert "count_a" in check_types()
+assert [str(score(case(n=2), Response(text)).outcome) for text in ("aa", "a")] == ["passed", "missed"]
+print(check_problems(case(n=-1)))
+"""
+
+
+def test_an_installed_package_adds_its_check_type(tmp_path: Path) -> None:
+    (tmp_path / "acme_checks.py").write_text(PLUGIN)
+    metadata = tmp_path / "acme_checks-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-checks\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[harness.checks]\ncount_a = acme_checks:COUNT\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT], env=environment, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert "count_a: n: -1 is less than the minimum of 0" in done.stdout
 
 
 def test_check_types_are_listed() -> None:
