@@ -317,7 +317,7 @@ from harness.cases import Score
 from harness.scoring import CheckType
 
 def build(n):
-    return lambda case, response: Score.passed() if response.text.count("a") == n else Score.missed("not so many")
+    return lambda case, response: Score.passed() if response.text.count("a") == n else Score.missed("other")
 
 COUNT = CheckType("count_a", build, {"n": {"type": "integer", "minimum": 0}}, ("n",))
 """
