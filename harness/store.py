@@ -268,7 +268,8 @@ class RunStore:
             staging.replace(path)
             sync_directory(path.parent)
         except OSError as problem:
-            staging.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                staging.unlink()
             reason = problem.strerror or str(problem)
             raise StoreError(f"{path}: could not be written: {reason}; the baseline is unchanged") from None
         return accepted

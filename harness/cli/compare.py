@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -104,6 +105,7 @@ def _write(path: str, text: str) -> None:
         staging.write_text(text, encoding="utf-8")
         staging.replace(target)
     except OSError as problem:
-        staging.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            staging.unlink()
         raise StoreError(f"{target}: cannot be written: {problem.strerror or problem}") from None
     typer.echo(f"wrote {target}", err=True)
