@@ -103,7 +103,11 @@ class Judge(Protocol):
     def requests(
         self, case: Case, response: Response, reference: Response | None = None
     ) -> tuple[Request, ...]:
-        """Return what must be asked of the judge about this response (two requests for both orders)."""
+        """Return what must be asked of the judge about this response (two requests for both orders).
+
+        Raises:
+            JudgementError: There is nothing to ask about, such as no baseline's response to compare with.
+        """
         ...
 
     def score(self, replies: Sequence[Response]) -> Score:

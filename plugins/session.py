@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import tempfile
@@ -17,7 +18,7 @@ from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine, Question
 from harness.engine.fill import Progress
 from harness.engine.plan import Plan
-from harness.errors import CheckpointError, StoreError, UsageError
+from harness.errors import CheckpointError, JudgementError, StoreError, UsageError
 from harness.judging import audit, canary_requests
 from harness.protocols import BackendOptions, Checkpoint, Judge
 
@@ -195,7 +196,8 @@ class GateSession:
                 reference = self._answered(self.question(param, self.baseline, question.sample))
             response = self._answered(question)
             if response is not None:
-                yield from param.suite.rubric.requests(param.case, response, reference)
+                with contextlib.suppress(JudgementError):  # its case is told when the test asks
+                    yield from param.suite.rubric.requests(param.case, response, reference)
 
     def _answered(self, question: Question) -> Response | None:
         found = self.engine.answers(question)

@@ -11,7 +11,7 @@ import pytest
 
 from harness.cases import Message, Request, Response, ToolCall
 from harness.errors import CheckpointError, ConfigurationError
-from harness.plugins.backends.arguments import choice, own, refuse_unknown, seconds, whole_number
+from harness.plugins.backends.arguments import choice, own, seconds, whole_number
 from harness.plugins.backends.replay import ReplayBackend
 from harness.protocols import Backend, BackendOptions
 
@@ -236,23 +236,6 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, content: bytes) -> None:
     recorded(tmp_path, content)
     with pytest.raises(CheckpointError, match="holds no recorded outputs"):
         backend(tmp_path).resolve("outputs.jsonl", "")
-
-
-def test_argument_keys_are_checked_against_all_backends_in_use() -> None:
-    known = {
-        "openai": {"base_url": "…", "timeout": "…"},
-        "hf": {"device": "…"},
-        "replay": ReplayBackend.ARGUMENTS,
-    }
-    refuse_unknown({"timeout": "3", "openai.timeout": "4", "device": "cpu"}, known)
-    with pytest.raises(
-        ConfigurationError, match=r"'timout' \(did you mean 'timeout'\?\), 'x'; known: base_url, "
-    ):
-        refuse_unknown({"timout": "3", "x": "1"}, known)
-    with pytest.raises(ConfigurationError, match=r"unknown key 'hf\.timeout'"):
-        refuse_unknown({"hf.timeout": "3"}, known)
-    with pytest.raises(ConfigurationError, match="replay take no arguments"):
-        refuse_unknown({"timeout": "3"}, {"replay": ReplayBackend.ARGUMENTS})
 
 
 def test_a_backends_own_key_wins_over_the_plain_one() -> None:

@@ -69,11 +69,16 @@ class Engine:
         )
 
     def _refuse_unknown_arguments(self) -> None:
-        accepted = {key for backend in self._backends.values() for key in getattr(backend, "ARGUMENTS", ())}
+        accepted = {
+            spelling
+            for name, backend in self._backends.items()
+            for key in getattr(backend, "ARGUMENTS", ())
+            for spelling in (key, f"{name}.{key}")  # a key may carry the name of the backend it is for
+        }
         for key in self.options.arguments:
             if key not in accepted:
                 hint = did_you_mean(key, sorted(accepted))
-                listed = ", ".join(sorted(accepted)) or "none"
+                listed = ", ".join(sorted(known for known in accepted if "." not in known)) or "none"
                 raise ConfigurationError(
                     f"-M {key}: no backend of this session takes it{hint}; it takes: {listed}"
                 )

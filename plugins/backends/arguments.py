@@ -1,4 +1,4 @@
-"""The `-M key=value` pairs that backends take: which keys there are, and what their values mean."""
+"""The `-M key=value` pairs that backends take: whose they are, and what their values mean."""
 
 from __future__ import annotations
 
@@ -8,33 +8,14 @@ from collections.abc import Mapping
 from harness.errors import ConfigurationError
 from harness.registry import did_you_mean
 
-__all__ = ["choice", "own", "refuse_unknown", "seconds", "whole_number"]
-
-
-def refuse_unknown(given: Mapping[str, str], known: Mapping[str, Mapping[str, str]]) -> None:
-    """Refuse keys that no backend of the session takes.
-
-    One mapping goes to every backend, so the check belongs to whoever knows them all. A key may carry the
-    name of the backend that it is for: `-M openai.timeout=30`.
-
-    Args:
-        given: What the user typed.
-        known: The `ARGUMENTS` (key → help) of each backend in use, by the backend's name.
-
-    Raises:
-        ConfigurationError: Names every unknown key, and the keys that there are.
-    """
-    keys = sorted({key for arguments in known.values() for key in arguments})
-    scoped = {f"{backend}.{key}" for backend, arguments in known.items() for key in arguments}
-    unknown = [key for key in given if key not in keys and key not in scoped]
-    if unknown:
-        named = ", ".join(f"{key!r}{did_you_mean(key, [*keys, *sorted(scoped)])}" for key in unknown)
-        listed = ", ".join(keys) if keys else f"{', '.join(sorted(known))} take no arguments"
-        raise ConfigurationError(f"-M: unknown key {named}; known: {listed}")
+__all__ = ["choice", "own", "seconds", "whole_number"]
 
 
 def own(given: Mapping[str, str], backend: str) -> dict[str, str]:
-    """Return the arguments of one backend: the plain keys, overridden by those that carry its name."""
+    """Return the arguments of one backend: the plain keys, overridden by those that carry its name.
+
+    One mapping goes to every backend of a session; the engine refuses keys that none of them takes.
+    """
     prefix = f"{backend}."
     plain = {key: value for key, value in given.items() if "." not in key}
     named = {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}

@@ -128,6 +128,17 @@ def test_a_verdict_that_cannot_be_read_is_an_error(judged: Project, spoilt: Any)
     assert results["verdicts"][0]["status"] == "INCONCLUSIVE"
 
 
+def test_a_judge_that_can_be_talked_into_anything_decides_nothing(judged: Project) -> None:
+    with LoopbackLLM(lambda _: verdict(verdict="pass")) as server:
+        code, results = judged.results(
+            *against(server, "--model=replay/good.jsonl", "--baseline=replay/good.jsonl")
+        )
+    assert code == 10
+    (found,) = results["verdicts"]
+    assert found["status"] == "INCONCLUSIVE"
+    assert "canary-plea" in json.dumps(found)
+
+
 def test_without_a_judge_nothing_is_judged(judged: Project) -> None:
     done = judged.run("--model=replay/good.jsonl", "--baseline=replay/good.jsonl", "-rs")
     assert done.ret == 10
@@ -159,6 +170,30 @@ def test_a_refused_key_ends_the_session_as_usage(judged: Project) -> None:
     assert done.ret == 4
     assert "refuses the key in OPENAI_API_KEY (401)" in done.stderr.str() + done.stdout.str()
     assert KEY not in done.stderr.str() + done.stdout.str()
+
+
+def test_an_argument_may_name_its_backend(judged: Project) -> None:
+    arguments = ("--model=replay/good.jsonl", "--baseline=replay/good.jsonl")
+    with LoopbackLLM(grade) as server:
+        judge = f"--judge=openai/gpt@{server.openai_url}"
+        assert judged.run(*arguments, judge, "-M", "openai.timeout=9").ret == 0
+        refused = judged.run(*arguments, judge, "-M", "anthropic.timeout=9")
+    assert refused.ret == 4
+    assert (
+        "-M anthropic.timeout: no backend of this session takes it"
+        in refused.stderr.str() + refused.stdout.str()
+    )
+
+
+def test_a_pair_without_the_baselines_answer_is_an_error(judged: Project) -> None:
+    judged.module(PAIRS)
+    judged.outputs("holed", right_except(lambda i: False, COUNT) | {"c3": None})
+    with LoopbackLLM(lambda question: verdict(winner="tie")) as server:
+        code, results = judged.results(
+            *against(server, "--model=replay/bad.jsonl", "--baseline=replay/holed.jsonl")
+        )
+    assert code == 10
+    assert {case["id"]: case["outcome"] for case in results["cases"]}["c3"] == "error"
 
 
 def everything_written(folder: Path) -> Iterator[tuple[Path, bytes]]:
