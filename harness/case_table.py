@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cases import CaseResult
 from harness.errors import IntegrityError
-from harness.record import encodable
+from harness.record import encodable, json_line
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
@@ -23,9 +23,18 @@ _ROWS = 2_000
 
 def row_of(result: CaseResult) -> dict[str, Any]:
     """Return the columns of one result; the target, which may be any JSON value, as JSON text."""
-    row: dict[str, Any] = encodable(result.as_dict())
-    row["target"] = json.dumps(row["target"], allow_nan=False)
+    row: dict[str, Any] = encodable(_columns(result))
     return row
+
+
+def _columns(result: CaseResult) -> dict[str, Any]:
+    row = result.as_dict()
+    row["target"] = json_line(row["target"])
+    return row
+
+
+def _line(result: CaseResult) -> str:
+    return json_line(_columns(result))
 
 
 def _schema() -> pa.Schema:
@@ -82,7 +91,7 @@ def _table(cases: Sequence[CaseResult], schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
     import pyarrow.json  # type: ignore[import-untyped]  # ships no types
 
-    lines = b"\n".join(json.dumps(row_of(result), allow_nan=False).encode("ascii") for result in cases)
+    lines = "\n".join(map(_line, cases)).encode("ascii")
     return pyarrow.json.read_json(
         pa.BufferReader(lines),
         read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1),

@@ -24,8 +24,10 @@ __all__ = [
     "SCHEMA_VERSION",
     "RunRecord",
     "case_entries",
+    "dump",
     "encodable",
     "is_run_id",
+    "json_line",
     "new_run_id",
     "utc_now",
 ]
@@ -33,6 +35,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _DEPTH = 512
+_SURROGATE = re.compile(r"\\ud[89a-f]")
 
 
 @dataclass(frozen=True)
@@ -115,14 +118,26 @@ class RunRecord:
         """Return the whole record as plain JSON values whose text can be encoded."""
         return self.head() | {
             "cases": encodable(case_entries(self.cases)),
-            "baseline_cases": encodable(
-                [_entry(result) for result in self.cases if result.role is Role.BASELINE]
-            ),
+            "baseline_cases": encodable(self._baseline_entries()),
         }
 
     def to_json(self) -> str:
-        """Return the record as JSON text in ASCII, without NaN; `from_json` reads it back."""
-        return dump(self.as_dict())
+        """Return the record as JSON text in ASCII, without NaN, a case a line; `from_json` reads it back.
+
+        Raises:
+            HarnessError: A number is not finite, or a value is none of JSON's.
+        """
+        parts = [dump(self.head()).removesuffix("\n}")]
+        for name, entries in (
+            ("cases", case_entries(self.cases)),
+            ("baseline_cases", self._baseline_entries()),
+        ):
+            lines = ",\n".join(f"  {json_line(entry)}" for entry in entries)
+            parts.append(f' "{name}": [\n{lines}\n ]' if lines else f' "{name}": []')
+        return ",\n".join(parts) + "\n}"
+
+    def _baseline_entries(self) -> list[dict[str, Any]]:
+        return [_entry(result) for result in self.cases if result.role is Role.BASELINE]
 
     @classmethod
     def from_json(cls, text: str) -> RunRecord:
@@ -230,8 +245,23 @@ def encodable(value: Any) -> Any:
     return value
 
 
+def json_line(value: Any) -> str:
+    """Return JSON values on one line, in ASCII, their text made encodable.
+
+    Raises:
+        HarnessError: A number is not finite, or a value is none of JSON's.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False)
+        if _SURROGATE.search(text):  # rare, and looking at every string first would take longer than the rest
+            text = json.dumps(encodable(value), allow_nan=False)
+    except (TypeError, ValueError) as problem:
+        raise HarnessError(f"the run record cannot be written as JSON: {problem}") from None
+    return text
+
+
 def dump(data: Mapping[str, Any]) -> str:
-    """Serialise plain JSON values.
+    """Serialise plain JSON values over several lines, for files that people open.
 
     Raises:
         HarnessError: A number is not finite, or a value is none of JSON's.

@@ -95,8 +95,8 @@ def test_mid_p_is_fast_and_finite_for_huge_counts() -> None:
 @pytest.mark.parametrize(
     ("improved", "worsened", "n", "level", "expected"),
     [
-        (1, 7, 21, 0.025, (-0.517, -0.026)),  # Bentur 2009 in Fagerland, Lydersen & Laake 2014, table 8
-        (6, 16, 161, 0.025, (-0.124, -0.005)),  # Cavo 2012, the same table
+        (1, 7, 21, 0.025, (-0.517, -0.026)),  # Bentur 2009, in Fagerland, Lydersen & Laake 2014
+        (6, 16, 161, 0.025, (-0.124, -0.005)),  # Cavo 2012, in the same paper
         (0, 1, 44, 0.05, (-0.096, 0.037)),  # contact lenses in Tango 1998, 90 %
     ],
 )

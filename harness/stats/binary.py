@@ -43,7 +43,7 @@ def tango_statistic(improved: int, worsened: int, n: int, delta: float) -> float
     worsens. Falls as `delta` rises. At `delta` = 0 it is McNemar's (improved − worsened)/√discordant.
 
     Source: Tango, "Equivalence test and confidence interval for the difference in proportions for the
-    paired-sample design", Statistics in Medicine 17:891–908 (1998), equations 10 to 12.
+    paired-sample design", Statistics in Medicine 17:891–908 (1998).
     """
     quadratic = 2.0 * n
     linear = -improved - worsened + (2.0 * n - improved + worsened) * delta
