@@ -129,6 +129,10 @@ REFUSED = {
         edited("<|im_start|>assistant", "<|im_start|>model"),
         "starts after 'assistant.n' in training, and after 'model.n' at inference",
     ),
+    "other prompt of equal length": (
+        edited("<|im_start|>assistant", "<|im_start|>responder"),
+        "starts after 'assistant.n' in training, and after 'responder.n' at inference",
+    ),
     "one turn unmarked": (
         edited("== 'assistant' %}", "== 'assistant' and loop.last %}"),
         r"marks 1 assistant turns .* the row has 2",

@@ -15,11 +15,13 @@ import pytest
 from harness.manifest import Manifest, Progress, Provenance, read_manifest, record_files, verify_files
 from harness.train.saving import complete_checkpoints, publish, remove_checkpoint, stage_for
 
+SIZE = 3_000_000
+
 
 def save(run: Path, step: int) -> Path:
     stage = stage_for(run, step)
     for name in ("model.safetensors", "config.json", "tokenizer.json"):
-        (stage / name).write_bytes(bytes([step % 256]) * 20_000)
+        (stage / name).write_bytes(bytes([step % 256]) * SIZE)
     (stage / "trainer_state").mkdir()
     (stage / "trainer_state" / "state.json").write_text("{}")
     return publish(
@@ -54,7 +56,7 @@ def test_saving_a_step_again_replaces_it(tmp_path: Path) -> None:
     save(tmp_path, 3)
     (tmp_path / "checkpoint-3" / "config.json").write_text("old")
     path = save(tmp_path, 3)
-    assert (path / "config.json").read_bytes() == b"\x03" * 20_000
+    assert (path / "config.json").read_bytes() == b"\x03" * SIZE
 
 
 def test_a_stage_starts_empty(tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_kill_9_never_leaves_half_a_checkpoint(tmp_path: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__] if __name__ in sys.modules else [])
     draw = random.Random(1)
-    for _ in range(8):
+    for _ in range(10):
         found = complete_checkpoints(tmp_path)
         first = found[-1][0] + 1 if found else 1
         child = context.Process(target=save_for_ever, args=(str(tmp_path), first))
@@ -84,7 +86,7 @@ def test_kill_9_never_leaves_half_a_checkpoint(tmp_path: Path) -> None:
         assert child.pid is not None
         while not complete_checkpoints(tmp_path)[-1:] > found[-1:]:
             time.sleep(0.001)
-        time.sleep(draw.uniform(0, 0.02))
+        time.sleep(draw.uniform(0, 0.1))
         os.kill(child.pid, signal.SIGKILL)
         child.join()
         now = complete_checkpoints(tmp_path)

@@ -28,7 +28,7 @@ from harness.train.saving import load_optimizer, load_random_state
 __all__ = ["Session", "make_trainer"]
 
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
-_PARITY = 1e-3
+_PARITY = {"fp32": 1e-4, "bf16": 1e-2}
 """Largest relative difference of the two losses under which the faster path is taken."""
 
 
@@ -160,7 +160,7 @@ def _trainer_class() -> Any:
             self._step_rows: list[int] = []
             self._grad_norm = 0.0
             self._rate = 0.0
-            self._labelled_only: bool | None = None
+            self.labelled_only: bool | None = None
             self.control: Any
             tokenizer = session.tokenizer
             pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
@@ -185,8 +185,8 @@ def _trainer_class() -> Any:
         def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
             rows = inputs.pop("rows").tolist()
             self._step_rows += rows
-            if self._labelled_only is None:
-                self._labelled_only = self._paths_agree(model, inputs)
+            if self.labelled_only is None:
+                self.labelled_only = self._paths_agree(model, inputs)
             loss = super().training_step(model, inputs, num_items_in_batch)
             value = float(loss)
             if not math.isfinite(value):
@@ -198,7 +198,7 @@ def _trainer_class() -> Any:
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
-            if return_outputs or not self._labelled_only:
+            if return_outputs or not self.labelled_only:
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             return self._labelled_loss(model, inputs, num_items_in_batch)
 
@@ -230,8 +230,7 @@ def _trainer_class() -> Any:
             finally:
                 model.train(training)
                 self._metrics["eval"].clear()
-            tolerance = 2e-2 if self.session.plan.precision == "bf16" else _PARITY
-            return not abs(ours - theirs) > tolerance * max(abs(theirs), 1e-6)
+            return abs(ours - theirs) <= _PARITY[self.session.plan.precision] * max(abs(theirs), 1e-6)
 
         def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
             norm = super()._get_grad_norm(model, grad_norm=grad_norm)

@@ -325,3 +325,32 @@ def test_a_run_is_trained_by_one_process_at_a_time(project: Path) -> None:
 
     with FileLock(project / "runs/scratch/.lock"), pytest.raises(ConfigurationError, match="another process"):
         run(recipe(SCRATCH), root=project)
+
+
+def test_the_faster_loss_is_taken_where_it_is_the_same(project: Path) -> None:
+    from harness.train.prepare import prepare
+    from harness.train.recorder import Recorder
+    from harness.train.trainer import Session, make_trainer
+
+    changes = {"name": "fast", "training__max_steps": 1, "training__epochs": None}
+    settings = recipe(ADAPTER, **changes)
+    prepared = prepare(settings, project)
+    recorder = Recorder(prepared.run, max_steps=1, console=None)
+    session = Session(
+        settings,
+        prepared.plan,
+        prepared.train,
+        (),
+        prepared.tokenizer,
+        prepared.run,
+        recorder,
+        lambda _: None,
+    )
+    trainer = make_trainer(prepared.model, session)
+    trainer.train()
+    assert trainer.labelled_only
+    # A model that scales its hidden states before the output layer must not take it.
+    prepared.model.get_base_model().lm_head.register_forward_pre_hook(lambda module, inputs: (inputs[0] * 3,))
+    other = make_trainer(prepared.model, session)
+    other.train()
+    assert not other.labelled_only
