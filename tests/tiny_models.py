@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 CHAT_TEMPLATE = (
@@ -89,6 +90,8 @@ def save_adapter(path: Path, base: Path, *, seed: int = 1, spelled: str | None =
         for name, parameter in wrapped.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(0.0, 0.5)
-    wrapped.peft_config["default"].base_model_name_or_path = spelled or str(base)
     wrapped.save_pretrained(path)
+    config = json.loads((path / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = spelled or str(base)
+    (path / "adapter_config.json").write_text(json.dumps(config))
     return path

@@ -1,0 +1,160 @@
+"""Who may import whom, what importing costs, and what is public."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import harness
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = {
+    "harness": ROOT / "harness",
+    "harness.plugins": ROOT / "plugins",
+    "harness.suites": ROOT / "suites",
+}
+# Rooms from the ground up: a module imports its own room and lower ones, never a higher one.
+LAYERS = [
+    {"errors", "exit_codes"},
+    {"cases", "strict_json", "json_schema"},
+    {"protocols", "registry", "manifest", "durable", "strict_yaml", "project"},
+    {"scoring", "stats", "checkpoint", "fingerprint"},
+    {"golden_case", "golden_set", "golden_release", "golden_test", "judging", "policy", "pairing", "engine"},
+    {"verdict", "slices", "inference", "data"},
+    {"gate", "comparison", "train"},
+    {"case_table", "record"},
+    {"store", "stored_comparison", "evaluation"},
+    {"report"},
+    {"cli"},
+]
+HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "pandas", "openai", "anthropic")
+HEAVY_BUT_USED = ("matplotlib", "scipy.stats", "statsmodels", "pyarrow", "rich", "pydantic", "typer", "numpy")
+
+PLUGIN = ("fixtures", "options", "pytest_plugin")
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package, folder in SOURCES.items():
+        for path in sorted(folder.rglob("*.py")):
+            relative = path.relative_to(folder).with_suffix("")
+            parts = [part for part in relative.parts if part != "__init__"]
+            yield ".".join([package, *parts]), path
+
+
+def imports(path: Path, module: str) -> Iterator[str]:
+    """Yield the harness modules that a file imports at runtime, also inside functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+            yield f"{base}.{node.module}" if node.level else str(node.module)
+
+
+def room(module: str) -> str | None:
+    """Return the room of a harness module: the first name below `harness`."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "harness" and len(parts) > 1 else None
+
+
+def level(name: str) -> int:
+    found = [index for index, rooms in enumerate(LAYERS) if name in rooms]
+    assert found, f"harness/{name} stands in no layer: give it a place in LAYERS and docs/architecture.md"
+    return found[0]
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(m, p, id=m) for m, p in modules()])
+def test_arrows_go_one_way(module: str, path: Path) -> None:
+    own = room(module)
+    for imported in imports(path, module):
+        other = room(imported)
+        if other is None or own is None or other == own:
+            continue
+        if own == "plugins":
+            assert other not in ("suites", "golden", "cli"), f"{module} imports {imported}"
+        elif own == "suites":
+            assert imported == "harness", f"{module} imports {imported}: suites import harness only"
+        else:
+            assert other not in ("plugins", "suites", "golden"), f"{module} imports {imported}"
+            if (own, other) != ("train", "inference"):
+                assert level(other) <= level(own), f"{module} imports {imported}, which stands higher"
+
+
+def test_training_and_evaluation_do_not_know_each_other() -> None:
+    evaluation = {"engine", "gate", "scoring", "stats", "store", "record", "judging", "golden_set"}
+    training = {"train", "data"}
+    for module, path in modules():
+        own = room(module)
+        others = {room(imported) for imported in imports(path, module)}
+        if own in training:
+            assert not others & evaluation, f"{module} imports {others & evaluation}"
+        if own in evaluation:
+            assert not others & training, f"{module} imports {others & training}"
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_every_module_imports_alone_and_light() -> None:
+    """Each in a fresh process, with warnings as errors, and no heavy library."""
+    names = [name for name, _ in modules() if not name.endswith("__main__")]
+    code = f"""
+import importlib, os, sys, warnings
+for name in {names!r}:
+    child = os.fork()
+    if child == 0:
+        warnings.simplefilter("error")
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            print(name, "does not import alone:", repr(error), flush=True)
+            os._exit(0)
+        heavy = sorted(set({HEAVY!r}) & set(sys.modules))
+        if heavy:
+            print(name, "imports", heavy, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
+def test_the_plugin_costs_an_unrelated_session_nothing() -> None:
+    code = f"""
+import sys
+import pytest
+before = set(sys.modules)
+import harness.plugins.pytest_plugin
+ours = sorted(name for name in set(sys.modules) - before if name.startswith("harness"))
+foreign = sorted(name for name in {HEAVY + HEAVY_BUT_USED!r} if name in sys.modules and name not in before)
+print(*ours, *foreign)
+"""
+    expected = ["harness", "harness.plugins", *(f"harness.plugins.{m}" for m in PLUGIN)]
+    assert run(code).stdout.split() == expected
+
+
+def test_the_public_surface_is_what_it_says() -> None:
+    assert list(harness.__all__) == sorted(harness.__all__)
+    for name in harness.__all__:
+        assert getattr(harness, name) is not None
+    public = {name for name in dir(harness) if not name.startswith("_")}
+    assert public == set(harness.__all__) - {"__version__"}
+    with pytest.raises(AttributeError, match="no attribute 'gate_everything'"):
+        _ = harness.gate_everything  # type: ignore[attr-defined]
