@@ -177,6 +177,24 @@ def test_templates_of_well_known_models_are_masked(name: str, end: str, opening:
     assert trained(model, row) == f"{opening}There.{end}{opening}Welcome{end}"
 
 
+def test_tool_calls_are_trained_as_the_template_writes_them() -> None:
+    call = {"type": "function", "function": {"name": "get_order", "arguments": {"id": 5}}}
+    messages = (
+        {"role": "user", "content": "Where is order 5?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "sent"},
+        {"role": "assistant", "content": "It is sent."},
+    )
+    template = "{% for m in messages %}{{ '<|im_start|>' + m.role + ':' }}{{ m.content }}"
+    template += (
+        "{% for call in m.tool_calls or [] %}{{ call.function | tojson }}{% endfor %}{{ '<|im_end|>' }}"
+    )
+    template += "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant:{% endif %}"
+    row = tokenise(_cached_tokenizer(), Example(messages, 0, "data/rows.jsonl", 7), template)
+    written = '{"name": "get_order", "arguments": {"id": 5}}<|im_end|>It is sent.<|im_end|>'
+    assert trained(_cached_tokenizer(), row) == written
+
+
 def test_an_unmarked_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> None:
     rewriting = edited(ANSWER, "('' if loop.last else '[old]') + " + ANSWER)
     rewriting = rewriting.replace("{%- generation %}", "").replace("{%- endgeneration %}", "")
