@@ -30,7 +30,7 @@ from harness.report.terminal import flip_lines, slice_lines, suggestions, verdic
 EVIL = (
     "<script>alert(1)</script> \x1b[31m\x1b]0;title\x07 \r::set-output name=x::y ##vso[task.complete] "
     "\u202egnp </pre><img src=x onerror=alert(1)> ```` [a](javascript:x) @team #1 |x| {{ 7 * 7 }} \ud800 "
-    "\x00 https://evil.test"
+    "\x00 https://evil.test\n```\n<b>out of the block</b>\n````\n"
 )
 
 
