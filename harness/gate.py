@@ -126,7 +126,10 @@ def settle(verdict: Verdict) -> Verdict:
             notes.insert(0, f"no significant drop beyond the margin of {margin}: {evidence}")
             if verdict.minimum_detectable_drop is None:
                 notes.insert(1, f"n = {verdict.n} is too few to show any drop")
-    if verdict.n < gate.minimum_cases and (verdict.n or not gate.needs_baseline):  # n = 0 is doubted already
+    compared = (
+        verdict.n if verdict.is_compared or not gate.needs_baseline else None
+    )  # None is doubted already
+    if compared is not None and compared < gate.minimum_cases:
         doubts.append(f"too few cases: {verdict.n} of at least {gate.minimum_cases} that the policy asks for")
     status = Status.REGRESSED if blocks else Status.INCONCLUSIVE if doubts else Status.PASS
     return dataclasses.replace(verdict, status=status, reasons=(*blocks, *doubts, *notes))
@@ -191,7 +194,7 @@ def _with_means(verdict: Verdict, pairing: Pairing, seed: int) -> Verdict:
         grouped = group(scores, [cluster_of(result) for result in pairing.decided])
         return dataclasses.replace(
             verdict,
-            n=len(scores) if not verdict.gate.needs_baseline else 0,
+            n=len(scores),
             clusters=len(grouped),
             mean=float(scores.mean()),
             standard_error=cluster_standard_error(grouped),

@@ -41,7 +41,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "160", "NO_COLOR": "1"})
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "60", "NO_COLOR": "1"})
 
 
 def usage_error(*arguments: str) -> str:
@@ -154,7 +154,9 @@ def test_arguments_are_runs_baselines_or_checkpoints(store: RunStore) -> None:
 def test_the_command_prints_the_verdict_and_exits_with_it(store: RunStore) -> None:
     worse = run("compare", "aaaa", "bbbb")
     assert worse.exit_code == 1
-    assert "REGRESSED" in worse.stdout
+    table = [line for line in worse.stdout.splitlines() if line.startswith("REGRESSED")]
+    assert "checkpoint-bbbb-bad" in table[0]
+    assert "−20.0" in table[0]
     assert "fell by more than the margin of 2 %: −20.0 points" in worse.stdout
     assert "20 worsened, 0 improved" in worse.stdout
     better = run("compare", "bbbb", "aaaa", "--flips", "0")

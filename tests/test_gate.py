@@ -180,6 +180,8 @@ def test_a_floor_has_its_own_interval(hits: int, policy: str, status: Status) ->
 def test_an_absolute_gate_needs_no_baseline_and_counts_all_decided_cases() -> None:
     verdict = verdict_on([case_result(f"c{i}", 1) for i in range(10)], None, Gate("absolute", min_score=0.5))
     assert (verdict.status, verdict.n, verdict.mean) == (Status.PASS, 10, 1.0)
+    alone = verdict_on([case_result(f"c{i}", 1) for i in range(10)], None)
+    assert (alone.status, alone.n, alone.mean, alone.delta) == (Status.INCONCLUSIVE, 10, 1.0, None)
     empty = verdict_on([], None, Gate("absolute", min_score=0.5))
     assert empty.status is Status.INCONCLUSIVE
 

@@ -24,6 +24,7 @@ _CANDIDATES = typer.Argument(metavar="B…", help="What is compared with it.")
 _MARKDOWN = typer.Option(None, "--markdown", metavar="PATH|-", help="Write a Markdown page; - prints it.")
 _HTML = typer.Option(None, "--html", metavar="PATH", help="Write a self-contained HTML page.")
 _JSON = typer.Option(None, "--json", metavar="PATH|-", help="Write the whole record as JSON; - prints it.")
+_WIDE = 240
 _FLIPS = typer.Option(5, "--flips", min=0, help="Most flipped cases to print per verdict.")
 
 
@@ -84,7 +85,9 @@ def _print(record: RunRecord, flips: int) -> None:
     from harness.report.terminal import flip_lines, slice_lines, suggestions, verdict_table
 
     console = Console(highlight=False)
-    console.print(verdict_table(record, width=console.width if console.is_terminal else None))
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDE)  # a pipe has no width: leave nothing out
+    console.print(verdict_table(record, width=console.width))
     console.print()
     for verdict in record.verdicts:
         for reason in verdict.reasons:
