@@ -126,10 +126,8 @@ def settle(verdict: Verdict) -> Verdict:
             notes.insert(0, f"no significant drop beyond the margin of {margin}: {evidence}")
             if verdict.minimum_detectable_drop is None:
                 notes.insert(1, f"n = {verdict.n} is too few to show any drop")
-    compared = (
-        verdict.n if verdict.is_compared or not gate.needs_baseline else None
-    )  # None is doubted already
-    if compared is not None and compared < gate.minimum_cases:
+    is_tested = verdict.is_compared or not gate.needs_baseline  # otherwise it is doubted already
+    if is_tested and verdict.n < gate.minimum_cases:
         doubts.append(f"too few cases: {verdict.n} of at least {gate.minimum_cases} that the policy asks for")
     status = Status.REGRESSED if blocks else Status.INCONCLUSIVE if doubts else Status.PASS
     return dataclasses.replace(verdict, status=status, reasons=(*blocks, *doubts, *notes))

@@ -133,7 +133,7 @@ class Verdict:
         if self.status is not Status.INCONCLUSIVE:
             return None
         numbers = [self.cases_for_floor]
-        if 0 < self.n < self.gate.minimum_cases:
+        if self.n < self.gate.minimum_cases and (self.is_compared or not self.gate.needs_baseline):
             numbers.append(self.gate.minimum_cases)
         if self.gate.policy == "non-inferior" and not self.is_non_inferior:
             numbers.append(self.cases_for_drop)

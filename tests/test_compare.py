@@ -40,8 +40,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     return store
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "60", "NO_COLOR": "1"})
+def run(*arguments: str, columns: int = 160) -> Result:
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": str(columns), "NO_COLOR": "1"})
 
 
 def usage_error(*arguments: str) -> str:
@@ -152,7 +152,7 @@ def test_arguments_are_runs_baselines_or_checkpoints(store: RunStore) -> None:
 
 
 def test_the_command_prints_the_verdict_and_exits_with_it(store: RunStore) -> None:
-    worse = run("compare", "aaaa", "bbbb")
+    worse = run("compare", "aaaa", "bbbb", columns=40)
     assert worse.exit_code == 1
     table = [line for line in worse.stdout.splitlines() if line.startswith("REGRESSED")]
     assert "checkpoint-bbbb-bad" in table[0]
