@@ -245,7 +245,7 @@ class Score:
     explanation: str | None = None
 
     def __post_init__(self) -> None:
-        value = self.value
+        value: object = self.value  # whatever a foreign scorer passed
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise ScoringError(f"a score must be a finite number in [0, 1], not {value!r}")
         if not 0.0 <= value <= 1.0:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import signal
 import sys
+import threading
 import time
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, ScoringError, UsageError
 from harness.exit_codes import ExitCode
 
 from .controller import Controller, WorkerReport, one_line, plan_of
@@ -65,6 +68,7 @@ class Activity:
         self._record: Any = None
         self._fill_seconds = 0.0
         self._is_worker = hasattr(config, "workerinput")
+        self._replaced_handler: Any = None
 
     @property
     def _distributes(self) -> bool:
@@ -145,6 +149,19 @@ class Activity:
         if not is_ours(item):
             return None
         run_item(item, nextitem, self._session)
+        return True
+
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Call the test function of one of our items; what it returns would be lost, so it is an error."""
+        if not is_ours(pyfuncitem) or inspect.iscoroutinefunction(pyfuncitem.obj):
+            return None
+        wanted = pyfuncitem._fixtureinfo.argnames
+        returned = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in wanted})
+        if returned is not None:
+            raise ScoringError(
+                f"the test returned {type(returned).__name__}, and that scores nothing: "
+                "use assert or record_score"
+            )
         return True
 
     @pytest.hookimpl(wrapper=True)
@@ -252,6 +269,18 @@ class Activity:
         if self._record is not None:
             summarise(terminalreporter, self._record, self._controller.fill, self._fill_seconds)
 
+    def pytest_sessionstart(self) -> None:
+        """Make SIGTERM an interruption, so that finished work is recorded and the exit code is 2."""
+        main = threading.current_thread() is threading.main_thread()
+        if main and not self._is_worker and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            self._replaced_handler = signal.signal(signal.SIGTERM, _interrupt)
+
     def pytest_unconfigure(self) -> None:
         """Free models and close the cache."""
+        if self._replaced_handler is not None:
+            signal.signal(signal.SIGTERM, self._replaced_handler)
         self._session.close()
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt(f"signal {signal.Signals(signum).name}")

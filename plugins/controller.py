@@ -16,6 +16,7 @@ from harness.cases import CaseResult, Role
 from harness.errors import HarnessError, UsageError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import Gate, SliceResult, Status, Verdict, adjust_family, decide, slices
+from harness.project import provenance
 from harness.protocols import Checkpoint
 from harness.record import RunRecord, new_run_id, utc_now
 
@@ -226,9 +227,13 @@ class Controller:
             selected = [(test, case) for test, case, spec in plan.selected if spec == candidate.spec]
             if not selected:
                 continue
+            results = self._of(plan, Role.CANDIDATE, candidate)
             baseline, name, problem = self._baseline(plan)
+            reasons = {result.skipped for result in results}
+            if results and None not in reasons:
+                problem = f"every case was skipped: {', '.join(sorted(map(str, reasons)))}"
             yield decide(
-                self._of(plan, Role.CANDIDATE, candidate),
+                results,
                 baseline,
                 gate=plan.gate,
                 suite=plan.name,
@@ -329,8 +334,6 @@ class Controller:
 
     def _environment(self) -> dict[str, Any]:
         settings = self._session.settings
-        from harness.train.project import provenance
-
         made = provenance(self._session.root, why=None, seed=settings.sampling.seed)
         wanted, reused, generated, failed = self.fill
         return {

@@ -128,15 +128,15 @@ def judge(request: pytest.FixtureRequest, harness_item: HarnessItem) -> JudgeHan
 
 @pytest.fixture
 def record_score(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Record a graded score in [0, 1]: `record_score(0.7)`.
+    """Record a graded score: `record_score(0.7)`, or a whole `harness.Score`, such as a judge's.
 
-    Called several times, the case's score is the mean. `passed` defaults to whether the value is at least
-    0.5; NaN, infinite and out-of-range values end the case in *error*.
+    A number must lie in [0, 1]; NaN, infinite and out-of-range values end the case in *error*. `passed`
+    defaults to whether it is at least 0.5. Called several times, the case's score is the mean.
     """
     recorded = request.node.stash.setdefault(SCORES, [])
 
     def record(
-        value: float,
+        value: float | Score,
         *,
         passed: bool | None = None,
         answer: str | None = None,
@@ -145,8 +145,9 @@ def record_score(request: pytest.FixtureRequest) -> Callable[..., None]:
         from harness.cases import Outcome, Score
         from harness.errors import ScoringError
 
-        if isinstance(value, bool):
-            value = float(value)
+        if isinstance(value, Score):
+            recorded.append(value)
+            return
         try:
             number = float(value)
         except (TypeError, ValueError):

@@ -80,7 +80,7 @@ def _merge(
     """Make one set-up, call and teardown report of all rounds, and attach the results for the controller."""
     candidate = [result for current, result in results if current.role is Role.CANDIDATE]
     worst = next((index for index, result in enumerate(candidate) if result.outcome is not Outcome.PASSED), 0)
-    reports = list(shown[worst])
+    reports: list[Any] = list(shown[worst])
     param = param_of(item)
     if param.suite is None:
         return reports
@@ -193,7 +193,8 @@ def _phase_result(
     if report.skipped:
         return RoundResult(Outcome.ERROR, skipped=_skip_reason(report))
     if call.excinfo is None:
-        return _scored(item.stash.get(SCORES, [])) if report.when == "call" else None
+        scores = item.stash[SCORES]
+        return _scored(scores) if report.when == "call" else None
     error = call.excinfo.value
     if isinstance(error, CheckFailed):
         score = error.score

@@ -35,8 +35,4 @@ def test_helpful(
     judge: Callable[..., harness.Score],
     record_score: Callable[..., None],
 ) -> None:
-    score = judge(case, response)
-    if score.outcome is harness.Outcome.INVALID:
-        raise harness.InvalidOutput(score)
-    passed = score.outcome is harness.Outcome.PASSED
-    record_score(score.value, passed=passed, answer=score.answer, explanation=score.explanation)
+    record_score(judge(case, response))

@@ -289,3 +289,12 @@ def test_ambiguous_and_missing_names(tmp_path: Path) -> None:
     assert made.resolve("a/checkpoint-1", "a/checkpoint-1").name == "a/checkpoint-1"
     with pytest.raises(CheckpointError, match="no checkpoint 'checkpoint-9'"):
         made.resolve("checkpoint-9", "checkpoint-9")
+
+
+def test_a_link_that_leads_outside_is_refused(models: Path, tmp_path: Path) -> None:
+    path = copied(models, tmp_path)
+    secret = tmp_path / "secret.json"
+    (path / "tokenizer_config.json").rename(secret)
+    (path / "tokenizer_config.json").symlink_to(secret)
+    with pytest.raises(CheckpointError, match="leads outside"):
+        backend(tmp_path).resolve("base", "base")

@@ -39,7 +39,7 @@ def train(
 
     from harness.errors import HarnessError
     from harness.exit_codes import ExitCode
-    from harness.train.project import find_root
+    from harness.project import find_root
     from harness.train.recipe_file import load_recipe
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: runs side by side stay fast

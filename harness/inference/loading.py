@@ -26,8 +26,8 @@ def _libraries() -> tuple[Any, Any]:
         import transformers
     except ModuleNotFoundError as error:
         raise MissingDependencyError(str(error.name), extra="hf") from error
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     return torch, transformers
 
 

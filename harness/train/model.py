@@ -11,7 +11,7 @@ from harness.checkpoint import inspect_directory, locate
 from harness.errors import CheckpointError, ConfigurationError, MissingDependencyError, TrustError
 from harness.fingerprint import fingerprint_directory
 from harness.manifest import MODEL_FILES, BaseModelRecord, read_manifest, verify_files
-from harness.train.project import relative_to_root
+from harness.project import relative_to_root
 from harness.train.recipe import Lora, NewModel, Recipe
 
 __all__ = ["Base", "add_adapter", "build_model", "find_base", "load_base", "load_tokenizer"]

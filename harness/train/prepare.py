@@ -12,11 +12,11 @@ from harness.data.rows import Example, RowFile, read_rows
 from harness.data.split import divide, drop_duplicates
 from harness.errors import ConfigurationError, MissingDependencyError, TrainingDataError
 from harness.manifest import DataRecord
+from harness.project import relative_to_root
 from harness.train.chat_format import ChatFormat
 from harness.train.masking import TokenizedRow, tokenize_rows
 from harness.train.model import Base, add_adapter, build_model, find_base, load_base, load_tokenizer
 from harness.train.plan import Plan, plan_data, save_steps, steps_for
-from harness.train.project import relative_to_root
 from harness.train.recipe import Recipe
 from harness.train.tokenizer import train_tokenizer
 

@@ -210,7 +210,7 @@ class Checkpoints(_Part):
 
 
 class Recipe(_Part):
-    """A training run. Paths are relative to the project root (`harness.train.project.find_root`).
+    """A training run. Paths are relative to the project root (`harness.project.find_root`).
 
     Attributes:
         name: Of the run; its checkpoints go to `<output>/<name>/checkpoint-N`.

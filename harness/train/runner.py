@@ -15,9 +15,9 @@ from rich.console import Console
 
 from harness.errors import CheckpointError, ConfigurationError, TrainingError
 from harness.manifest import Manifest, Progress, read_manifest, record_files
+from harness.project import provenance, utc_now
 from harness.train.plan import Plan, show_plan
 from harness.train.prepare import Prepared, prepare
-from harness.train.project import provenance, utc_now
 from harness.train.recipe import Recipe
 from harness.train.recorder import Recorder, StepRecord, read_log
 from harness.train.resume import check_resumable, load_weights

@@ -196,3 +196,36 @@ def test_a_test_that_ends_the_process_cannot_pass(sums_project: Project) -> None
     run = subprocess.run(gate, cwd=sums_project.path, capture_output=True, text=True, check=False)
     assert run.returncode == 3
     assert "left no verdict behind" in run.stderr
+
+
+@pytest.mark.parametrize("returned", ["False", "response.text == case.target"])
+def test_a_test_that_returns_something_is_an_error(sums_project: Project, returned: str) -> None:
+    head = "import pytest\n\n@pytest.mark.suite('sums')\n"
+    text = f"{head}def test_sums(case, response):\n    return {returned}\n"
+    sums_project.module(text, "suites/test_sums.py")
+    code, results = sums_project.results(GOOD, BASE)
+    assert code == 10
+    assert {case["outcome"] for case in results["cases"]} == {"error"}
+
+
+def test_sigterm_is_an_interruption_that_keeps_finished_work(sums_project: Project) -> None:
+    sums_project.module(
+        """
+import os
+import signal
+import pytest
+
+@pytest.mark.suite("sums")
+def test_sums(case, response):
+    if case.id == "c30":
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert response.text == case.target
+""",
+        "suites/test_sums.py",
+    )
+    path = sums_project.path / "results.json"
+    done = sums_project.run_process(GOOD, BASE, f"--harness-json={path}")
+    assert done.ret == 2
+    results = json.loads(path.read_text())
+    assert results["complete"] is False
+    assert 20 < len(results["cases"]) <= 31

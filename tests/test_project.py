@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness.errors import CheckpointError
-from harness.train.project import find_root, provenance, relative_to_root
+from harness.project import find_root, provenance, relative_to_root
 from harness.train.recorder import Recorder, StepRecord, read_log
 from harness.train.sanity import curve_warnings
 
