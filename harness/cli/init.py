@@ -26,15 +26,15 @@ __all__ = ["LAYOUT", "copy_example", "init"]
 
 LAYOUT = (
     ".gitignore",
-    "README.md",
-    "pyproject.toml",
-    "make_corpus.py",
+    "*.md",
+    "*.py",
+    "*.toml",
     "corpus/*.py",
-    "recipes/*.yaml",
     "data/refunds-*.jsonl",
     "golden/*/v*/*.json*",
-    "suites/*.py",
     "models/base/*",
+    "recipes/*.yaml",
+    "suites/*.py",
 )
 """What a new project is made of: patterns of files, relative to the example. The wheel holds the same."""
 
@@ -49,12 +49,10 @@ def init(
     typer.echo(f"{directory}: {len(copied)} files, a support desk in miniature. Next:")
     typer.echo(f"  cd {directory}")
     if _BASE_MODEL not in copied:
-        typer.echo(
-            "  python make_corpus.py data && harness train recipes/base.yaml   # no base model was shipped"
-        )
+        typer.echo("  # no base model was shipped: make one as README.md says, or point the recipes at yours")
     typer.echo("  pytest --model=base                       # what the base model can do")
     typer.echo("  harness train recipes/refund-lora.yaml    # a candidate, in under a minute")
-    typer.echo("  pytest --model=refund-lora/checkpoint-200 --baseline=base")
+    typer.echo("  pytest --model=refund-lora/checkpoint-300 --baseline=base")
 
 
 def shipped_example() -> Traversable:
