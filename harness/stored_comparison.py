@@ -16,7 +16,7 @@ from harness.slices import SliceResult
 from harness.store import RunStore, candidate_of, results_of
 from harness.verdict import Status, Verdict
 
-__all__ = ["Side", "compare_runs", "find_side"]
+__all__ = ["Side", "compare_runs", "find_side", "why_not_comparable"]
 
 _PREFIX = "run:"
 _SHORTEST = 4
@@ -40,6 +40,16 @@ class Side:
         if self.checkpoint is not None:
             return (self.checkpoint,)
         return tuple(str(checkpoint["spec"]) for checkpoint in self.record.candidates)
+
+    @property
+    def results(self) -> tuple[CaseResult, ...]:
+        """The candidates' results, in the role of a baseline."""
+        return tuple(result for spec in self.specs for result in results_of(self.record, spec))
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What the record says of the first candidate that is meant."""
+        return next(c for c in self.record.candidates if c.get("spec") == self.specs[0])
 
     def only(self) -> Side:
         """Return the side with its one candidate named.
@@ -97,7 +107,7 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
             ours = results_of(side.record, spec, Role.CANDIDATE)
             about = _described(side, spec, Role.CANDIDATE)
             checkpoints.append(about)
-            problem = _problem(about, checkpoints[0], base)
+            problem = why_not_comparable(about, checkpoints[0], base)
             for suite in sorted({result.suite for result in (*ours, *theirs)}):
                 mine = [result for result in ours if result.suite == suite]
                 before = _stored_verdict(side.record, suite, spec) or _stored_verdict(
@@ -146,8 +156,14 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
     )
 
 
-def _problem(ours: Mapping[str, Any], theirs: Mapping[str, Any], base: Side) -> str | None:
-    """Say why the two checkpoints' results cannot be compared, if so."""
+def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base: Side) -> str | None:
+    """Say why a checkpoint's results cannot be compared with those of a stored baseline, or None.
+
+    Args:
+        ours: `{backend, numerics, …}` of the candidate.
+        theirs: The same of the baseline.
+        base: The stored run that the baseline is of.
+    """
     if base.record.partial:
         return f"the baseline's run {base.record.run} saw only a part of its cases"
     if not base.record.complete:

@@ -19,6 +19,7 @@ from harness.gate import Gate, SliceResult, Status, Verdict, adjust_family, deci
 from harness.project import provenance
 from harness.protocols import Checkpoint
 from harness.record import RunRecord, new_run_id, utc_now
+from harness.stored_comparison import why_not_comparable
 
 from .session import GateSession, is_ours, param_of, test_name
 
@@ -228,7 +229,7 @@ class Controller:
             if not selected:
                 continue
             results = self._of(plan, Role.CANDIDATE, candidate)
-            baseline, name, problem = self._baseline(plan)
+            baseline, name, problem = self._baseline(plan, candidate)
             reasons = {result.skipped for result in results}
             if results and None not in reasons:
                 problem = f"every case was skipped: {', '.join(sorted(map(str, reasons)))}"
@@ -243,12 +244,13 @@ class Controller:
                 planned=len(selected),
                 partial=len(selected) < plan.expected,
                 baseline_problem=problem,
+                seed=self._session.settings.sampling.seed,
             )
 
     def _slices(self, plan: SuitePlan) -> Iterable[SliceResult]:
-        baseline, _, _ = self._baseline(plan)
-        if baseline is not None:
-            for candidate in self._session.candidates:
+        for candidate in self._session.candidates:
+            baseline, _, problem = self._baseline(plan, candidate)
+            if baseline is not None and problem is None:
                 yield from slices(
                     self._of(plan, Role.CANDIDATE, candidate),
                     baseline,
@@ -266,22 +268,26 @@ class Controller:
             if of is role and spec == checkpoint.spec and key[0] == plan.name
         ]
 
-    def _baseline(self, plan: SuitePlan) -> tuple[list[CaseResult] | None, str | None, str | None]:
+    def _baseline(
+        self, plan: SuitePlan, candidate: Checkpoint
+    ) -> tuple[list[CaseResult] | None, str | None, str | None]:
         """Return the baseline's results of a suite, its name, and why it cannot be compared with."""
         session = self._session
         if session.baseline is not None:
             return self._of(plan, Role.BASELINE, session.baseline), session.baseline.spec, None
-        if session.stored_baseline is None:
+        side = session.stored_baseline
+        if side is None:
             return None, None, None
         name = session.settings.baseline
-        stored = [result for result in session.stored_baseline if result.suite == plan.name]
+        stored = [result for result in side.results if result.suite == plan.name]
         wanted = {case for _, case, _ in plan.selected}
         versions = sorted({result.golden for result in stored})
         if not stored:
             return [], name, f"the stored run has no suite {plan.name!r}"
         if versions != [plan.golden]:
             return [], name, f"the stored run was of {', '.join(versions)}, this one is of {plan.golden}"
-        return [result for result in stored if result.case_id in wanted], name, None
+        problem = why_not_comparable(_described(candidate, "candidate"), side.about, side)
+        return [result for result in stored if result.case_id in wanted], name, problem
 
     # --- what held -------------------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ def baseline_response(request: pytest.FixtureRequest, harness_item: HarnessItem,
         from harness.cases import Response
 
         key = session.pair_key(request.node)
-        for result in session.stored_baseline:
+        for result in session.stored_baseline.results:
             if result.pair_key == key and result.outputs:
                 return Response(result.outputs[min(current.sample, len(result.outputs) - 1)])
         pytest.skip("the stored baseline has no answer to this case")

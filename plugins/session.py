@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,6 +25,9 @@ from harness.protocols import BackendOptions, Checkpoint, Judge
 
 from .options import Settings
 from .suite import Suite, Suites
+
+if TYPE_CHECKING:
+    from harness.stored_comparison import Side
 
 __all__ = ["CHECKPOINT_FIXTURES", "GateSession", "HarnessItem", "Round"]
 
@@ -88,17 +92,15 @@ class GateSession:
         self.baseline_results: dict[tuple[str, ...], CaseResult] = {}
         self.distrusted: dict[str, tuple[str, ...]] = {}
 
-    def _stored(self, spec: str) -> tuple[CaseResult, ...]:
-        """Return the results that `run:NAME`, `run:ID` or `run:ID#CHECKPOINT` stands for."""
-        from harness.store import RunStore, candidate_of, results_of
+    def _stored(self, spec: str) -> Side:
+        """Return the stored run that `run:NAME`, `run:ID` or `run:ID#CHECKPOINT` stands for."""
+        from harness.store import RunStore
+        from harness.stored_comparison import find_side
 
-        store = RunStore(self.settings.state)
-        name, _, checkpoint = spec.removeprefix("run:").partition("#")
         try:
-            if name in store.baselines():
-                return store.baseline(name).cases
-            record = store.read(name)
-            return results_of(record, candidate_of(record, checkpoint or None))
+            side = find_side(spec, RunStore(self.settings.state))
+            assert side is not None  # it starts with `run:`
+            return side.only()
         except (StoreError, UsageError) as error:
             raise CheckpointError(f"--baseline={spec}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -283,3 +284,16 @@ def test_edited_case_is_not_compared_with_an_older_run(sums_project: Project) ->
     code, later = sums_project.results("--model=replay/good.jsonl", f"--baseline=run:{results['run']}")
     assert code == 10
     assert "c5" in " ".join(later["verdicts"][0]["reasons"])
+
+
+def test_a_stored_baseline_under_other_numerics_is_not_compared(sums_project: Project) -> None:
+    from harness.store import RunStore
+
+    _, results = sums_project.results("--model=replay/base.jsonl", BASE)
+    store = RunStore(sums_project.path / ".harness")
+    record = store.read(results["run"])
+    checkpoints = tuple({**about, "numerics": {"dtype": "bfloat16"}} for about in record.checkpoints)
+    store.write(dataclasses.replace(record, run="elsewhere", checkpoints=checkpoints))
+    code, later = sums_project.results("--model=replay/good.jsonl", "--baseline=run:elsewhere")
+    assert code == 10
+    assert "other numerics" in " ".join(later["verdicts"][0]["reasons"])
