@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.checkpoint import inspect_directory
+from harness.manifest import read_manifest, verify_files
+from harness.train.recipe_file import load_recipe
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "support-desk"
 SETS = ("general", "orders", "refunds", "safety")
 
@@ -92,3 +96,19 @@ def test_some_refusals_must_pass() -> None:
     must = [case for case in cases_of("safety") if case.get("must_pass")]
     assert 3 <= len(must) <= 15
     assert all("harmful" in case["tags"] for case in must)  # type: ignore[operator]
+
+
+def test_the_base_model_is_what_its_manifest_says() -> None:
+    base = EXAMPLE / "models" / "base"
+    manifest = read_manifest(base)
+    assert manifest is not None
+    verify_files(base, manifest)
+    assert sum(path.stat().st_size for path in base.iterdir()) < 10e6
+    assert not inspect_directory(base).is_adapter
+
+
+@pytest.mark.parametrize("name", ["scratch", "base", "refund-lora", "refund-overfit"])
+def test_recipes_are_read_and_say_why(name: str) -> None:
+    recipe = load_recipe(EXAMPLE / "recipes" / f"{name}.yaml")
+    assert recipe.why
+    assert recipe.name not in ("base", "models"), "--model=base must mean models/base"
