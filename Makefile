@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 EXAMPLE := examples/support-desk
+DEMO := build/demo
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
@@ -24,7 +25,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/python $(EXAMPLE)/demo.py
+	rm -rf $(DEMO)
+	$(BIN)/harness init $(DEMO)
+	$(BIN)/python $(EXAMPLE)/demo.py $(DEMO)
 
 test: $(VENV)/.installed-test
 	$(BIN)/pytest

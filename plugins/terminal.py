@@ -17,6 +17,7 @@ from .session import GateSession
 
 __all__ = ["filling", "header", "summarise"]
 
+_WIDE = 160  # columns of a table that goes into a pipe or file
 _COLOURS = {Status.PASS: "green", Status.REGRESSED: "red", Status.INCONCLUSIVE: "yellow"}
 
 
@@ -63,7 +64,7 @@ def filling(terminalreporter: Any) -> Iterator[Progress | None]:
 def summarise(
     terminalreporter: Any, record: RunRecord, fill: tuple[int, int, int, int], seconds: float
 ) -> None:
-    """Print one line per gate, the table, the flips of what regressed, and what held."""
+    """Print the flips of what regressed, one line per gate, the table, and what else held."""
     from rich.console import Console
 
     write = terminalreporter.write_line
@@ -74,9 +75,13 @@ def summarise(
         f"responses: {wanted} wanted, {reused} from the cache, {generated} generated{timing}"
         + (f", {failed} failed" if failed else "")
     )
+    regressed = [verdict for verdict in record.verdicts if verdict.status is Status.REGRESSED]
+    for line in flip_lines(dataclasses.replace(record, verdicts=tuple(regressed)), limit=3):
+        write(line)
     for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
         write(line, **{_COLOURS[verdict.status]: True})
-    width = max(int(terminalreporter._tw.fullwidth), 100)
+    # A pipe has no width: leave nothing out. On a terminal the least needed columns go first.
+    width = max(int(terminalreporter._tw.fullwidth), 100) if terminalreporter.isatty else _WIDE
     console = Console(
         file=terminalreporter._tw._file,
         force_terminal=bool(terminalreporter.hasmarkup),
@@ -87,9 +92,6 @@ def summarise(
         write("")
         console.print(verdict_table(record, width=width))
         write("")
-    regressed = [verdict for verdict in record.verdicts if verdict.status is Status.REGRESSED]
-    for line in flip_lines(dataclasses.replace(record, verdicts=tuple(regressed)), limit=3):
-        write(line)
     about = tuple(f"{verdict.suite} × {verdict.checkpoint}: " for verdict in record.verdicts)
     for condition in record.conditions:
         if not str(condition["reason"]).startswith(about):

@@ -87,14 +87,15 @@ def _print(record: RunRecord, flips: int) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDE)  # a pipe has no width: leave nothing out
-    console.print(verdict_table(record, width=console.width))
-    console.print()
+    for line in (*(flip_lines(record, limit=flips) if flips else ()), *slice_lines(record)):
+        typer.echo(line)
     for verdict in record.verdicts:
         for reason in verdict.reasons:
             typer.echo(f"{verdict.suite} × {verdict.checkpoint}: {reason}")
-    lines = [*slice_lines(record), *flip_lines(record, limit=flips)] if flips else slice_lines(record)
-    for line in (*lines, *(f"next: {sentence}" for sentence in suggestions(record))):
-        typer.echo(line)
+    typer.echo()
+    console.print(verdict_table(record, width=console.width))
+    for sentence in suggestions(record):
+        typer.echo(f"next: {sentence}")
 
 
 def _write(path: str, text: str) -> None:
