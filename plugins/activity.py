@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError, ScoringError, UsageError
+from harness.errors import HarnessError, UsageError
 from harness.exit_codes import ExitCode
 
 from .controller import Controller, WorkerReport, one_line, plan_of
 from .fixtures import SESSION
 from .options import Settings
-from .rounds import interpret, make_encodable, run_item
+from .rounds import call_test, interpret, make_encodable, run_item
 from .session import GateSession, HarnessItem, is_ours, test_name
 from .suite import read_marker
 
@@ -152,16 +152,10 @@ class Activity:
         return True
 
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Call the test function of one of our items; what it returns would be lost, so it is an error."""
+        """Call the test function of one of our items; a miss is a score, and no failure of the test."""
         if not is_ours(pyfuncitem) or inspect.iscoroutinefunction(pyfuncitem.obj):
             return None
-        wanted = pyfuncitem._fixtureinfo.argnames
-        returned = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in wanted})
-        if returned is not None:
-            raise ScoringError(
-                f"the test returned {type(returned).__name__}, and that scores nothing: "
-                "use assert or record_score"
-            )
+        call_test(pyfuncitem)
         return True
 
     @pytest.hookimpl(wrapper=True)

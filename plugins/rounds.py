@@ -16,13 +16,13 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from harness.cases import CaseResult, Outcome, Response, Role, Score, combine_outcomes
-from harness.errors import HarnessError
+from harness.errors import HarnessError, ScoringError
 from harness.scoring import CheckFailed
 
 from .fixtures import ROUND, SCORES
 from .session import GateSession, Round, fixture_names, is_ours, param_of, test_name
 
-__all__ = ["RoundResult", "interpret", "make_encodable", "run_item"]
+__all__ = ["RoundResult", "call_test", "interpret", "make_encodable", "run_item"]
 
 _RESULT: pytest.StashKey[RoundResult] = pytest.StashKey()
 _LINE = 300  # characters of an explanation
@@ -161,47 +161,70 @@ def _total(counts: Sequence[int | None]) -> int | None:
 # --- interpreting --------------------------------------------------------------------------------------
 
 
+def call_test(item: pytest.Function) -> None:
+    """Call the test function of one of our items and keep its result.
+
+    A miss is raised, and so becomes a red test, only where it blocks by itself: on a `must_pass` case of the
+    candidate, and in tests without a suite; or where the test is marked as an expected failure.
+    """
+    __tracebackhide__ = True
+    wanted = item._fixtureinfo.argnames
+    arguments = {name: item.funcargs[name] for name in wanted}
+    if param_of(item).suite is None:
+        item.obj(**arguments)
+        return
+    try:
+        returned = item.obj(**arguments)
+    except pytest.xfail.Exception:
+        raise
+    except (AssertionError, pytest.fail.Exception) as error:
+        item.stash[_RESULT] = _missed(error)
+        if _is_raised_when_missed(item):
+            raise
+    else:
+        if returned is not None:
+            raise ScoringError(
+                f"the test returned {type(returned).__name__}, and that scores nothing: "
+                "use assert or record_score"
+            )
+        scores = item.stash[SCORES]
+        item.stash[_RESULT] = result = _scored(scores)
+        if result.outcome is not Outcome.PASSED and _is_raised_when_missed(item):
+            raise CheckFailed(Score(result.values[0], result.outcome, result.answer, result.explanation))
+
+
 def interpret(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    """Turn pytest's view of a phase into an outcome of the case, and make a miss a non-red report."""
+    """Turn what pytest saw of a phase into the result of the round, where the test itself has not said it."""
     if not is_ours(item) or param_of(item).suite is None:
         return
-    result = _phase_result(item, call, report)
-    if result is None:
-        return
-    previous = item.stash.get(_RESULT, None)
-    if report.when == "teardown" and previous is not None and previous.outcome is Outcome.ERROR:
-        return  # the first failure is the telling one
-    item.stash[_RESULT] = result
-    red = result.outcome is Outcome.ERROR or _case_must_pass(item)
-    if report.failed and not red:
-        report.outcome = "passed"
-        report.longrepr = None
-
-
-def _case_must_pass(item: pytest.Item) -> bool:
-    case = param_of(item).case
-    return case is not None and case.must_pass
-
-
-def _phase_result(
-    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
-) -> RoundResult | None:
-    if report.when == "teardown":
-        return None if call.excinfo is None else _error(call.excinfo.value, "teardown failed: ")
     if hasattr(report, "wasxfail"):
-        return RoundResult(Outcome.ERROR, skipped=f"xfail: {report.wasxfail}")
-    if report.skipped:
-        return RoundResult(Outcome.ERROR, skipped=_skip_reason(report))
-    if call.excinfo is None:
-        scores = item.stash[SCORES]
-        return _scored(scores) if report.when == "call" else None
-    error = call.excinfo.value
+        item.stash[_RESULT] = RoundResult(Outcome.ERROR, skipped=f"xfail: {report.wasxfail}")
+    elif report.skipped:
+        item.stash[_RESULT] = RoundResult(Outcome.ERROR, skipped=_skip_reason(report))
+    elif call.excinfo is not None:
+        error = call.excinfo.value
+        known = item.stash[_RESULT]
+        if report.when == "teardown":
+            if known.outcome is not Outcome.ERROR:  # the first failure is the telling one
+                item.stash[_RESULT] = _error(error, "teardown failed: ")
+        elif report.when == "setup" and isinstance(error, CheckFailed):
+            item.stash[_RESULT] = _missed(error)
+        elif not isinstance(error, (AssertionError, pytest.fail.Exception)) or report.when == "setup":
+            item.stash[_RESULT] = _error(error)
+
+
+def _missed(error: BaseException) -> RoundResult:
     if isinstance(error, CheckFailed):
         score = error.score
         return RoundResult(score.outcome, (score.value,), _line(score.explanation), score.answer)
-    if report.when == "call" and isinstance(error, (AssertionError, pytest.fail.Exception)):
-        return RoundResult(Outcome.MISSED, (0.0,), _line(str(error)) or "assert failed")
-    return _error(error)
+    return RoundResult(Outcome.MISSED, (0.0,), _line(str(error)) or "assert failed")
+
+
+def _is_raised_when_missed(item: pytest.Item) -> bool:
+    if item.get_closest_marker("xfail") is not None:
+        return True  # pytest decides what an expected failure is
+    case = param_of(item).case
+    return case is not None and case.must_pass and item.stash[ROUND].role is Role.CANDIDATE
 
 
 def _scored(scores: Sequence[Score]) -> RoundResult:

@@ -85,6 +85,24 @@ def test_all_skipped_is_inconclusive(project: Project, body: str) -> None:
     assert results["verdicts"][0]["status"] == "INCONCLUSIVE"
 
 
+def test_cases_marked_as_expected_failures_are_not_decided(project: Project) -> None:
+    project.golden("sums", sums(3))
+    project.module(
+        """
+import pytest
+
+@pytest.mark.xfail(reason="known")
+@pytest.mark.suite("sums")
+def test_it(case, response):
+    assert response.text == case.target
+"""
+    )
+    project.outputs("base", right_except(lambda i: False, 3))
+    project.outputs("bad", right_except(lambda i: True, 3))
+    for model in ("base", "bad"):
+        assert project.run(f"--model=replay/{model}.jsonl", BASE).ret == 10
+
+
 def test_a_fixture_that_skips_is_inconclusive(project: Project) -> None:
     project.golden("sums", sums(3))
     project.module(
