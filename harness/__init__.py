@@ -12,7 +12,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.cases import Case, CaseResult, Message, Outcome, Request, Response, Sampling, Score
+    from harness.case_result import CaseResult
+    from harness.cases import Case, Message, Outcome, Request, Response, Sampling, Score
     from harness.comparison import compare_scores
     from harness.errors import HarnessError
     from harness.evaluation import evaluate
@@ -56,9 +57,9 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "harness.case_result": ("CaseResult",),
     "harness.cases": (
         "Case",
-        "CaseResult",
         "Message",
         "Outcome",
         "Request",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cases import CaseResult
+from harness.case_result import CaseResult
 from harness.errors import IntegrityError
 from harness.record import encodable, json_line
 

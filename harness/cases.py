@@ -1,7 +1,7 @@
 """The nouns that flow from a golden file to a verdict, as frozen dataclasses.
 
 A `Case` asks; a `Request` is what it asks of one checkpoint; a `Response` is the answer; a `Score` is
-what a scorer makes of it; a `CaseResult` is what is kept of a case when all its samples are scored.
+what a scorer makes of it. What is kept of a case when all its samples are scored is `harness.case_result`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import enum
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,17 +18,14 @@ from harness.errors import ScoringError
 
 __all__ = [
     "Case",
-    "CaseResult",
     "Message",
     "Outcome",
     "Request",
     "Response",
-    "Role",
     "Sampling",
     "Score",
     "ToolCall",
     "canonical_json",
-    "combine_outcomes",
     "content_digest",
 ]
 
@@ -55,16 +52,6 @@ class Outcome(str, enum.Enum):
     MISSED = "missed"
     INVALID = "invalid"
     ERROR = "error"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-class Role(str, enum.Enum):
-    """What a checkpoint is in a session."""
-
-    CANDIDATE = "candidate"
-    BASELINE = "baseline"
 
     def __str__(self) -> str:
         return self.value
@@ -324,102 +311,3 @@ class Case:
                 "tools": [dict(tool) for tool in self.tools],
             }
         )
-
-
-@dataclass(frozen=True)
-class CaseResult:
-    """What is kept of one case × checkpoint when all its samples are scored.
-
-    Attributes:
-        suite: Name of the suite (the marker's `name`, or the golden set's name).
-        golden: Golden set and version, such as `refunds/v1`.
-        test: Name of the test function; a suite may ask several questions about a case.
-        case_id: The case.
-        content_hash: `Case.content_hash` at the time.
-        checkpoint: Spec string of the checkpoint.
-        role: candidate or baseline.
-        outcome: How the case ended over all its samples.
-        samples: One value in [0, 1] per sample; empty when the outcome is *error* or the case was skipped.
-        outputs: The text of each sample.
-        explanation: Why, in one line.
-        answer: What was extracted and compared.
-        cluster: Cluster id for the statistics; the case's own id where it names none.
-        tags: The case's tags.
-        must_pass: The case's flag.
-        input: What was asked (last user message), for reports.
-        target: The reference answer, for reports.
-        skipped: Why the case was not decided (skip, xfail); such a case is no evidence for anything.
-        config_hash: Digest of what both sides of a pair must share: sampling and samples per case.
-        latency_ms: Wall time of the (first) sample.
-        prompt_tokens: Of the first sample.
-        completion_tokens: Of all samples together.
-    """
-
-    suite: str
-    golden: str
-    test: str
-    case_id: str
-    content_hash: str
-    checkpoint: str
-    role: Role
-    outcome: Outcome
-    samples: tuple[float, ...] = ()
-    outputs: tuple[str, ...] = ()
-    explanation: str | None = None
-    answer: str | None = None
-    cluster: str | None = None
-    tags: tuple[str, ...] = ()
-    must_pass: bool = False
-    input: str = ""
-    target: Any = None
-    skipped: str | None = None
-    config_hash: str | None = None
-    latency_ms: float | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-    @property
-    def score(self) -> float | None:
-        """Mean of the samples in [0, 1]; None when the case was not decided."""
-        if not self.samples or self.outcome is Outcome.ERROR or self.skipped is not None:
-            return None
-        return sum(self.samples) / len(self.samples)
-
-    @property
-    def pair_key(self) -> tuple[str, str, str, str]:
-        """What joins a candidate's result to the baseline's: suite, golden version, test, case id."""
-        return (self.suite, self.golden, self.test, self.case_id)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_dict` reads them back."""
-        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        data["role"] = self.role.value
-        data["outcome"] = self.outcome.value
-        data["samples"] = list(self.samples)
-        data["outputs"] = list(self.outputs)
-        data["tags"] = list(self.tags)
-        return data
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> CaseResult:
-        """Read what `as_dict` wrote."""
-        fields = dict(data)
-        fields["role"] = Role(fields["role"])
-        fields["outcome"] = Outcome(fields["outcome"])
-        for name in ("samples", "outputs", "tags"):
-            fields[name] = tuple(fields[name])
-        return cls(**fields)
-
-
-def combine_outcomes(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the outcome of a case from those of its samples.
-
-    *error* when any sample has no answer; *passed* when all passed; otherwise *missed*, or *invalid* when
-    every sample that failed was invalid.
-    """
-    if not outcomes or Outcome.ERROR in outcomes:
-        return Outcome.ERROR
-    failed = [outcome for outcome in outcomes if outcome is not Outcome.PASSED]
-    if not failed:
-        return Outcome.PASSED
-    return Outcome.INVALID if all(outcome is Outcome.INVALID for outcome in failed) else Outcome.MISSED

@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cases import Case, CaseResult, Outcome, Role, Sampling, combine_outcomes, content_digest
+from harness.case_result import CaseResult, Role, combine_outcomes
+from harness.cases import Case, Outcome, Sampling, content_digest
 from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine, Question
 from harness.errors import HarnessError

@@ -17,7 +17,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from harness.cases import CaseResult, Outcome
+from harness.case_result import CaseResult
+from harness.cases import Outcome
 from harness.errors import HarnessError
 from harness.exit_codes import ExitCode
 from harness.pairing import Pairing, cluster_of, is_right_or_wrong, label, naming, pair_results

@@ -6,7 +6,8 @@ import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from harness.cases import CaseResult, Outcome
+from harness.case_result import CaseResult
+from harness.cases import Outcome
 from harness.errors import IntegrityError, ScoringError
 
 __all__ = ["Key", "Pair", "Pairing", "cluster_of", "is_right_or_wrong", "label", "naming", "pair_results"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from harness.cases import CaseResult, Role
+from harness.case_result import CaseResult, Role
 from harness.errors import HarnessError, IntegrityError
 from harness.slices import SliceResult
 from harness.strict_json import InvalidJsonError, loads

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.cases import CaseResult
+from harness.case_result import CaseResult
 from harness.pairing import cluster_of, is_right_or_wrong, pair_results
 from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.paired import compare_pairs

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.case_result import CaseResult, Role
 from harness.case_table import read_cases, row_of, write_cases
-from harness.cases import CaseResult, Role, content_digest
+from harness.cases import content_digest
 from harness.durable import file_sha256, sync_directory, write_synced
 from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
 from harness.record import RunRecord, dump, encodable, is_run_id, utc_now

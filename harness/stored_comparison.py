@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cases import CaseResult, Role
+from harness.case_result import CaseResult, Role
 from harness.errors import UsageError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import Gate, adjust_family, decide, exit_codes, slices

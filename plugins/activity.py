@@ -16,12 +16,13 @@ import pytest
 from harness.errors import HarnessError, UsageError
 from harness.exit_codes import ExitCode
 
-from .controller import Controller, WorkerReport, one_line, plan_of
+from .controller import Controller, one_line
 from .fixtures import SESSION
 from .options import Settings
 from .rounds import call_test, interpret, make_encodable, run_item
 from .session import GateSession, HarnessItem, is_ours, test_name
 from .suite import read_marker
+from .worker_report import WorkerReport, plan_of
 
 __all__ = ["Activity", "start"]
 

@@ -6,117 +6,27 @@ import dataclasses
 import json
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.cases import CaseResult, Role
+from harness.case_result import CaseResult, Role
 from harness.errors import HarnessError, UsageError
 from harness.exit_codes import ExitCode, most_severe
-from harness.gate import Gate, SliceResult, Status, Verdict, adjust_family, decide, slices
+from harness.gate import SliceResult, Status, Verdict, adjust_family, decide, slices
 from harness.project import provenance
 from harness.protocols import Checkpoint
 from harness.record import RunRecord, new_run_id, utc_now
 from harness.stored_comparison import why_not_comparable
 
-from .session import GateSession, is_ours, param_of, test_name
+from .session import GateSession
+from .worker_report import SuitePlan, WorkerReport
 
-__all__ = ["Controller", "SuitePlan", "WorkerReport", "plan_of"]
+__all__ = ["Controller", "one_line"]
 
 _CRASHED = "???"  # the phase that xdist gives to the test that a worker died in
-
-
-@dataclass(frozen=True)
-class SuitePlan:
-    """What the process that collects knows of a suite, and the one that decides must be told.
-
-    Attributes:
-        name: The suite.
-        golden: Golden set and version.
-        gate: The policy.
-        expected: Cases × tests of the whole golden set, for one checkpoint.
-        selected: (test, case id, checkpoint spec) of every item that is to run.
-        distrusted: Why the judge of its rubric cannot be trusted, one sentence each.
-    """
-
-    name: str
-    golden: str
-    gate: Gate
-    expected: int
-    selected: tuple[tuple[str, str, str], ...]
-    distrusted: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class WorkerReport:
-    """What a worker hands to the controller when it ends: its plan, its fill, what stopped it."""
-
-    suites: tuple[SuitePlan, ...] = ()
-    unselected: tuple[str, ...] = ()
-    usage_errors: tuple[str, ...] = ()
-    fill: tuple[int, int, int, int] = (0, 0, 0, 0)
-
-    def dumps(self) -> str:
-        """Serialise for the trip between processes."""
-        return json.dumps(dataclasses.asdict(self))
-
-    @classmethod
-    def loads(cls, text: str) -> WorkerReport:
-        """Read what `dumps` wrote."""
-        data = json.loads(text)
-        suites = tuple(
-            SuitePlan(
-                name=plan["name"],
-                golden=plan["golden"],
-                gate=Gate(**plan["gate"]),
-                expected=plan["expected"],
-                selected=tuple((test, case, spec) for test, case, spec in plan["selected"]),
-                distrusted=tuple(plan["distrusted"]),
-            )
-            for plan in data.pop("suites")
-        )
-        data["usage_errors"] = tuple(data["usage_errors"])
-        data["unselected"] = tuple(data["unselected"])
-        data["fill"] = tuple(data["fill"])
-        return cls(suites=suites, **data)
-
-
-def plan_of(
-    items: Sequence[pytest.Item],
-    expected: Mapping[tuple[str, str], int],
-    distrusted: Mapping[str, tuple[str, ...]],
-) -> tuple[tuple[SuitePlan, ...], tuple[str, ...]]:
-    """Return the plans of the suites that have selected items, and the names of those that lost them all.
-
-    Args:
-        items: What is left after deselection.
-        expected: (suite, test) → cases of its whole golden set.
-        distrusted: Suite → why its judge cannot be trusted.
-    """
-    chosen: dict[str, list[tuple[str, str, str]]] = {}
-    suites: dict[str, Any] = {}
-    for item in items:
-        if is_ours(item) and (suite := param_of(item).suite) is not None:
-            case = param_of(item).case
-            assert case is not None
-            suites[suite.name] = suite
-            chosen.setdefault(suite.name, []).append(
-                (test_name(item), case.id, param_of(item).checkpoint.spec)
-            )
-    plans = tuple(
-        SuitePlan(
-            name=name,
-            golden=suite.golden,
-            gate=suite.gate,
-            expected=sum(count for (of, _), count in expected.items() if of == name),
-            selected=tuple(chosen[name]),
-            distrusted=distrusted.get(name, ()),
-        )
-        for name, suite in suites.items()
-    )
-    return plans, tuple(sorted({name for name, _ in expected} - set(suites)))
 
 
 class Controller:
@@ -133,7 +43,6 @@ class Controller:
         self._usage_errors: list[str] = []
         self._lost_workers: list[str] = []
         self._foreign_failures: list[str] = []
-        self._collection_errors = 0
 
     # --- collecting ------------------------------------------------------------------------------------
 
@@ -390,7 +299,8 @@ def _said(verdict: Verdict) -> str:
 
 
 def _without_secrets(argument: str) -> str:
-    """Drop the value of arguments that may carry a credential."""
+    """Drop the value of arguments that may carry a credential, and the home directory's name."""
+    argument = argument.replace(str(Path.home()), "~")
     key, equals, _ = argument.partition("=")
     suspicious = any(word in key.lower() for word in ("key", "token", "secret", "password"))
     return f"{key}=…" if equals and suspicious else argument

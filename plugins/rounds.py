@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from harness.cases import CaseResult, Outcome, Response, Role, Score, combine_outcomes
+from harness.case_result import CaseResult, Role, combine_outcomes
+from harness.cases import Outcome, Response, Score
 from harness.errors import HarnessError, ScoringError
 from harness.scoring import CheckFailed
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.cases import Case, CaseResult, Request, Response, Role
+from harness.case_result import CaseResult, Role
+from harness.cases import Case, Request, Response
 from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine, Question
 from harness.engine.fill import Progress

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.cases import CaseResult, Outcome, Role
+from harness.case_result import CaseResult, Role
+from harness.cases import Outcome
 from harness.exit_codes import most_severe
 from harness.gate import Gate, adjust_family, decide, exit_codes, slices
 from harness.record import RunRecord

@@ -21,7 +21,7 @@ SOURCES = {
 # Rooms from the ground up: a module imports its own room and lower ones, never a higher one.
 LAYERS = [
     {"errors", "exit_codes"},
-    {"cases", "strict_json", "json_schema"},
+    {"cases", "case_result", "strict_json", "json_schema"},
     {"protocols", "registry", "manifest", "durable", "strict_yaml", "project"},
     {"scoring", "stats", "checkpoint", "fingerprint"},
     {"golden_case", "golden_set", "golden_release", "golden_test", "judging", "policy", "pairing", "engine"},

@@ -12,7 +12,7 @@ import pytest
 from case_results import stored_record, two_sides
 from typer.testing import CliRunner, Result
 
-from harness.cases import CaseResult
+from harness.case_result import CaseResult
 from harness.cli.main import app
 from harness.errors import StoreError, UsageError
 from harness.gate import Gate, Status

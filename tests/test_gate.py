@@ -15,7 +15,8 @@ from case_results import case_result, changed, two_sides
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cases import CaseResult, Outcome, Role
+from harness.case_result import CaseResult, Role
+from harness.cases import Outcome
 from harness.comparison import compare_scores
 from harness.errors import ConfigurationError, HarnessError, IntegrityError, ScoringError
 from harness.exit_codes import ExitCode

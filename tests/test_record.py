@@ -12,7 +12,8 @@ from case_results import case_result, stored_record, two_sides
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cases import CaseResult, Outcome, Role
+from harness.case_result import CaseResult, Role
+from harness.cases import Outcome
 from harness.errors import HarnessError, IntegrityError
 from harness.record import RunRecord, encodable, is_run_id, new_run_id, utc_now
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from case_results import case_result, changed, stored_record, two_sides
 
-from harness.cases import Outcome, Role
+from harness.case_result import Role
+from harness.cases import Outcome
 from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
 from harness.record import RunRecord
 from harness.store import RunStore, load_runs

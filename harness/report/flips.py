@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.cases import CaseResult, Role
+from harness.case_result import CaseResult, Role
 from harness.record import RunRecord
 from harness.stats.paired import SAME
 from harness.verdict import Verdict

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -297,3 +299,19 @@ def test_a_stored_baseline_under_other_numerics_is_not_compared(sums_project: Pr
     code, later = sums_project.results("--model=replay/good.jsonl", "--baseline=run:elsewhere")
     assert code == 10
     assert "other numerics" in " ".join(later["verdicts"][0]["reasons"])
+
+
+def test_checkpoints_are_compared_from_the_command_line(sums_project: Project) -> None:
+    compare = [sys.executable, "-m", "harness.cli", "compare", "replay/base.jsonl"]
+    arguments = ["replay/good.jsonl", "replay/bad.jsonl", "--html", "page.html", "--markdown", "page.md"]
+    done = subprocess.run(
+        [*compare, *arguments], cwd=sums_project.path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "REGRESSED" in done.stdout
+    assert "<html" in (sums_project.path / "page.html").read_text()
+    assert "REGRESSED" in (sums_project.path / "page.md").read_text()
+    missing = subprocess.run(
+        [*compare, "replay/gone.jsonl"], cwd=sums_project.path, capture_output=True, text=True, check=False
+    )
+    assert missing.returncode == 4
