@@ -105,6 +105,16 @@ class Activity:
         if message not in self._usage_errors:
             self._usage_errors.append(message)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Generator[None, Any, Any]:
+        """Take a gate or rubric that refuses its arguments for a usage error, not for a broken module."""
+        report = yield
+        call = getattr(report, "call", None)
+        if call is not None and call.excinfo is not None and isinstance(call.excinfo.value, UsageError):
+            self._refuse(call.excinfo.value)
+            report.outcome, report.longrepr, report.result = "passed", None, []
+        return report
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Stop before anything runs when a suite cannot be used; a worker leaves that to the controller."""

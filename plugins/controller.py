@@ -91,7 +91,8 @@ class Controller:
             exitstatus: pytest's own status of the session.
         """
         plans = self._plans()
-        if self._usage_errors or not (plans or self._results or self._foreign_failures):
+        nothing_ran = not (self._results or self._foreign_failures)
+        if self._usage_errors or (nothing_ran and (not plans or exitstatus == ExitCode.INTERRUPTED)):
             return None
         verdicts = [
             _without_judge(verdict, plans[verdict.suite].distrusted)

@@ -182,11 +182,12 @@ def test_an_edited_locked_set_is_exit_4(sums_project: Project) -> None:
         ('"sums", gate="strict"', "gate must be a harness.Gate, not str"),
         ("", "takes one golden set name"),
         ('"summs"', "did you mean 'sums'"),
+        ('"sums", gate=harness.Gate(margin=2, policy="lax")', "margin must be a number in [0, 1)"),
     ],
 )
 def test_wrong_marker_arguments_are_exit_4(sums_project: Project, marker: str, message: str) -> None:
     sums_project.module(
-        f"import pytest\n\n@pytest.mark.suite({marker})\ndef test_it(case):\n    pass\n",
+        f"import harness\nimport pytest\n\n@pytest.mark.suite({marker})\ndef test_it(case):\n    pass\n",
         "suites/test_sums.py",
     )
     done = sums_project.run("--model=replay/good.jsonl", BASE)
@@ -200,3 +201,9 @@ def test_one_suite_described_twice_is_refused(sums_project: Project) -> None:
     done = sums_project.run("--model=replay/good.jsonl", BASE)
     assert done.ret == 4
     assert "describe the suite 'sums' differently" in done.stderr.str()
+
+
+def test_a_module_that_does_not_import_runs_nothing_and_writes_nothing(sums_project: Project) -> None:
+    sums_project.module("import nowhere_to_be_found\n", "suites/test_broken.py")
+    assert sums_project.run("--model=replay/good.jsonl", BASE).ret == 2
+    assert not (sums_project.path / ".harness" / "runs").exists()
