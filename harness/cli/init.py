@@ -50,7 +50,7 @@ def init(
     typer.echo(f"  cd {directory}")
     if _BASE_MODEL not in copied:
         typer.echo("  # no base model was shipped: make one as README.md says, or point the recipes at yours")
-    typer.echo("  pytest --model=base                       # what the base model can do")
+    typer.echo("  pytest --model=base --baseline=base       # what the base model can do")
     typer.echo("  harness train recipes/refund-lora.yaml    # a candidate, in under a minute")
     typer.echo("  pytest --model=refund-lora/checkpoint-300 --baseline=base")
 

@@ -315,3 +315,25 @@ def test_checkpoints_are_compared_from_the_command_line(sums_project: Project) -
         [*compare, "replay/gone.jsonl"], cwd=sums_project.path, capture_output=True, text=True, check=False
     )
     assert missing.returncode == 4
+
+
+def test_later_turns_are_asked_after_the_answers_before_them(project: Project) -> None:
+    project.golden("talk", [{"id": "t", "turns": ["first?", "second?"], "target": "two"}])
+    project.module(
+        """
+import pytest
+import harness
+
+@pytest.mark.suite("talk")
+def test_talk(case, response):
+    assert harness.check(case, response).answer == "two"
+"""
+    )
+    rows = [{"id": "t", "output": ["one", "two"]}]
+    (project.path / "base.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    code, results = project.results("--model=replay/base.jsonl", BASE)
+    assert results["cases"][0]["outcome"] == "passed"
+    assert (
+        results["environment"]["requests"]["wanted"] == 2
+    )  # one a turn; candidate and baseline are one file
+    assert code == 0
