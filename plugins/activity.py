@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, StoreError, UsageError
 from harness.exit_codes import ExitCode
 
 from .controller import Controller, one_line
@@ -66,6 +66,7 @@ class Activity:
         self._controller = Controller(session)
         self._expected: dict[tuple[str, str], int] = {}
         self._usage_errors: list[str] = []
+        self._internal_error: str | None = None
         self._record: Any = None
         self._fill_seconds = 0.0
         self._is_worker = hasattr(config, "workerinput")
@@ -128,7 +129,9 @@ class Activity:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Fill the response cache for everything that was selected, before the first test runs."""
-        if self._distributes or session.config.option.collectonly or session.testsfailed:
+        option = session.config.option
+        broken = session.testsfailed and not option.continue_on_collection_errors
+        if self._distributes or option.collectonly or broken:
             return None
         try:
             self._session.open_cache()
@@ -141,6 +144,12 @@ class Activity:
             if not self._is_worker:
                 raise pytest.UsageError(*self._usage_errors) from error
             session.shouldstop = one_line(error)
+            return True
+        except StoreError as error:
+            self._internal_error = one_line(error)
+            if not self._is_worker:
+                pytest.exit(self._internal_error, returncode=int(ExitCode.INTERNAL_ERROR))
+            session.shouldstop = self._internal_error
             return True
         return None
 
@@ -235,6 +244,7 @@ class Activity:
             suites=suites,
             unselected=unselected,
             usage_errors=tuple(self._usage_errors),
+            internal_error=self._internal_error,
             fill=(done.wanted, done.reused, done.generated, done.failed),
         )
 
@@ -269,7 +279,7 @@ class Activity:
         if self._is_worker:
             return
         if self._distributes:  # alone, pytest itself prints what was raised
-            for message in self._controller.usage_errors:
+            for message in (*self._controller.usage_errors, *self._controller.internal_errors):
                 terminalreporter.write_line(f"ERROR: {message}", red=True)
         if self._record is not None:
             summarise(terminalreporter, self._record, self._controller.fill, self._fill_seconds)

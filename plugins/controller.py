@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.case_result import CaseResult, Role
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import SliceResult, Status, Verdict, adjust_family, decide, slices
 from harness.project import provenance
@@ -73,6 +73,12 @@ class Controller:
         return tuple(self._usage_errors)
 
     @property
+    def internal_errors(self) -> tuple[str, ...]:
+        """Why cache or store failed in a process of this session."""
+        found = [report.internal_error for report in self._reports if report.internal_error is not None]
+        return tuple(dict.fromkeys(found))
+
+    @property
     def fill(self) -> tuple[int, int, int, int]:
         """Requests wanted, reused, generated and failed, over all processes; wanted and reused of one."""
         if not self._reports:
@@ -92,7 +98,8 @@ class Controller:
         """
         plans = self._plans()
         nothing_ran = not (self._results or self._foreign_failures)
-        if self._usage_errors or (nothing_ran and (not plans or exitstatus == ExitCode.INTERRUPTED)):
+        stopped = exitstatus in (ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR)
+        if self._usage_errors or self.internal_errors or (nothing_ran and (not plans or stopped)):
             return None
         verdicts = [
             _without_judge(verdict, plans[verdict.suite].distrusted)
@@ -123,6 +130,8 @@ class Controller:
         """Return the session's exit code."""
         if self._usage_errors:
             return int(ExitCode.USAGE)
+        if self.internal_errors:
+            return int(ExitCode.INTERNAL_ERROR)
         if record is None:
             return exitstatus
         return record.exit_code
@@ -307,6 +316,6 @@ def _without_secrets(argument: str) -> str:
     return f"{key}=…" if equals and suspicious else argument
 
 
-def one_line(error: UsageError) -> str:
-    """Return a usage error as the one line that is shown."""
+def one_line(error: HarnessError) -> str:
+    """Return an error as the one line that is shown."""
     return " ".join(str(error).split())

@@ -45,6 +45,7 @@ class WorkerReport:
     suites: tuple[SuitePlan, ...] = ()
     unselected: tuple[str, ...] = ()
     usage_errors: tuple[str, ...] = ()
+    internal_error: str | None = None
     fill: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def dumps(self) -> str:

@@ -209,15 +209,18 @@ def test_an_altered_row_is_not_served(models: Project) -> None:
     assert "was altered" in done.stdout.str() + done.stderr.str()
 
 
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
 @pytest.mark.parametrize("damage", ["truncate", "noise"])
-def test_a_damaged_database_is_said(sums_project: Project, damage: str) -> None:
+def test_a_damaged_database_is_said(sums_project: Project, damage: str, workers: tuple[str, ...]) -> None:
     arguments = ("--model=replay/good.jsonl", "--baseline=replay/base.jsonl")
     sums_project.run(*arguments)
     path = sums_project.path / ".harness" / "cache.sqlite"
     path.write_bytes(path.read_bytes()[:6000] if damage == "truncate" else b"noise" * 4000)
-    done = sums_project.run_process(*arguments)
+    done = sums_project.run_process(*arguments, *workers)
     assert done.ret == 3
-    assert "cache.sqlite" in done.stdout.str() + done.stderr.str()
+    said = done.stdout.str() + done.stderr.str()
+    assert "cache.sqlite" in said
+    assert "Traceback" not in said
 
 
 def test_four_killed_writers_lose_no_acknowledged_row(tmp_path: Path) -> None:
