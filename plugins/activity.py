@@ -36,7 +36,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     _default_to_suites(config)
     worker = getattr(config, "workerinput", None)
     try:
-        session = GateSession(settings, config.rootpath, worker["testrunuid"] if worker else None)
+        session = GateSession(settings, config.rootpath, worker["harness_session"] if worker else None)
     except UsageError as error:
         raise pytest.UsageError(one_line(error)) from error
     config.stash[SESSION] = session
@@ -204,6 +204,11 @@ class Activity:
         if report.when == "call" and report.passed and outcome in ("missed", "invalid"):
             return outcome, outcome[0], (outcome.upper(), {"yellow": True})
         return None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell each worker which session it belongs to."""
+        node.workerinput["harness_session"] = self._session.identity
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:

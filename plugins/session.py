@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -109,11 +110,13 @@ class GateSession:
 
     def open_cache(self) -> None:
         """Open the response cache; with `--no-cache` one that only this session sees."""
-        if self.settings.use_cache:
-            path = self.settings.state / "cache.sqlite"
-        else:
-            path = Path(tempfile.gettempdir()) / f"harness-{self.identity}" / "cache.sqlite"
-        self.engine.open_cache(ResponseCache(path, session=self.identity))
+        folder = self.settings.state if self.settings.use_cache else self._own_folder
+        self.engine.open_cache(ResponseCache(folder / "cache.sqlite", session=self.identity))
+
+    @property
+    def _own_folder(self) -> Path:
+        """Where the answers of a session without a cache lie until it ends."""
+        return Path(tempfile.gettempdir()) / f"harness-{self.identity}"
 
     def rounds(self, item: pytest.Item) -> tuple[Round, ...]:
         """Return the runs of an item's test function: every sample of its checkpoint, then the baseline's."""
@@ -210,9 +213,7 @@ class GateSession:
         """Free models and close the cache; drop the cache of a session without one."""
         self.engine.close()
         if not self.settings.use_cache and "PYTEST_XDIST_WORKER" not in os.environ:
-            import shutil
-
-            shutil.rmtree(Path(tempfile.gettempdir()) / f"harness-{self.identity}", ignore_errors=True)
+            shutil.rmtree(self._own_folder, ignore_errors=True)
 
 
 def param_of(item: pytest.Item) -> HarnessItem:

@@ -90,9 +90,16 @@ def test_limit_beyond_the_set_is_not_partial(sums_project: Project) -> None:
     assert sums_project.run("--model=replay/good.jsonl", BASE, "--limit=60").ret == 0
 
 
-def test_no_cache_keeps_no_answers(sums_project: Project) -> None:
-    assert sums_project.run("--model=replay/good.jsonl", BASE, "--no-cache").ret == 0
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
+def test_no_cache_keeps_no_answers(
+    sums_project: Project, workers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = sums_project.path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    assert sums_project.run_process("--model=replay/good.jsonl", BASE, "--no-cache", *workers).ret == 0
     assert not (sums_project.path / ".harness" / "cache.sqlite").exists()
+    assert not list(scratch.glob("harness-*"))
 
 
 def test_temperature_and_max_tokens_reach_the_request(project: Project) -> None:
