@@ -19,7 +19,7 @@ from harness.exit_codes import ExitCode
 from .controller import Controller, one_line
 from .fixtures import SESSION
 from .options import Settings
-from .rounds import call_test, interpret, make_encodable, run_item
+from .rounds import call_test, interpret, make_harmless, run_item
 from .session import GateSession, HarnessItem, is_ours, test_name
 from .suite import read_marker
 from .worker_report import WorkerReport, plan_of
@@ -184,8 +184,9 @@ class Activity:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """See each phase as an outcome of its case."""
         report = yield
-        interpret(item, call, report)
-        make_encodable(report)
+        if is_ours(item):
+            interpret(item, call, report)
+            make_harmless(report)
         return report
 
     @pytest.hookimpl(trylast=True)

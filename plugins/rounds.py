@@ -18,12 +18,13 @@ from _pytest.runner import runtestprotocol
 from harness.case_result import CaseResult, Role, combine_outcomes
 from harness.cases import Outcome, Response, Score
 from harness.errors import HarnessError, ScoringError
+from harness.report.plain_text import harmless_lines
 from harness.scoring import CheckFailed
 
 from .fixtures import ROUND, SCORES
-from .session import GateSession, Round, fixture_names, is_ours, param_of, test_name
+from .session import GateSession, Round, fixture_names, param_of, test_name
 
-__all__ = ["RoundResult", "call_test", "interpret", "make_encodable", "run_item"]
+__all__ = ["RoundResult", "call_test", "interpret", "make_harmless", "run_item"]
 
 _RESULT: pytest.StashKey[RoundResult] = pytest.StashKey()
 _LINE = 300  # characters of an explanation
@@ -196,7 +197,7 @@ def call_test(item: pytest.Function) -> None:
 
 def interpret(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Turn what pytest saw of a phase into the result of the round, where the test itself has not said it."""
-    if not is_ours(item) or param_of(item).suite is None:
+    if param_of(item).suite is None:
         return
     if hasattr(report, "wasxfail"):
         item.stash[_RESULT] = RoundResult(Outcome.ERROR, skipped=f"xfail: {report.wasxfail}")
@@ -255,15 +256,14 @@ def _line(text: str | None) -> str | None:
     return line if len(line) <= _LINE else line[: _LINE - 1] + "…"
 
 
-def make_encodable(report: pytest.TestReport) -> None:
-    """Make a report's texts encodable: one lone surrogate would lose the whole report under xdist."""
+def make_harmless(report: pytest.TestReport) -> None:
+    """Neutralise what a model wrote wherever a report quotes it.
+
+    Half a surrogate pair would lose the whole report under xdist; terminal codes and CI commands would act.
+    """
     if report.longrepr is not None and not isinstance(report.longrepr, tuple):
         text = str(report.longrepr)
-        if text != (clean := _clean(text)):
+        if text != (clean := harmless_lines(text)):
             report.longrepr = clean
-    report.sections = [(_clean(title), _clean(content)) for title, content in report.sections]
-    report.user_properties = [(name, _clean(str(value))) for name, value in report.user_properties]
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
+    report.sections = [(harmless_lines(title), harmless_lines(content)) for title, content in report.sections]
+    report.user_properties = [(name, harmless_lines(str(value))) for name, value in report.user_properties]

@@ -90,7 +90,8 @@ class GateSession:
         self.baseline: Checkpoint | None = resolved.pop() if live_baseline is not None else None
         self.candidates = tuple(resolved)
         self.stored_baseline = self._stored(str(settings.baseline)) if stored else None
-        self.suites = Suites(settings.golden_roots, settings.sampling, settings.limit)
+        judge = None if self.judge is None else self.judge.fingerprint
+        self.suites = Suites(settings.golden_roots, settings.sampling, settings.limit, judge)
         self.baseline_results: dict[tuple[str, ...], CaseResult] = {}
         self.distrusted: dict[str, tuple[str, ...]] = {}
 

@@ -45,6 +45,7 @@ class Suite:
         total: How many the golden set has.
         sampling: How answers are drawn.
         epochs: Samples per case.
+        judge: Fingerprint of the judge model, where the suite has a rubric and the session a judge.
     """
 
     name: str
@@ -55,11 +56,15 @@ class Suite:
     total: int
     sampling: Sampling
     epochs: int
+    judge: str | None = None
 
     @property
     def config_hash(self) -> str:
-        """Digest of what both sides of a pair must share beside the case itself."""
-        return content_digest({"sampling": self.sampling.as_dict(), "epochs": self.epochs})
+        """Digest of what both sides of a pair must share beside the case: sampling, judge and its prompt."""
+        shared: dict[str, object] = {"sampling": self.sampling.as_dict(), "epochs": self.epochs}
+        if self.judge is not None:
+            shared["judge"] = [self.judge, getattr(self.rubric, "prompt_hash", None)]
+        return content_digest(shared)
 
 
 def read_marker(mark: pytest.Mark) -> SuiteMark:
@@ -97,12 +102,16 @@ class Suites:
         roots: Folders of golden sets, looked up before the shipped ones.
         sampling: The command line's sampling options.
         limit: Cases per suite.
+        judge: Fingerprint of the session's judge model, if it has one.
     """
 
-    def __init__(self, roots: Sequence[Path], sampling: SamplingOptions, limit: int | None) -> None:
+    def __init__(
+        self, roots: Sequence[Path], sampling: SamplingOptions, limit: int | None, judge: str | None = None
+    ) -> None:
         self._roots = tuple(roots)
         self._options = sampling
         self._limit = limit
+        self._judge = judge
         self._suites: dict[str, Suite] = {}
         self._marks: dict[str, SuiteMark] = {}
 
@@ -135,6 +144,7 @@ class Suites:
             total=len(cases),
             sampling=self._sampling(golden.sampling),
             epochs=self._options.epochs,
+            judge=None if mark.rubric is None else self._judge,
         )
         self._marks[mark.name] = mark
         self._suites[mark.name] = suite

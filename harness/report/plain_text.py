@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["one_line", "printable", "shorten", "visible_lines"]
+__all__ = ["harmless_lines", "one_line", "printable", "shorten", "visible_lines"]
 
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # GitHub and GitLab read `::name::`, Azure `##vso[`, older GitHub `##[`; TeamCity `##teamcity[`.
 _COMMANDS = re.compile(r"::(?=[A-Za-z])|##(?=\[|vso\[|teamcity\[)|section_(?=start|end)")
+# In a log, a command begins its line: a node id such as `test_a.py::test_b` is none.
+_LINE_COMMANDS = re.compile(r"^([^\S\n]*)(?:::(?=[A-Za-z])|##(?=\[|vso\[|teamcity\[))", flags=re.MULTILINE)
 _JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji need them
 _BREAK = "\u200b"  # a zero-width space: reads the same, is no command any more
 
@@ -33,6 +35,11 @@ def visible_lines(text: str) -> str:
     return "".join(c if c in "\n\t" else _visible(c) for c in text.replace("\r\n", "\n"))
 
 
+def harmless_lines(text: str) -> str:
+    """Return text of several lines made printable, and no line of it a CI command; for logs."""
+    return _LINE_COMMANDS.sub(lambda found: found.group(1) + _broken(found), visible_lines(text))
+
+
 def one_line(text: str) -> str:
     """Return text with runs of white space as single spaces, made printable."""
     return printable(" ".join(text.split()))
@@ -47,7 +54,7 @@ def shorten(text: str, limit: int = 100) -> str:
 
 
 def _broken(match: re.Match[str]) -> str:
-    found = match.group()
+    found = match.group().lstrip()
     return found[0] + _BREAK + found[1:]
 
 

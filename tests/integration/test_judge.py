@@ -236,3 +236,17 @@ def test_a_served_checkpoint_is_gated_and_its_key_is_nowhere(judged: Project, pr
     for path, data in written:
         assert KEY.encode() not in data, path
     assert KEY not in done.stdout.str() + done.stderr.str()
+
+
+def test_scores_of_another_judge_are_not_compared(judged: Project) -> None:
+    with LoopbackLLM(grade) as server:
+        arguments = against(server, "--model=replay/good.jsonl")
+        _, stored = judged.results(*arguments, "--baseline=replay/good.jsonl")
+        baseline = f"--baseline=run:{stored['run']}"
+        same, _ = judged.results(*arguments, baseline)
+        other = (f"--judge=openai/another@{server.openai_url}", *arguments[1:])
+        code, results = judged.results(*other, baseline)
+        judged.module(SUITE.replace("Is it right?", "Is it wrong?"))
+        reworded, _ = judged.results(*arguments, baseline)
+    assert (same, code, reworded) == (0, 10, 10)
+    assert "c0" in " ".join(results["verdicts"][0]["reasons"])

@@ -247,3 +247,26 @@ def test_sums(case, response):
     results = json.loads(path.read_text())
     assert results["complete"] is False
     assert 20 < len(results["cases"]) <= 31
+
+
+def test_what_a_model_wrote_does_nothing_in_a_log(project: Project) -> None:
+    hostile = "::add-mask::x\n##[group]y\n\x1b[2J\x1b[31mred"
+    project.golden("sums", [case | {"must_pass": True} for case in sums(2)])
+    project.module(
+        """
+import pytest
+
+@pytest.mark.suite("sums")
+def test_sums(case, response):
+    print(response.text)
+    assert response.text == case.target, response.text
+"""
+    )
+    project.outputs("base", right_except(lambda i: False, 2))
+    project.outputs("odd", {"c0": hostile, "c1": hostile})
+    done = project.run("--model=replay/odd.jsonl", BASE, "--color=no")
+    assert done.ret == 1
+    text = done.stdout.str()
+    assert "\x1b" not in text
+    assert not [line for line in text.splitlines() if line.lstrip().startswith(("::", "##["))]
+    assert "add-mask" in text
