@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from harness.evaluation import evaluate
     from harness.gate import Gate, Status, Verdict
     from harness.golden_set import GoldenSet, load_golden
+    from harness.history import load_runs
     from harness.judging import Pairwise, Rubric
     from harness.protocols import Backend, BackendOptions, Checkpoint, Judge
     from harness.scoring import CheckFailed, InvalidOutput, check
-    from harness.store import load_runs
 
 __all__ = [
     "Backend",
@@ -72,10 +72,10 @@ _HOMES = {
     "harness.evaluation": ("evaluate",),
     "harness.gate": ("Gate", "Status", "Verdict"),
     "harness.golden_set": ("GoldenSet", "load_golden"),
+    "harness.history": ("load_runs",),
     "harness.judging": ("Pairwise", "Rubric"),
     "harness.protocols": ("Backend", "BackendOptions", "Checkpoint", "Judge"),
     "harness.scoring": ("CheckFailed", "InvalidOutput", "check"),
-    "harness.store": ("load_runs",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

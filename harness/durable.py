@@ -6,9 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from harness.manifest import file_sha256
-
-__all__ = ["file_sha256", "sync_directory", "write_synced"]
+__all__ = ["sync_directory", "write_synced"]
 
 
 def write_synced(path: Path, data: bytes) -> None:

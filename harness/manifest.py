@@ -9,13 +9,13 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.cases import content_digest
+from harness.durable import write_synced
 from harness.errors import CheckpointError
 from harness.strict_json import read_json
 
@@ -30,7 +30,6 @@ __all__ = [
     "Progress",
     "Provenance",
     "file_sha256",
-    "fsync_directory",
     "model_files",
     "read_manifest",
     "record_files",
@@ -260,10 +259,7 @@ def read_manifest(checkpoint: Path) -> Manifest | None:
 def write_manifest(checkpoint: Path, manifest: Manifest) -> None:
     """Write `manifest.json` and force it to the disk."""
     text = json.dumps(manifest.as_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with (checkpoint / MANIFEST_NAME).open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+    write_synced(checkpoint / MANIFEST_NAME, text.encode("utf-8"))
 
 
 def verify_files(checkpoint: Path, manifest: Manifest, sha256: Callable[[Path], str] = file_sha256) -> None:
@@ -300,15 +296,3 @@ def verify_files(checkpoint: Path, manifest: Manifest, sha256: Callable[[Path], 
             raise CheckpointError(
                 f"{checkpoint / name}: is not listed in {MANIFEST_NAME}; remove it, or train again"
             )
-
-
-def fsync_directory(path: Path) -> None:
-    """Force a directory's entries to the disk, where the system can."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:  # Windows opens no directories; its renames are journalled
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,6 +6,7 @@ it for other programs.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import secrets
@@ -15,7 +16,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from harness.case_result import CaseResult, Role
-from harness.errors import HarnessError, IntegrityError
+from harness.errors import HarnessError, IntegrityError, UsageError
 from harness.slices import SliceResult
 from harness.strict_json import InvalidJsonError, loads
 from harness.verdict import Verdict
@@ -23,12 +24,14 @@ from harness.verdict import Verdict
 __all__ = [
     "SCHEMA_VERSION",
     "RunRecord",
+    "candidate_of",
     "case_entries",
     "dump",
     "encodable",
     "is_run_id",
     "json_line",
     "new_run_id",
+    "results_of",
     "utc_now",
 ]
 
@@ -189,6 +192,34 @@ class RunRecord:
             )
         except (KeyError, TypeError, ValueError, AttributeError, HarnessError) as problem:
             raise IntegrityError(f"a damaged run record: {_said(problem)}") from None
+
+
+def candidate_of(record: RunRecord, checkpoint: str | None) -> str:
+    """Return the spec of a run's only candidate, or of the one named.
+
+    Raises:
+        UsageError: It has none, several and none is named, or none of that name.
+    """
+    names = {str(c["spec"]): str(c.get("name", c["spec"])) for c in record.candidates}
+    if checkpoint is not None:
+        for spec, name in names.items():
+            if checkpoint in (spec, name):
+                return spec
+    elif len(names) == 1:
+        return next(iter(names))
+    shown = ", ".join(names.values()) or "none"
+    if checkpoint is not None:
+        raise UsageError(f"run {record.run} has no candidate {checkpoint!r}: it gated {shown}")
+    raise UsageError(f"run {record.run} gated {shown}: name one of them, as in  {record.run}#CHECKPOINT")
+
+
+def results_of(record: RunRecord, spec: str, role: Role = Role.BASELINE) -> tuple[CaseResult, ...]:
+    """Return the results of one candidate of a run, in the role that they are to play."""
+    return tuple(
+        dataclasses.replace(result, role=role)
+        for result in record.cases
+        if result.checkpoint == spec and result.role is Role.CANDIDATE
+    )
 
 
 def new_run_id(created: str) -> str:

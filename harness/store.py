@@ -8,7 +8,6 @@ data, never code; a run appears whole or not at all, and is read back only if it
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import re
 import shutil
@@ -18,18 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.case_result import CaseResult, Role
-from harness.case_table import read_cases, row_of, write_cases
+from harness.case_result import CaseResult
+from harness.case_table import read_cases, write_cases
 from harness.cases import content_digest
-from harness.durable import file_sha256, sync_directory, write_synced
+from harness.durable import sync_directory, write_synced
 from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
-from harness.record import RunRecord, dump, encodable, is_run_id, utc_now
+from harness.manifest import file_sha256
+from harness.record import RunRecord, candidate_of, dump, encodable, is_run_id, results_of, utc_now
 from harness.strict_json import read_json
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-__all__ = ["AcceptedBaseline", "RunStore", "RunSummary", "load_runs"]
+__all__ = ["AcceptedBaseline", "RunStore", "RunSummary"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _STAGING = ".staging-"
@@ -316,58 +316,6 @@ class RunStore:
                 "starting with a letter or digit"
             )
         return self.path / "baselines" / f"{name}.json"
-
-
-def candidate_of(record: RunRecord, checkpoint: str | None) -> str:
-    """Return the spec of a run's only candidate, or of the one named.
-
-    Raises:
-        UsageError: It has none, several and none is named, or none of that name.
-    """
-    names = {str(c["spec"]): str(c.get("name", c["spec"])) for c in record.candidates}
-    if checkpoint is not None:
-        for spec, name in names.items():
-            if checkpoint in (spec, name):
-                return spec
-    elif len(names) == 1:
-        return next(iter(names))
-    shown = ", ".join(names.values()) or "none"
-    if checkpoint is not None:
-        raise UsageError(f"run {record.run} has no candidate {checkpoint!r}: it gated {shown}")
-    raise UsageError(f"run {record.run} gated {shown}: name one of them, as in  {record.run}#CHECKPOINT")
-
-
-def results_of(record: RunRecord, spec: str, role: Role = Role.BASELINE) -> tuple[CaseResult, ...]:
-    """Return the results of one candidate of a run, in the role that they are to play."""
-    return tuple(
-        dataclasses.replace(result, role=role)
-        for result in record.cases
-        if result.checkpoint == spec and result.role is Role.CANDIDATE
-    )
-
-
-def load_runs(path: str | Path = ".harness") -> pd.DataFrame:
-    """Return every stored result, one row per case × checkpoint × run, oldest run first.
-
-    Columns are `run`, `created`, the fields of `CaseResult` and `score`; `target` is JSON text.
-
-    Raises:
-        IntegrityError: A run is damaged; its file is named.
-    """
-    import pandas as pd
-
-    store = RunStore(path)
-    rows: list[dict[str, Any]] = []
-    for summary in store.list():
-        record = store.read(summary.run)
-        for result in record.cases:
-            row = {"run": record.run, "created": record.created} | row_of(result)
-            rows.append(row | {"score": result.score})
-    columns = ["run", "created", *CaseResult.__dataclass_fields__, "score"]
-    frame: pd.DataFrame = pd.DataFrame(rows, columns=columns)
-    frame["created"] = pd.to_datetime(frame["created"], utc=True)
-    frame["score"] = frame["score"].astype("float64")
-    return frame
 
 
 def _check_digest(path: Path, head: Mapping[str, Any]) -> None:

@@ -11,9 +11,9 @@ from harness.case_result import CaseResult, Role
 from harness.errors import UsageError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import Gate, adjust_family, decide, exit_codes, slices
-from harness.record import RunRecord, new_run_id, utc_now
+from harness.record import RunRecord, candidate_of, new_run_id, results_of, utc_now
 from harness.slices import SliceResult
-from harness.store import RunStore, candidate_of, results_of
+from harness.store import RunStore
 from harness.verdict import Status, Verdict
 
 __all__ = ["Side", "compare_runs", "find_side", "why_not_comparable"]

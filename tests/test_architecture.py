@@ -28,7 +28,7 @@ LAYERS = [
     {"verdict", "slices", "inference", "data"},
     {"gate", "comparison", "train"},
     {"case_table", "record"},
-    {"store", "stored_comparison", "evaluation"},
+    {"store", "stored_comparison", "history", "evaluation"},
     {"report"},
     {"cli"},
 ]

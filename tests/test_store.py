@@ -17,8 +17,9 @@ from case_results import case_result, changed, stored_record, two_sides
 from harness.case_result import Role
 from harness.cases import Outcome
 from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
+from harness.history import load_runs
 from harness.record import RunRecord
-from harness.store import RunStore, load_runs
+from harness.store import RunStore
 
 HERE = Path(__file__).parent
 

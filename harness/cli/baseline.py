@@ -8,7 +8,8 @@ from pathlib import Path
 import typer
 
 from harness.errors import StoreError
-from harness.store import AcceptedBaseline, RunStore, results_of
+from harness.record import results_of
+from harness.store import AcceptedBaseline, RunStore
 
 __all__ = ["app"]
 

@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.durable import sync_directory
 from harness.errors import CheckpointError
 from harness.manifest import (
     MANIFEST_NAME,
     Manifest,
     file_sha256,
-    fsync_directory,
     read_manifest,
     write_manifest,
 )
@@ -78,11 +78,11 @@ def publish(stage: Path, manifest: Manifest) -> Path:
                 os.fsync(stream.fileno())
     write_manifest(stage, manifest)
     for directory in [path for path in stage.rglob("*") if path.is_dir()] + [stage]:
-        fsync_directory(directory)
+        sync_directory(directory)
     if target.exists():
         remove_checkpoint(target)
     stage.rename(target)
-    fsync_directory(run)
+    sync_directory(run)
     return target
 
 
