@@ -1,1 +1,1 @@
-"""Adapters to the outside: the pytest plugin, backends, judges, trackers."""
+"""Adapters to the outside: the pytest plugin and the backends."""

@@ -1,1 +1,0 @@
-"""Judges that plug in from outside."""
