@@ -25,7 +25,7 @@ def evaluate(specs: list[str], *, baseline: str) -> RunRecord:
     with tempfile.TemporaryDirectory(prefix="harness-compare-") as folder:
         path = Path(folder) / "results.json"
         arguments = [f"--harness-model={','.join(specs)}", f"--harness-baseline={baseline}", "-q"]
-        code, found = run_gated(arguments, results=path)
+        code, found = run_gated(arguments, results=path, aside=True)
         if code in (ExitCode.USAGE, ExitCode.NO_CASES):
             raise ConfigurationError(f"the suites could not be run over {', '.join(specs)} (see above)")
         if found is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -32,12 +31,15 @@ def gate(
     raise typer.Exit(code)
 
 
-def run_gated(arguments: list[str], *, results: Path | None = None) -> tuple[int, Path | None]:
+def run_gated(
+    arguments: list[str], *, results: Path | None = None, aside: bool = False
+) -> tuple[int, Path | None]:
     """Run pytest with these arguments in a child process.
 
     Args:
         arguments: Command line of pytest.
         results: Where to leave the results; a temporary file by default, deleted at the end.
+        aside: Send what pytest prints to stderr, for a command whose own output is the stdout.
 
     Returns:
         The exit code to believe, and the results file when it is one to believe and was asked for.
@@ -53,7 +55,7 @@ def run_gated(arguments: list[str], *, results: Path | None = None) -> tuple[int
             f"--harness-json={path.resolve()}",
             f"--harness-nonce={nonce}",
         ]
-        status = subprocess.run(command, check=False, env=dict(os.environ)).returncode
+        status = subprocess.run(command, check=False, stdout=sys.stderr if aside else None).returncode
         if status in (ExitCode.USAGE, ExitCode.NO_CASES, ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR):
             return status, None
         problem = _distrust(path, nonce, status)

@@ -311,6 +311,15 @@ def test_checkpoints_are_compared_from_the_command_line(sums_project: Project) -
     assert "REGRESSED" in done.stdout
     assert "<html" in (sums_project.path / "page.html").read_text()
     assert "REGRESSED" in (sums_project.path / "page.md").read_text()
+    piped = subprocess.run(
+        [*compare, "replay/good.jsonl", "--markdown", "-"],
+        cwd=sums_project.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert piped.stdout.startswith("#")
+    assert "passed" in piped.stderr
     missing = subprocess.run(
         [*compare, "replay/gone.jsonl"], cwd=sums_project.path, capture_output=True, text=True, check=False
     )
