@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.cases import Case, Request, Response, Sampling
@@ -102,7 +102,8 @@ class Engine:
     # --- answers ---------------------------------------------------------------------------------------
 
     def open_cache(self, cache: ResponseCache) -> None:
-        """Use this cache from now on."""
+        """Use this cache from now on, and drop the failures that sessions of other days left in it."""
+        cache.forget_other_failures()
         self._cache = cache
 
     def ask(self, questions: Sequence[Question], progress: Progress | None = None) -> None:
@@ -201,7 +202,3 @@ class Engine:
             backend.close()
         if self._cache is not None:
             self._cache.close()
-
-    def describe_backends(self) -> Mapping[str, str]:
-        """Return backend name → class, for the run's record."""
-        return {name: type(backend).__qualname__ for name, backend in self._backends.items()}

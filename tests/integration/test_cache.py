@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -273,3 +274,20 @@ def test_a_failed_request_is_asked_again_next_time_and_once_per_session(project:
         assert results["environment"]["requests"]["failed"] == 1
     with sqlite3.connect(project.path / ".harness" / "cache.sqlite") as database:
         assert database.execute("SELECT count(*) FROM responses").fetchone()[0] == 7
+
+
+def test_failures_of_sessions_long_ended_are_dropped(tmp_path: Path) -> None:
+    from harness.cases import Response
+    from harness.engine.cache import ResponseCache
+
+    path = tmp_path / "cache.sqlite"
+    with contextlib.closing(ResponseCache(path, session="old")) as old:
+        old.put_many([("k", "fingerprint", {}, Response("", "error", detail="outage"))])
+    with contextlib.closing(ResponseCache(path, session="new")) as new:
+        new.forget_other_failures()
+    with contextlib.closing(ResponseCache(path, session="old")) as old:
+        assert old.get("k") is not None  # its session may still run
+    with contextlib.closing(ResponseCache(path, session="new")) as new:
+        new.forget_other_failures(older_than_s=-1.0)
+    with contextlib.closing(ResponseCache(path, session="old")) as old:
+        assert old.get("k") is None
