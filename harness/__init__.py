@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.golden_set import GoldenSet, load_golden
     from harness.history import load_runs
     from harness.judging import Pairwise, Rubric
+    from harness.likelihood import Continuation, Likelihood
     from harness.protocols import Backend, BackendOptions, Checkpoint, Judge
     from harness.scoring import CheckFailed, InvalidOutput, check
 
@@ -31,11 +32,13 @@ __all__ = [
     "CaseResult",
     "CheckFailed",
     "Checkpoint",
+    "Continuation",
     "Gate",
     "GoldenSet",
     "HarnessError",
     "InvalidOutput",
     "Judge",
+    "Likelihood",
     "Message",
     "Outcome",
     "Pairwise",
@@ -74,6 +77,7 @@ _HOMES = {
     "harness.golden_set": ("GoldenSet", "load_golden"),
     "harness.history": ("load_runs",),
     "harness.judging": ("Pairwise", "Rubric"),
+    "harness.likelihood": ("Continuation", "Likelihood"),
     "harness.protocols": ("Backend", "BackendOptions", "Checkpoint", "Judge"),
     "harness.scoring": ("CheckFailed", "InvalidOutput", "check"),
 }

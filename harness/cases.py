@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import ScoringError
+from harness.likelihood import Continuation, Likelihood
 
 __all__ = [
     "Case",
@@ -126,7 +127,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One question to one checkpoint.
+    """One question to one checkpoint: for an answer, or for the likelihood of given texts.
 
     Attributes:
         messages: The conversation so far; the last turn is the user's.
@@ -134,6 +135,8 @@ class Request:
         sample: Index of the sample under `--epochs`, from 0.
         tools: Functions the model may call, as OpenAI-style JSON Schema objects.
         case_id: The case that asks; identifies recorded outputs, and is no part of what a model sees.
+        continuations: Texts whose likelihood is asked instead of an answer; nothing is drawn then.
+        raw: Whether the messages' contents are the prompt as they are, without the chat template.
     """
 
     messages: tuple[Message, ...]
@@ -141,15 +144,22 @@ class Request:
     sample: int = 0
     tools: tuple[Mapping[str, Any], ...] = ()
     case_id: str | None = None
+    continuations: tuple[Continuation, ...] = ()
+    raw: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return what decides the answer, as plain JSON values (the case id does not)."""
-        return {
+        asked: dict[str, Any] = {
             "messages": [message.as_dict() for message in self.messages],
-            "sampling": self.sampling.as_dict(),
-            "sample": self.sample,
             "tools": [dict(tool) for tool in self.tools],
         }
+        if self.raw:
+            asked["raw"] = True
+        if self.continuations:
+            asked["continuations"] = [continuation.as_dict() for continuation in self.continuations]
+        else:
+            asked |= {"sampling": self.sampling.as_dict(), "sample": self.sample}
+        return asked
 
 
 @dataclass(frozen=True)
@@ -168,6 +178,7 @@ class Response:
         latency_ms: Wall time of the request (of its batch, for a local model), in milliseconds.
         tool_calls: Calls the model made.
         model: The model name that the provider says has answered, where it says so.
+        likelihoods: One for each of the request's continuations; `text` is the most likely of them.
     """
 
     text: str
@@ -179,6 +190,7 @@ class Response:
     latency_ms: float | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     model: str | None = None
+    likelihoods: tuple[Likelihood, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -192,7 +204,7 @@ class Response:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
-        return {
+        fields: dict[str, Any] = {
             "text": self.text,
             "finish_reason": self.finish_reason,
             "detail": self.detail,
@@ -206,12 +218,16 @@ class Response:
             ],
             "model": self.model,
         }
+        if self.likelihoods:
+            fields["likelihoods"] = [likelihood.as_dict() for likelihood in self.likelihoods]
+        return fields
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Response:
         """Read what `as_dict` wrote."""
         fields = dict(data)
         fields["tool_calls"] = tuple(ToolCall(**call) for call in fields.get("tool_calls", ()))
+        fields["likelihoods"] = tuple(map(Likelihood.from_dict, fields.get("likelihoods", ())))
         return cls(**fields)
 
 
@@ -273,6 +289,9 @@ class Case:
         accepts: Answers that the checks must accept.
         rejects: Answers that the checks must reject.
         metadata: Anything else; plain JSON values.
+        continuations: Texts whose likelihood is asked instead of an answer: the choices of a
+            multiple-choice case, or the one text of a perplexity case.
+        raw: Whether the messages' contents are the prompt as they are, without the chat template.
     """
 
     id: str
@@ -287,6 +306,8 @@ class Case:
     accepts: tuple[str, ...] = ()
     rejects: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    continuations: tuple[Continuation, ...] = ()
+    raw: bool = False
 
     @property
     def input(self) -> str:
@@ -302,12 +323,15 @@ class Case:
 
         Two results are comparable only if this is equal: a pair whose hash differs is an error, not a drop.
         """
-        return content_digest(
-            {
-                "messages": [message.as_dict() for message in self.messages],
-                "turns": list(self.turns),
-                "target": self.target,
-                "checks": [dict(check) for check in self.checks],
-                "tools": [dict(tool) for tool in self.tools],
-            }
-        )
+        content: dict[str, Any] = {
+            "messages": [message.as_dict() for message in self.messages],
+            "turns": list(self.turns),
+            "target": self.target,
+            "checks": [dict(check) for check in self.checks],
+            "tools": [dict(tool) for tool in self.tools],
+        }
+        if self.continuations:
+            content["continuations"] = [continuation.as_dict() for continuation in self.continuations]
+        if self.raw:
+            content["raw"] = True
+        return content_digest(content)

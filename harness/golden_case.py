@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.cases import Case, Message, ToolCall
 from harness.json_schema import compile_predicate, packaged_schema, violations
+from harness.likelihood import Continuation
 from harness.scoring.registry import check_problems
 
 __all__ = ["case_problems", "parse_case"]
@@ -20,21 +21,37 @@ def case_problems(row: Mapping[str, Any]) -> list[str]:
     if not _predicate()(row) and (problems := violations(packaged_schema("case"), row)):
         return problems
     given = [name for name in _ASKS if name in row]
-    if len(given) != 1:
+    likelihood = "choices" in row or "continuation" in row
+    if len(given) > 1 or not (given or likelihood):
         found = " and ".join(given) if given else "none of them"
         return [f"expected one of input, messages and turns, found {found}"]
-    problems = []
+    problems = _likelihood_problems(row) if likelihood else []
     if "messages" in row and row["messages"][-1]["role"] not in ("user", "tool"):
         role = row["messages"][-1]["role"]
         problems.append(f"messages: the last one must be the user's (or a tool's), not the {role}'s")
     return problems + check_problems(parse_case(row))
 
 
+def _likelihood_problems(row: Mapping[str, Any]) -> list[str]:
+    problems = [
+        f"{name}: cannot stand beside choices or continuation: nothing is generated"
+        for name in ("turns", "tools")
+        if name in row
+    ]
+    if "choices" in row and "continuation" in row:
+        problems.append("expected one of choices and continuation, found both")
+    texts = [choice.text for choice in _continuations(row) if choice.prompt is None]
+    if len(set(texts)) != len(texts):
+        problems.append("choices: one of them is there twice")
+    return problems
+
+
 def parse_case(row: Mapping[str, Any]) -> Case:
     """Return the case that a row without `case_problems` describes."""
     messages, turns = row.get("messages"), row.get("turns", ())
     if messages is None:
-        messages = [{"role": "user", "content": turns[0] if turns else row["input"]}]
+        asked = turns[0] if turns else row.get("input")
+        messages = [] if asked is None else [{"role": "user", "content": asked}]
     return Case(
         id=row["id"],
         messages=tuple(map(_message, messages)),
@@ -48,7 +65,14 @@ def parse_case(row: Mapping[str, Any]) -> Case:
         accepts=tuple(row.get("accepts", ())),
         rejects=tuple(row.get("rejects", ())),
         metadata=row.get("metadata", {}),
+        continuations=_continuations(row),
+        raw=row.get("raw", False),
     )
+
+
+def _continuations(row: Mapping[str, Any]) -> tuple[Continuation, ...]:
+    given = row.get("choices", [row["continuation"]] if "continuation" in row else [])
+    return tuple(Continuation(text) if isinstance(text, str) else Continuation(**text) for text in given)
 
 
 def _message(row: Mapping[str, Any]) -> Message:

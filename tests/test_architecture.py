@@ -20,7 +20,7 @@ SOURCES = {
 }
 # Rooms from the ground up: a module imports its own room and lower ones, never a higher one.
 LAYERS = [
-    {"errors", "exit_codes"},
+    {"errors", "exit_codes", "likelihood"},
     {"cases", "case_result", "strict_json", "json_schema"},
     {"protocols", "registry", "manifest", "durable", "strict_yaml", "project"},
     {"scoring", "stats", "checkpoint", "fingerprint"},

@@ -14,6 +14,8 @@ def next_request(case: Case, sampling: Sampling, sample: int, answers: Sequence[
 
     A turn without a usable answer ends the dialogue: the later turns would be about nothing.
     """
+    if case.continuations:  # one question, whose answer does not depend on how answers are drawn
+        return None if answers else _likelihood_request(case)
     turns = list(case.turns)
     opening = list(case.messages)
     if turns and (not opening or opening[-1].role != "user"):
@@ -29,4 +31,8 @@ def next_request(case: Case, sampling: Sampling, sample: int, answers: Sequence[
                 Message("assistant", answer.text, tool_calls=answer.tool_calls),
                 Message("user", turn),
             ]
-    return Request(tuple(messages), sampling, sample, case.tools, case.id)
+    return Request(tuple(messages), sampling, sample, case.tools, case.id, raw=case.raw)
+
+
+def _likelihood_request(case: Case) -> Request:
+    return Request(case.messages, case_id=case.id, continuations=case.continuations, raw=case.raw)
