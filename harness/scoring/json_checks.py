@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.cases import Case, Response, Score, canonical_json
-from harness.scoring.check_type import CheckType, Scorer
+from harness.scoring.check_type import CheckType, Example, Scorer
 from harness.scoring.json_text import difference, extract_json
 from harness.scoring.output_schema import check_schema, schema_violations
+from harness.scoring.parameters import FLAG
 from harness.strict_json import InvalidJsonError
 
 __all__ = ["JSON_CHECKS"]
@@ -46,17 +47,29 @@ def _scorer(judge: Callable[[Any], str | None], strict: bool) -> Scorer:
     return scorer
 
 
-_FLAG: Mapping[str, Any] = {"type": "boolean"}
-
 JSON_CHECKS = (
     CheckType(
-        "json_schema", json_schema, {"schema": {"type": ["object", "boolean"]}, "strict": _FLAG}, ("schema",)
+        "json_schema",
+        json_schema,
+        {"schema": {"type": ["object", "boolean"]}, "strict": FLAG},
+        ("schema",),
+        examples=(
+            Example(
+                {"schema": {"type": "object", "required": ["sku"]}},
+                ('{"sku": 1}', 'Here:\n```json\n{"sku": 1}\n```'),
+                ('{"id": 1}', "sku 1", "[]"),
+            ),
+        ),
     ),
     CheckType(
         "json_equals",
         json_equals,
-        {"value": {}, "ignore_order": _FLAG, "extra_keys": _FLAG, "strict": _FLAG},
+        {"value": {}, "ignore_order": FLAG, "extra_keys": FLAG, "strict": FLAG},
         ("value",),
         target="value",
+        examples=(
+            Example({"value": {"a": [1, 2]}}, ('{"a": [1.0, 2]}',), ('{"a": [2, 1]}', '{"a": true}', "a")),
+            Example({"value": [1, 2], "ignore_order": True}, ("[2, 1]",), ("[2]", "[2, 1, 1]")),
+        ),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.json_schema import short
+from harness.scoring.fences import fenced_blocks
 from harness.strict_json import InvalidJsonError, loads
 
 __all__ = ["difference", "extract_json"]
@@ -26,7 +27,7 @@ def extract_json(text: str, *, strict: bool = False) -> Any:
     except InvalidJsonError:
         if strict or "```" not in text:
             raise
-    blocks = _fenced_blocks(text)
+    blocks = [block.content for block in fenced_blocks(text) if block.closed]
     if len(blocks) != 1:
         raise InvalidJsonError(
             f"expected JSON or one fenced block of it, found {len(blocks)} finished blocks"
@@ -93,19 +94,3 @@ def _unmatched(expected: list[Any], found: list[Any], extra_keys: bool) -> int |
         return False
 
     return next((item for item in range(len(expected)) if not place(item, set())), None)
-
-
-def _fenced_blocks(text: str) -> list[str]:
-    """Return the contents of the finished ``` blocks."""
-    blocks: list[str] = []
-    lines: list[str] | None = None
-    for line in text.splitlines():
-        if line.lstrip().startswith("```"):
-            if lines is None:
-                lines = []
-            else:
-                blocks.append("\n".join(lines))
-                lines = None
-        elif lines is not None:
-            lines.append(line)
-    return blocks

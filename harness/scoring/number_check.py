@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Scorer
+from harness.scoring.check_type import CheckType, Example, Scorer
 from harness.scoring.regex_check import PATTERN, compile_pattern, last_match
 
 __all__ = ["NUMBER_CHECKS", "last_number", "parse_number"]
@@ -127,5 +127,9 @@ NUMBER_CHECKS = (
         },
         ("value",),
         target="value",
+        examples=(
+            Example({"value": 72}, ("48 + 24 = 72.", "**72**"), ("72 = 48 + 24", "about seventy")),
+            Example({"value": 18, "after": "####"}, ("2 × 9 #### 18",), ("18", "#### 19")),
+        ),
     ),
 )

@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.cases import Case, Response, Score
 from harness.errors import ScoringError
-from harness.scoring.check_type import CheckType, Scorer
+from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.parameters import FLAG
 
 __all__ = [
     "MAX_PATTERN_LENGTH",
@@ -132,7 +133,6 @@ def matches(
 
 
 PATTERN: Mapping[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_LENGTH}
-_FLAG: Mapping[str, Any] = {"type": "boolean"}
 
 REGEX_CHECKS = (
     CheckType(
@@ -141,10 +141,18 @@ REGEX_CHECKS = (
         {
             "pattern": PATTERN,
             "match": {"type": "string", "enum": ["search", "full"]},
-            "ignore_case": _FLAG,
-            "multiline": _FLAG,
-            "dotall": _FLAG,
+            "ignore_case": FLAG,
+            "multiline": FLAG,
+            "dotall": FLAG,
         },
         ("pattern",),
+        examples=(
+            Example(
+                {"pattern": r"^Order \d{6}\b"},
+                ("Order 123456 is on its way",),
+                ("order 12", "My Order 123456"),
+            ),
+            Example({"pattern": "[a-z]+", "match": "full"}, (" abc ",), ("abc 1",)),
+        ),
     ),
 )

@@ -13,6 +13,7 @@ from harness.errors import ConfigurationError
 from harness.json_schema import compile_predicate, violations
 from harness.registry import did_you_mean, load_adapter, names
 from harness.scoring.check_type import CheckType, Scorer
+from harness.scoring.containment_checks import CONTAINMENT_CHECKS
 from harness.scoring.json_checks import JSON_CHECKS
 from harness.scoring.number_check import NUMBER_CHECKS
 from harness.scoring.refusal_checks import REFUSAL_CHECKS
@@ -25,7 +26,15 @@ CHECKS = "harness.checks"
 """Entry-point group under which others register check types."""
 
 _BUILT_IN = {
-    kind.name: kind for kind in (*JSON_CHECKS, *NUMBER_CHECKS, *REFUSAL_CHECKS, *REGEX_CHECKS, *TEXT_CHECKS)
+    kind.name: kind
+    for kind in (
+        *CONTAINMENT_CHECKS,
+        *JSON_CHECKS,
+        *NUMBER_CHECKS,
+        *REFUSAL_CHECKS,
+        *REGEX_CHECKS,
+        *TEXT_CHECKS,
+    )
 }
 
 

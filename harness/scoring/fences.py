@@ -1,0 +1,68 @@
+"""Fenced code blocks in an answer, as CommonMark reads them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Fence", "fenced_blocks", "outside_fences"]
+
+_OPENING = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>.*)")
+
+
+@dataclass(frozen=True)
+class Fence:
+    """One fenced block.
+
+    Attributes:
+        language: First word after the opening fence, in lower case; empty where there is none.
+        content: The lines between the fences.
+        closed: Whether there is a closing fence; an answer that was cut off has none.
+        start: Index of the line that opens it.
+        end: Index of the line after it.
+    """
+
+    language: str
+    content: str
+    closed: bool
+    start: int
+    end: int
+
+
+def fenced_blocks(text: str) -> list[Fence]:
+    """Return the blocks between ``` or ~~~ fences, in order.
+
+    A fence closes with at least as many of the same mark as opened it, so a longer fence may hold a shorter
+    one; fences may be indented, as in lists. Source: CommonMark 0.31.2, section 4.5.
+    """
+    lines = text.splitlines()
+    blocks: list[Fence] = []
+    index = 0
+    while index < len(lines):
+        opening = _OPENING.fullmatch(lines[index])
+        if opening is None or (opening["mark"][0] == "`" and "`" in opening["info"]):
+            index += 1
+            continue
+        mark, indent = opening["mark"], len(opening["indent"])
+        closing = re.compile(rf"[ \t]*{re.escape(mark[0])}{{{len(mark)},}}[ \t]*")
+        end = next((i for i in range(index + 1, len(lines)) if closing.fullmatch(lines[i])), None)
+        inside = lines[index + 1 : end]
+        content = "\n".join(_unindented(line, indent) for line in inside)
+        words = opening["info"].split()
+        after = len(lines) if end is None else end + 1
+        blocks.append(Fence(words[0].lower() if words else "", content, end is not None, index, after))
+        index = after
+    return blocks
+
+
+def outside_fences(text: str) -> str:
+    """Return the lines that no fenced block holds."""
+    lines = text.splitlines()
+    for block in reversed(fenced_blocks(text)):
+        del lines[block.start : block.end]
+    return "\n".join(lines)
+
+
+def _unindented(line: str, indent: int) -> str:
+    blanks = len(line) - len(line.lstrip(" \t"))
+    return line[min(indent, blanks) :]
