@@ -1,0 +1,88 @@
+"""When a suite has been asked enough: a verdict that looking on would not change.
+
+Two errors are kept apart. A false block: REGRESSED needs an anytime-valid test about the *population*, at a
+share of alpha; a suite that runs to its end is tested once more, at the rest. So under no drop the chance
+of a block is at most alpha, however often one looks. And a verdict of the whole *suite* that is foretold
+wrongly: what remains is bounded by sampling without replacement, at level `foretold`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from harness.stats.anytime import Units, log_capital
+from harness.stats.quantiles import normal_quantile
+
+__all__ = ["LOOKING", "StoppingRule", "anytime_p_value", "is_drop_shown", "is_fall_excluded"]
+
+LOOKING = 0.2
+"""Share of alpha that is spent on looking; the rest is for the suite that runs to its end."""
+
+
+@dataclass(frozen=True)
+class StoppingRule:
+    """How sure one must be to stop.
+
+    Attributes:
+        margin: The drop of the mean that is acceptable, in [0, 1).
+        alpha: Chance of a false block over the session.
+        family: Questions that share alpha: suites × checkpoints compared in the session.
+        foretold: Chance that the whole suite would have decided otherwise.
+    """
+
+    margin: float
+    alpha: float
+    family: int = 1
+    foretold: float = 0.01
+
+    @property
+    def looking(self) -> float:
+        """Level of the anytime-valid test of one question."""
+        return LOOKING * self.alpha / self.family
+
+    @property
+    def left(self) -> float:
+        """Level of the test at the end of a suite that was not stopped."""
+        return (1.0 - LOOKING) * self.alpha
+
+
+def anytime_p_value(differences: Units) -> float:
+    """Return the p-value for a drop that holds at any time: 1 over the largest capital so far."""
+    if not len(differences.clusters):
+        return 1.0
+    return math.exp(-max(float(log_capital(differences.mirrored, 0.0).max()), 0.0))
+
+
+def is_drop_shown(differences: Units, rule: StoppingRule) -> bool:
+    """Whether there is a drop in the population, and one beyond the margin in the whole suite."""
+    seen = differences.clusters
+    if not len(seen) or float(seen.totals.sum()) >= -rule.margin * float(seen.sizes.sum()):
+        return False
+    against = differences.mirrored
+    if log_capital(against, 0.0).max() < -math.log(rule.looking):
+        return False
+    return bool(log_capital(against, rule.margin, finite=True).max() >= -math.log(rule.foretold))
+
+
+def is_fall_excluded(differences: Units, rule: StoppingRule, *, strict: bool) -> bool:
+    """Whether no drop beyond the margin needs to be looked for any more.
+
+    Args:
+        differences: Candidate minus baseline, by cluster.
+        rule: The levels.
+        strict: Whether the drop must be ruled out in the population (non-inferiority). Otherwise it is
+            enough that the whole suite would not show one: its mean would stay above −margin, or the drop
+            within what chance explains.
+    """
+    if not len(differences.clusters):
+        return False
+    if log_capital(differences, -rule.margin).max() >= -math.log(LOOKING * rule.alpha):
+        return True
+    if strict:
+        return False
+    # The spread over the whole suite is at least what has been seen of it, so a drop must be this deep.
+    seen = float(differences.clusters.totals @ differences.clusters.totals)
+    chance = normal_quantile(1.0 - rule.left) * math.sqrt(seen) / differences.suite.cases
+    depth = max(rule.margin, min(chance, 1.0))
+    return bool(log_capital(differences, -depth, finite=True).max() >= -math.log(rule.foretold))
