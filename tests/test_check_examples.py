@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from harness.cases import Case, Message, Score
 from harness.errors import MissingDependencyError
 from harness.scoring import registry
+from harness.scoring.catalogue import refresh
 from harness.scoring.check_type import CheckType, Example, Scorer
 from harness.scoring.selftest import case_faults
 
@@ -55,6 +57,12 @@ def weakened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield replace_by
     monkeypatch.undo()
     clear()
+
+
+def test_the_page_lists_every_check() -> None:
+    page = Path(__file__).parents[1] / "docs" / "scoring.md"
+    text = page.read_text(encoding="utf-8")
+    assert text == refresh(text), "run  python -m harness.scoring.catalogue docs/scoring.md"
 
 
 def test_every_check_has_examples_of_both_kinds() -> None:

@@ -20,7 +20,15 @@ from harness.scoring.refusal_checks import REFUSAL_CHECKS
 from harness.scoring.regex_check import REGEX_CHECKS
 from harness.scoring.text_checks import TEXT_CHECKS
 
-__all__ = ["CHECKS", "Check", "check_problems", "check_type", "check_types", "compile_checks"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "built_in_types",
+    "check_problems",
+    "check_type",
+    "check_types",
+    "compile_checks",
+]
 
 CHECKS = "harness.checks"
 """Entry-point group under which others register check types."""
@@ -51,6 +59,11 @@ class Check:
     type: str
     scorer: Scorer
     allows_empty: Callable[[Response], bool]
+
+
+def built_in_types() -> tuple[CheckType, ...]:
+    """Return the check types that come with this package, by name."""
+    return tuple(_BUILT_IN[name] for name in sorted(_BUILT_IN))
 
 
 def check_types() -> tuple[str, ...]:
