@@ -1,0 +1,8 @@
+"""A place where code that a model wrote can run and do no harm, once the user allowed it."""
+
+from __future__ import annotations
+
+from harness.sandbox.permission import Permission, allow_code, code_allowed
+from harness.sandbox.program import Ending, Limits, Program, run
+
+__all__ = ["Ending", "Limits", "Permission", "Program", "allow_code", "code_allowed", "run"]
