@@ -1,4 +1,4 @@
-"""The check types as tables of Markdown: `python -m harness.scoring.catalogue docs/scoring.md` renews them."""
+"""The check types as tables of Markdown: `python -m harness.scoring.catalogue docs/scoring.md`."""
 
 from __future__ import annotations
 

@@ -13,8 +13,11 @@ from harness.errors import ConfigurationError
 from harness.json_schema import compile_predicate, violations
 from harness.registry import did_you_mean, load_adapter, names
 from harness.scoring.check_type import CheckType, Scorer
+from harness.scoring.choice_letter import CHOICE_CHECKS
 from harness.scoring.containment_checks import CONTAINMENT_CHECKS
+from harness.scoring.fuzzy_check import FUZZY_CHECKS
 from harness.scoring.json_checks import JSON_CHECKS
+from harness.scoring.list_check import LIST_CHECKS
 from harness.scoring.number_check import NUMBER_CHECKS
 from harness.scoring.refusal_checks import REFUSAL_CHECKS
 from harness.scoring.regex_check import REGEX_CHECKS
@@ -36,8 +39,11 @@ CHECKS = "harness.checks"
 _BUILT_IN = {
     kind.name: kind
     for kind in (
+        *CHOICE_CHECKS,
         *CONTAINMENT_CHECKS,
+        *FUZZY_CHECKS,
         *JSON_CHECKS,
+        *LIST_CHECKS,
         *NUMBER_CHECKS,
         *REFUSAL_CHECKS,
         *REGEX_CHECKS,

@@ -1,0 +1,175 @@
+"""The `choice_letter` check: find the option that an answer settles on, and refuse one that names two."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from harness.cases import Case, Response, Score
+from harness.scoring.check_type import CheckType, Example, Scorer
+
+__all__ = ["CHOICE_CHECKS", "find_choice"]
+
+_DEFAULT = "ABCD"
+_OPENERS = " \t([{*_`\"'“‘«$"
+_CLOSERS = r"[)\]}*_`\"'”’»$]*"
+_OPTION = re.compile(r"(?:option|choice|letter)\s*$", re.IGNORECASE)
+_BOXED = re.compile(r"\\boxed\s*\{\s*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?[\s(]*$")
+_ANSWER = re.compile(
+    r"(?:answer|choice|option|antwort|réponse|respuesta|risposta|resposta|ответ|答案|答え)"
+    r"[*_\"'”’]*\s*(?:(?:choice|option|letter)\s*)?"
+    r"(?:(?:\b(?:is|was|ist|est|es|é|è|(?:must|should|would|has to|will|can only) be)|是|为|は)(?:\s*[:：])?"
+    r"|[:：=—–-])\s*$",
+    re.IGNORECASE,
+)
+_FINAL = re.compile(r"(?:final|correct|best|right|richtige|correcta|bonne)\s+\S+$", re.IGNORECASE)
+_CHOSEN = re.compile(
+    r"\b(?:I|we)(?:'d|’d| would| will|'ll|’ll)? (?:choose|pick|select|go with)\s*$", re.IGNORECASE
+)
+_JUDGED = re.compile(
+    _CLOSERS + r"[.:)]?(?:\s+(?!is\b|are\b|or\b|and\b)[\w'’-]+){0,5}\s+(?:is|would be|must be|seems)\s+"
+    r"(?:the\s+|clearly\s+|only\s+)*(?:correct|right|best|true)\b",
+    re.IGNORECASE,
+)
+_NEGATED = re.compile(
+    r"(?:\bnot|n['’]t(?: be)?|\bnor|\bneither|\brather than|\binstead of|\bexcept|\bunlike|\bnever)"
+    r"\s*(?:the\s+)?(?:answer|option|choice)?\s*$",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(_CLOSERS + r"\s*(?:,|/|&|\bor\b|\band\b)\s*(?:option\s+)?[\[(*_`\"'“‘]*$", re.IGNORECASE)
+_OR = re.compile(_CLOSERS + r"\s*(?:,|/|&|\bor\b|\band\b)\s*(?:option\s+)?[\[(*_`\"'“‘]*[A-Z](?!\w)")
+_MARK = re.compile(_CLOSERS + r"\s*[.:)\]][)*_]*\s")
+_WORD = re.compile(_CLOSERS + r"\s+[^\W\d_]")
+_REACH = 60  # characters before a letter that can say what it is
+
+
+def find_choice(text: str, letters: str = _DEFAULT) -> tuple[str, bool] | str:
+    r"""Return the letter that an answer settles on and whether it is marked as its result, or what is wrong.
+
+    The first of these that is there decides: the answer is one letter; a final answer (`Final answer: B`,
+    `\boxed{B}`); a marked one (`the answer is b`, `Answer: (B)`, `I choose B`); a judged one (`B is right`);
+    a line that starts with one (`B) Paris`); a letter in bold or brackets; a letter that stands alone. A
+    letter behind *not*, *rather than* and the like does not count, nor does a small letter, `A` or `I` that
+    may be a word. Two different letters in the deciding places are ambiguous.
+
+    Args:
+        text: The answer.
+        letters: The options' letters, upper case.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    found: dict[int, list[str]] = {}
+    for rank, letter in _ranked(text, letters):
+        found.setdefault(rank, []).append(letter)
+    if not found:
+        return f"no choice among {', '.join(letters)} in the answer"
+    best = min(found)
+    named = list(dict.fromkeys(found[best]))
+    if len(named) > 1:
+        return f"ambiguous: the answer names {' and '.join(named)}"
+    return named[0], best <= _JUDGED_RANK
+
+
+_ALONE_RANK, _FINAL_RANK, _ANSWER_RANK, _JUDGED_RANK, _LINE_RANK, _BOLD_RANK, _BARE_RANK = range(7)
+
+
+def _ranked(text: str, letters: str) -> Iterator[tuple[int, str]]:
+    """Yield each letter that may be the choice, with how strongly its place says so (0 is strongest)."""
+    alone = re.fullmatch(rf"\W*(?:option\s+)?([{letters}{letters.lower()}])\W*", text, re.IGNORECASE)
+    if alone is not None:
+        yield _ALONE_RANK, alone[1].upper()
+        return
+    token = re.compile(rf"(?<![^\W是为は])(?<![\w][-'’])([{letters}{letters.lower()}])(?!\w|[-'’]\w)")
+    last: tuple[int, int] | None = None  # where the letter before ended, and its rank
+    for match in token.finditer(text):
+        before, after = text[max(0, match.start() - _REACH) : match.start()], text[match.end() :][:_REACH]
+        if last is not None and _JOINED.fullmatch(text[last[0] : match.start()]):
+            rank: int | None = last[1]  # "B or C", "A/B": as much the choice as the one before
+        else:
+            rank = _rank(match[1], before, after, text[: match.start()].rpartition("\n")[2])
+        if rank is not None:
+            last = (match.end(), rank)
+            yield rank, match[1].upper()
+
+
+def _rank(letter: str, before: str, after: str, line: str) -> int | None:
+    bare = before.rstrip(_OPENERS)
+    opened = before[len(bare) :].strip()
+    bracketed = bool(opened) and re.match(r"[)\]}*_]", after) is not None
+    if option := _OPTION.search(bare):
+        named, bare = True, bare[: option.start()].rstrip(_OPENERS)
+    else:
+        named = False
+    if _NEGATED.search(bare):
+        return None
+    if _BOXED.search(before):
+        return _FINAL_RANK
+    if not (named or bracketed) and _may_be_word(letter, bare, after):
+        return None
+    whole = before if not named else bare
+    marked = _ANSWER.search(bare) or (_ANSWER.search(whole.rstrip(_OPENERS)) if named else None)
+    if marked is not None:
+        return _FINAL_RANK if _FINAL.search(bare[: marked.start()] + "answer") else _ANSWER_RANK
+    if _CHOSEN.search(bare):
+        return _ANSWER_RANK
+    if _JUDGED.match(after):
+        return _JUDGED_RANK
+    if letter.islower() and not bracketed:
+        return None
+    if not line.strip(_OPENERS + "-•>#") and (_MARK.match(after + " ") or not after.strip()):
+        return _LINE_RANK
+    if bracketed:
+        return _BOLD_RANK
+    sure = letter not in "AI" or _OR.match(after) or re.match(r"\s*(?:[.,;:!?]|$)", after)
+    return _BARE_RANK if sure else None
+
+
+def _may_be_word(letter: str, bare: str, after: str) -> bool:
+    """Whether it reads as an article, a pronoun or a variable: a word follows, and no mark between them."""
+    if not _WORD.match(after) or _MARK.match(after) or (letter.isupper() and _OR.match(after)):
+        return False
+    starts_sentence = not bare or bare[-1] in ".!?:;\n"
+    return letter == "I" or letter.islower() or (letter == "A" and starts_sentence)
+
+
+def choice_letter(value: str, letters: str = _DEFAULT) -> Scorer:
+    """The answer settles on option `value`; one that settles on none of `letters`, or on two, is invalid.
+
+    See `find_choice` for what counts.
+    """
+    if value not in letters:
+        raise ValueError(f"value: {value!r} is none of the letters {letters}")
+
+    def scorer(case: Case, response: Response) -> Score:
+        found = find_choice(response.text, letters)
+        if isinstance(found, str):
+            return Score.invalid(found + (": the answer was cut off" if response.truncated else ""))
+        letter, marked = found
+        if response.truncated and not marked:
+            return Score.invalid(f"the answer was cut off after naming {letter}, which may not be its choice")
+        return (
+            Score.passed(letter) if letter == value else Score.missed(f"chose {letter}, not {value}", letter)
+        )
+
+    return scorer
+
+
+CHOICE_CHECKS = (
+    CheckType(
+        "choice_letter",
+        choice_letter,
+        {
+            "value": {"type": "string", "pattern": "^[A-Z]$"},
+            "letters": {"type": "string", "pattern": "^[A-Z]{2,26}$"},
+        },
+        ("value",),
+        target="value",
+        examples=(
+            Example(
+                {"value": "B"},
+                ("B", "(b)", "**B**", "Answer: (B)", "A is tempting, but the answer is b.", "B) Paris"),
+                ("A", "the answer is C", "A or B", "It is a good question.", "(A) or (B)", "not B"),
+            ),
+        ),
+    ),
+)
