@@ -16,7 +16,7 @@ from harness.cases import Case, Message, Outcome, Response, Score, ToolCall
 from harness.errors import ConfigurationError, InferenceError, ScoringError
 from harness.scoring import CheckFailed, CheckType, InvalidOutput, check, check_types, score
 from harness.scoring.json_text import difference, extract_json
-from harness.scoring.number_check import last_number, parse_number
+from harness.scoring.number_text import last_number, parse_number
 from harness.scoring.registry import compile_checks
 from harness.scoring.selftest import case_faults
 from harness.strict_json import InvalidJsonError
@@ -258,7 +258,7 @@ def test_usual_patterns_are_accepted(pattern: str) -> None:
     ("declared", "problem"),
     [
         ({"type": "max_length"}, "max_length: should be non-empty|max_length: is empty"),
-        ({"type": "number", "value": 1, "after": "A", "pattern": "(1)"}, "`after` or `pattern`, not both"),
+        ({"type": "number", "value": 1, "after": "A", "pattern": "(1)"}, "give one of `after`, `pattern` and `unit`"),
         ({"type": "number", "value": 1, "pattern": "1"}, "needs exactly one group"),
         ({"type": "number", "value": True}, "value: expected number or string, found true"),
         ({"type": "json_schema", "schema": {"format": "hostname"}}, "format 'hostname' is not checked here"),

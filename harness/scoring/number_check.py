@@ -1,75 +1,63 @@
-"""The `number` check: find the number that an answer ends with, and compare it."""
+"""The `number` check: find the number that an answer gives, and compare it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from harness.cases import Case, Response, Score
 from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.number_text import (
+    LOCALES,
+    FoundNumber,
+    last_number,
+    number_pattern,
+    parse_number,
+    value_of,
+)
+from harness.scoring.parameters import MARKER
 from harness.scoring.regex_check import PATTERN, compile_pattern, last_match
 
-__all__ = ["NUMBER_CHECKS", "last_number", "parse_number"]
+__all__ = ["NUMBER_CHECKS"]
 
-# A sign counts where no word, digit or closing bracket comes before it: "x-3" and "10-3" are no -3. Digits
-# count where no letter, digit or "1." comes before them: "A4" and the 3 of "1.2.3" are no numbers.
-_NUMBER = re.compile(
-    r"(?:(?<![\w.)\]])[-−+])?"
-    r"(?:[$€£¥]\s?)?"
-    r"(?<![^\W_])(?<![0-9]\.)"
-    r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)?(?:(?<=[0-9])\.[0-9]+|(?<![0-9.])\.[0-9]+|(?<=[0-9]))"
-    r"(?:[eE][-+]?[0-9]{1,3}(?![0-9]))?"
-)
-_MAX_DIGITS = 300
-
-
-def parse_number(text: str) -> Decimal | None:
-    """Return the number that a text consists of, or None.
-
-    Accepts a sign (also U+2212), a currency sign, commas between thousands, decimals, an exponent and a
-    closing per cent sign; `1,234.50` is 1234.5. A fraction such as `3/4` is two numbers.
-    """
-    text = text.strip().rstrip("%").strip()
-    found = _NUMBER.fullmatch(text)
-    return _value(found.group()) if found else None
-
-
-def last_number(text: str) -> tuple[Decimal, int] | None:
-    """Return the last number in a text and the offset where it ends, or None where there is none."""
-    found = list(_NUMBER.finditer(text))
-    if not found:
-        return None
-    last = found[-1]
-    value = _value(last.group())
-    return None if value is None else (value, last.end())
+_Finder = Callable[[str], "FoundNumber | str"]
 
 
 def number(
-    value: float | str, tolerance: float = 0, after: str | None = None, pattern: str | None = None
+    value: float | str,
+    tolerance: float = 0,
+    relative_tolerance: float = 0,
+    after: str | None = None,
+    pattern: str | None = None,
+    unit: str | Sequence[str] | Mapping[str, float] | None = None,
+    locale: str = "en",
 ) -> Scorer:
-    """The number that the answer gives differs from `value` by at most `tolerance`.
-
-    It is the last one in the answer; with `after`, the first one behind the last occurrence of that marker
-    (such as `####` or `Answer:`); with `pattern`, the first one in the group of its last match. An answer
-    without a number, or cut off before its end, is invalid.
-    """
+    """The number that the answer gives differs from `value` by at most `tolerance`, or by
+    `relative_tolerance` times `value`. It is the last number; with `after`, the first behind the last
+    occurrence of that marker (`####`, `Answer:`); with `pattern`, the first in the group of its last match;
+    with `unit` (one, several spellings, or spelling → factor), the last one that carries it, missed where
+    none does. An answer without a number, or cut off before its end, is invalid.
+    """  # noqa: D205  (one paragraph is the documentation of the check)
     wanted = parse_number(str(value))
     if wanted is None:
         raise ValueError(f"value: {value!r} is not a number")
-    if after is not None and pattern is not None:
-        raise ValueError("give `after` or `pattern`, not both")
+    if sum(way is not None for way in (after, pattern, unit)) > 1:
+        raise ValueError("give one of `after`, `pattern` and `unit`: each says which number counts")
     compiled = None if pattern is None else compile_pattern(pattern)
     if compiled is not None and compiled.groups != 1:
         raise ValueError(
             f"pattern: needs exactly one group, around the number; {pattern!r} has {compiled.groups}"
         )
-    allowed = Decimal(str(tolerance))
+    allowed = max(Decimal(str(tolerance)), abs(wanted) * Decimal(str(relative_tolerance)))
+    find = _finder(after, compiled, None if unit is None else _factors(unit), locale)
 
     def scorer(case: Case, response: Response) -> Score:
-        found = _extract(response.text, after, compiled)
+        found = find(response.text)
         if isinstance(found, str):
+            if unit is not None and (bare := last_number(response.text, locale)) and not response.truncated:
+                return Score.missed(f"{found}: {bare[0]} has none", str(bare[0]))
             cut = ": the answer was cut off" if response.truncated else ""
             return Score.invalid(found + cut)
         given, end = found
@@ -80,56 +68,103 @@ def number(
             )
         if abs(given - wanted) <= allowed:
             return Score.passed(str(given))
-        margin = f" ± {tolerance:g}" if tolerance else ""
+        margin = f" ± {float(allowed):g}" if allowed else ""
         return Score.missed(f"expected {wanted}{margin}, found {given}", str(given))
 
     return scorer
 
 
-def _extract(text: str, after: str | None, pattern: Any) -> tuple[Decimal, int] | str:
-    """Return the number and the offset where it ends, or what is missing."""
+def _finder(after: str | None, pattern: Any, factors: Mapping[str, Decimal] | None, locale: str) -> _Finder:
+    """Return the function that finds the number and the offset where it ends, or says what is missing."""
+    if factors is not None:
+        return lambda text: _with_unit(text, factors, locale)
     if pattern is not None:
-        last = last_match(pattern, text)
-        if last is None or last.group(1) is None:
-            return "no match of the pattern in the answer"
-        found = _NUMBER.search(text, last.start(1), last.end(1))
-        value = _value(found.group()) if found else None
-        return (
-            f"no number in {last.group(1)[:40]!r}" if found is None or value is None else (value, found.end())
-        )
+        return lambda text: _in_pattern(text, pattern, locale)
     if after is not None:
-        start = text.rfind(after)
-        if start < 0:
-            return f"no {after!r} in the answer"
-        found = _NUMBER.search(text, start + len(after))
-        value = _value(found.group()) if found else None
-        return f"no number after {after!r}" if found is None or value is None else (value, found.end())
-    return last_number(text) or "no number in the answer"
+        return lambda text: _behind(text, after, locale)
+    return lambda text: last_number(text, locale) or "no number in the answer"
 
 
-def _value(literal: str) -> Decimal | None:
-    """Return the value of a matched literal; None for one that is absurdly long."""
-    digits = re.sub(r"[,$€£¥\s+]", "", literal).replace("−", "-")
-    return Decimal(digits) if len(digits) <= _MAX_DIGITS else None
+def _in_pattern(text: str, pattern: Any, locale: str) -> FoundNumber | str:
+    last = last_match(pattern, text)
+    if last is None or last.group(1) is None:
+        return "no match of the pattern in the answer"
+    found = _first(text, last.start(1), last.end(1), locale)
+    return f"no number in {last.group(1)[:40]!r}" if found is None else found
 
 
-_NUMERIC: Mapping[str, Any] = {"type": ["number", "string"]}
+def _behind(text: str, marker: str, locale: str) -> FoundNumber | str:
+    start = text.rfind(marker)
+    if start < 0:
+        return f"no {marker!r} in the answer"
+    found = _first(text, start + len(marker), len(text), locale)
+    return f"no number after {marker!r}" if found is None else found
+
+
+def _first(text: str, start: int, end: int, locale: str) -> FoundNumber | None:
+    found = number_pattern(locale).search(text, start, end)
+    value = None if found is None else value_of(found.group(), locale)
+    return None if found is None or value is None else (value, found.end())
+
+
+def _with_unit(text: str, factors: Mapping[str, Decimal], locale: str) -> FoundNumber | str:
+    """Find the last number with a unit behind it, or with a sign such as € before it."""
+    result: FoundNumber | None = None
+    longest = sorted(factors, key=len, reverse=True)
+    for match in number_pattern(locale).finditer(text):
+        value = value_of(match.group(), locale)
+        for unit in longest:
+            behind = re.compile(rf"[\s\u202f-]{{0,2}}{re.escape(unit)}(?!\w)").match(text, match.end())
+            before = unit in match.group() or text[: match.start()].rstrip().endswith(unit)
+            if value is not None and (behind or (before and not unit.isalnum())):
+                result = value * factors[unit], behind.end() if behind else match.end()
+                break
+    return result or f"no number with the unit {' or '.join(factors)} in the answer"
+
+
+def _factors(unit: str | Sequence[str] | Mapping[str, float]) -> Mapping[str, Decimal]:
+    if isinstance(unit, str):
+        unit = [unit]
+    if isinstance(unit, Mapping):
+        return {name: Decimal(str(factor)) for name, factor in unit.items()}
+    return dict.fromkeys(unit, Decimal(1))
+
+
+_UNIT: Mapping[str, Any] = {
+    "type": ["string", "array", "object"],
+    "minLength": 1,
+    "minItems": 1,
+    "minProperties": 1,
+    "items": {"type": "string", "minLength": 1},
+    "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+    "propertyNames": {"minLength": 1},
+}
 
 NUMBER_CHECKS = (
     CheckType(
         "number",
         number,
         {
-            "value": _NUMERIC,
+            "value": {"type": ["number", "string"]},
             "tolerance": {"type": "number", "minimum": 0},
-            "after": {"type": "string", "minLength": 1},
+            "relative_tolerance": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+            "after": MARKER,
             "pattern": PATTERN,
+            "unit": _UNIT,
+            "locale": {"type": "string", "enum": sorted(LOCALES)},
         },
         ("value",),
         target="value",
         examples=(
             Example({"value": 72}, ("48 + 24 = 72.", "**72**"), ("72 = 48 + 24", "about seventy")),
             Example({"value": 18, "after": "####"}, ("2 × 9 #### 18",), ("18", "#### 19")),
+            Example({"value": 1234.5, "locale": "de"}, ("1.234,50 €", "1234,5"), ("1,234.50", "1.234")),
+            Example({"value": 200, "relative_tolerance": 0.05}, ("191",), ("189", "211")),
+            Example(
+                {"value": 5, "unit": {"km": 1, "m": 0.001}},
+                ("5 km", "It is 5000 m in 2 steps"),
+                ("5 miles", "5", "5 m"),
+            ),
         ),
     ),
 )
