@@ -7,6 +7,7 @@ what a scorer makes of it. What is kept of a case when all its samples are score
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import json
 import math
@@ -317,7 +318,7 @@ class Case:
                 return message.content
         return self.messages[-1].content if self.messages else ""
 
-    @property
+    @functools.cached_property
     def content_hash(self) -> str:
         """Digest of everything that decides what is asked and how it is scored.
 

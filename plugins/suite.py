@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class Suite:
     epochs: int
     judge: str | None = None
 
-    @property
+    @functools.cached_property
     def config_hash(self) -> str:
         """Digest of what both sides of a pair must share beside the case: sampling, judge and its prompt."""
         shared: dict[str, object] = {"sampling": self.sampling.as_dict(), "epochs": self.epochs}

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.cases import Case, Request, Response, Sampling
+from harness.cases import Case, Request, Response, Sampling, canonical_json
 from harness.checkpoint import parse_spec
 from harness.engine.cache import ResponseCache
 from harness.engine.dialogue import next_request
 from harness.engine.fill import FillReport, Progress, fill
-from harness.engine.plan import Plan, request_key
+from harness.engine.plan import Plan, PlannedRequest, RequestKeys, request_key
 from harness.errors import ConfigurationError, InferenceError
 from harness.protocols import Backend, BackendOptions, Checkpoint
 from harness.registry import BACKENDS, did_you_mean, load_adapter, names
@@ -31,6 +31,24 @@ class Question:
     sample: int = 0
 
 
+@dataclass(frozen=True)
+class _Opening:
+    """The first request of a case and its canonical JSON. Holds the case, by whose identity it is found."""
+
+    case: Case
+    request: Request
+    spelling: str
+
+
+@dataclass(frozen=True)
+class _Dialogue:
+    """All answers to a question. Holds checkpoint and case, by whose identity it is found."""
+
+    checkpoint: Checkpoint
+    case: Case
+    answers: tuple[Response, ...]
+
+
 class Engine:
     """Answers questions from the cache, and fills the cache in batches.
 
@@ -43,6 +61,9 @@ class Engine:
         self._backends: dict[str, Backend] = {}
         self._cache: ResponseCache | None = None
         self._answers: dict[str, Response] = {}
+        self._keys: dict[int, tuple[Checkpoint, RequestKeys]] = {}
+        self._openings: dict[tuple[int, Sampling, int], _Opening] = {}
+        self._dialogues: dict[tuple[int, int, Sampling, int], _Dialogue] = {}
         self.report = FillReport()
 
     # --- checkpoints -----------------------------------------------------------------------------------
@@ -108,15 +129,18 @@ class Engine:
 
     def ask(self, questions: Sequence[Question], progress: Progress | None = None) -> None:
         """Make sure that every question is answered: one batched stage per turn of the longest dialogue."""
-        waiting = list(range(len(questions)))
+        waiting: list[tuple[Question, list[Response]]] = [(question, []) for question in questions]
         while waiting:
             stage = Plan()
-            asked: list[int] = []
-            for index in waiting:
-                request = self._next(questions[index])
-                if request is not None:
-                    stage.add(questions[index].checkpoint, request)
-                    asked.append(index)
+            asked: list[tuple[Question, list[Response]]] = []
+            for question, found in waiting:
+                turn = self._turn(question, found)
+                while turn is not None and (response := self._answers.get(turn.key)) is not None:
+                    found.append(response)
+                    turn = self._turn(question, found)
+                if turn is not None:
+                    stage.add(turn.checkpoint, turn.request, turn.key)
+                    asked.append((question, found))
             self.fill(stage, progress)
             waiting = asked
 
@@ -130,15 +154,16 @@ class Engine:
 
     def answers(self, question: Question) -> tuple[Response, ...]:
         """Return the answers to a question's turns so far, without asking anything."""
+        dialogue = self._dialogues.get(_identity(question))
+        if dialogue is not None:
+            return dialogue.answers
         found: list[Response] = []
-        while True:
-            request = next_request(question.case, question.sampling, question.sample, found)
-            if request is None:
-                return tuple(found)
-            response = self._known(question.checkpoint, request)
+        while (turn := self._turn(question, found)) is not None:
+            response = self._known(turn.key)
             if response is None:
-                return tuple(found)
+                break
             found.append(response)
+        return tuple(found)
 
     def answer(self, question: Question) -> Response:
         """Return the last turn's answer; asks now what was not planned.
@@ -146,12 +171,10 @@ class Engine:
         Raises:
             InferenceError: The infrastructure failed; nothing is known about the model.
         """
-        found = self.answers(question)
-        while True:
-            request = next_request(question.case, question.sampling, question.sample, found)
-            if request is None:
-                break
-            found = (*found, self.ask_one(question.checkpoint, request))
+        found = list(self.answers(question))
+        if _identity(question) not in self._dialogues:
+            while (turn := self._turn(question, found)) is not None:
+                found.append(self._ask_now(turn))
         response = found[-1]
         if response.failed:
             raise InferenceError(f"case {question.case.id}: {question.checkpoint.spec}: {response.detail}")
@@ -159,28 +182,50 @@ class Engine:
 
     def ask_one(self, checkpoint: Checkpoint, request: Request) -> Response:
         """Answer one request now, from the cache where it is known."""
-        known = self._known(checkpoint, request)
+        return self._ask_now(PlannedRequest(checkpoint, request, request_key(checkpoint, request)))
+
+    def _ask_now(self, asked: PlannedRequest) -> Response:
+        known = self._known(asked.key)
         if known is not None:
             return known
         plan = Plan()
-        key = plan.add(checkpoint, request)
+        plan.add(asked.checkpoint, asked.request, asked.key)
         self.fill(plan)
-        return self._answers[key]
+        return self._answers[asked.key]
 
-    def _next(self, question: Question) -> Request | None:
-        """Return the first request of a dialogue that has no answer in this session yet."""
-        found: list[Response] = []
-        while True:
+    def _turn(self, question: Question, found: Sequence[Response]) -> PlannedRequest | None:
+        """Return what a question asks after these answers; None, and the dialogue is kept, at its end."""
+        if found:
             request = next_request(question.case, question.sampling, question.sample, found)
             if request is None:
+                dialogue = _Dialogue(question.checkpoint, question.case, tuple(found))
+                self._dialogues[_identity(question)] = dialogue
                 return None
-            response = self._answers.get(request_key(question.checkpoint, request))
-            if response is None:
-                return request
-            found.append(response)
+            spelling = canonical_json(request.as_dict())
+        else:
+            opening = self._opening(question)
+            if opening is None:
+                return None
+            request, spelling = opening.request, opening.spelling
+        checkpoint = question.checkpoint
+        keys = self._keys.get(id(checkpoint))
+        if keys is None:
+            keys = self._keys[id(checkpoint)] = (checkpoint, RequestKeys(checkpoint))
+        return PlannedRequest(checkpoint, request, keys[1].of(spelling, request.case_id))
 
-    def _known(self, checkpoint: Checkpoint, request: Request) -> Response | None:
-        key = request_key(checkpoint, request)
+    def _opening(self, question: Question) -> _Opening | None:
+        """Return a case's first request, which is the same for every checkpoint."""
+        key = (id(question.case), question.sampling, question.sample)
+        opening = self._openings.get(key)
+        if opening is None:
+            request = next_request(question.case, question.sampling, question.sample, ())
+            if request is None:
+                return None
+            opening = _Opening(question.case, request, canonical_json(request.as_dict()))
+            self._openings[key] = opening
+        return opening
+
+    def _known(self, key: str) -> Response | None:
         response = self._answers.get(key)
         if response is None:
             response = self._opened().get(key)
@@ -202,3 +247,7 @@ class Engine:
             backend.close()
         if self._cache is not None:
             self._cache.close()
+
+
+def _identity(question: Question) -> tuple[int, int, Sampling, int]:
+    return (id(question.checkpoint), id(question.case), question.sampling, question.sample)

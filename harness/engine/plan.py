@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from harness.cases import Request, content_digest
+from harness.cases import Request, canonical_json
 from harness.protocols import Checkpoint
 
-__all__ = ["Plan", "PlannedRequest", "request_key"]
+__all__ = ["Plan", "PlannedRequest", "RequestKeys", "request_key"]
 
 _KEY_VERSION = 1
 
@@ -20,16 +21,34 @@ def request_key(checkpoint: Checkpoint, request: Request) -> str:
     tools together with it determine the rendered prompt; a template sees a pinned date instead of a clock.
     Display names, paths and scorers have no part in it.
     """
-    identity = {
-        "version": _KEY_VERSION,
-        "backend": checkpoint.backend,
-        "fingerprint": checkpoint.fingerprint,
-        "numerics": dict(checkpoint.numerics),
-        "request": request.as_dict(),
-    }
-    if checkpoint.keyed_by_case:
-        identity["case"] = request.case_id
-    return content_digest(identity)
+    return RequestKeys(checkpoint).of(canonical_json(request.as_dict()), request.case_id)
+
+
+class RequestKeys:
+    """The keys of one checkpoint's requests: what they share is spelled once.
+
+    A key is the digest of one object in canonical JSON, put together here in the order of its keys:
+    backend, case (where answers belong to cases), fingerprint, numerics, request, version.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._head = f'{{"backend":{canonical_json(checkpoint.backend)}'
+        self._tail = (
+            f',"fingerprint":{canonical_json(checkpoint.fingerprint)}'
+            f',"numerics":{canonical_json(dict(checkpoint.numerics))},"request":'
+        )
+        self._by_case = checkpoint.keyed_by_case
+
+    def of(self, spelling: str, case_id: str | None) -> str:
+        """Return the key of a request.
+
+        Args:
+            spelling: Canonical JSON of `Request.as_dict()`.
+            case_id: The case that asks.
+        """
+        case = f',"case":{canonical_json(case_id)}' if self._by_case else ""
+        identity = f'{self._head}{case}{self._tail}{spelling},"version":{_KEY_VERSION}}}'
+        return hashlib.sha256(identity.encode("ascii")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -47,9 +66,15 @@ class Plan:
     def __init__(self) -> None:
         self._requests: dict[str, PlannedRequest] = {}
 
-    def add(self, checkpoint: Checkpoint, request: Request) -> str:
-        """Want an answer; return its key."""
-        key = request_key(checkpoint, request)
+    def add(self, checkpoint: Checkpoint, request: Request, key: str | None = None) -> str:
+        """Want an answer; return its key.
+
+        Args:
+            checkpoint: Whom to ask.
+            request: What to ask.
+            key: `request_key` of the two, where the caller knows it already.
+        """
+        key = key or request_key(checkpoint, request)
         if key not in self._requests:
             self._requests[key] = PlannedRequest(checkpoint, request, key)
         return key
