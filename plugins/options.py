@@ -54,6 +54,8 @@ class Settings:
         use_cache: Whether answers of earlier sessions are used.
         results: Path for the results as JSON.
         waive_inconclusive: Whether INCONCLUSIVE exits with 0 (recorded as a waiver).
+        run_code: Whether checks may run the code that models write, isolated from the machine.
+        run_code_unisolated: Whether they may also where the system cannot isolate it.
         nonce: Echoed in the results, for a parent process that must know they are from this session.
     """
 
@@ -70,6 +72,8 @@ class Settings:
     use_cache: bool = True
     results: Path | None = None
     waive_inconclusive: bool = False
+    run_code: bool = False
+    run_code_unisolated: bool = False
     nonce: str | None = None
 
 
@@ -107,6 +111,12 @@ def add_options(parser: pytest.Parser) -> None:
     option("--no-cache", action="store_true", help="use no answers of earlier sessions")
     option(
         "--inconclusive", choices=("fail", "warn"), help="warn: INCONCLUSIVE exits with 0, and is recorded"
+    )
+    option("--allow-code-execution", action="store_true", help="run code of models in a sandbox, to check it")
+    option(
+        "--allow-unisolated-code",
+        action="store_true",
+        help="run it, with limits alone, also where this system has no namespaces; implies the above",
     )
     option("--harness-json", metavar="PATH", help="write the results as JSON")
     option("--harness-nonce", metavar="TEXT", help=argparse.SUPPRESS)
@@ -219,6 +229,8 @@ def read_settings(config: pytest.Config) -> Settings:
         use_cache=not value("no_cache"),
         results=None if results is None else config.invocation_params.dir / results,
         waive_inconclusive=value("inconclusive") == "warn",
+        run_code=bool(value("allow_code_execution") or value("allow_unisolated_code")),
+        run_code_unisolated=bool(value("allow_unisolated_code")),
         nonce=value("nonce"),
     )
 

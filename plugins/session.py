@@ -24,6 +24,7 @@ from harness.engine.plan import Plan
 from harness.errors import CheckpointError, JudgementError, StoreError, UsageError
 from harness.judging import audit, canary_requests
 from harness.protocols import BackendOptions, Checkpoint, Judge
+from harness.sandbox import Permission, allow_code
 
 from .options import Settings
 from .suite import Suite, Suites
@@ -110,7 +111,11 @@ class GateSession:
     # --- asking ----------------------------------------------------------------------------------------
 
     def open_cache(self) -> None:
-        """Open the response cache; with `--no-cache` one that only this session sees."""
+        """Open the response cache; with `--no-cache` one that only this session sees.
+
+        From here to `close`, checks may run code if the settings say so.
+        """
+        allow_code(Permission(self.settings.run_code_unisolated) if self.settings.run_code else None)
         folder = self.settings.state if self.settings.use_cache else self._own_folder
         self.engine.open_cache(ResponseCache(folder / "cache.sqlite", session=self.identity))
 
@@ -212,6 +217,7 @@ class GateSession:
 
     def close(self) -> None:
         """Free models and close the cache; drop the cache of a session without one."""
+        allow_code(None)
         self.engine.close()
         if not self.settings.use_cache and "PYTEST_XDIST_WORKER" not in os.environ:
             shutil.rmtree(self._own_folder, ignore_errors=True)
