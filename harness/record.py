@@ -86,6 +86,11 @@ class RunRecord:
         """The checkpoints that were gated."""
         return tuple(c for c in self.checkpoints if c.get("role") == Role.CANDIDATE.value)
 
+    @property
+    def not_needed(self) -> int:
+        """Selected cases that were not run because their suites were settled (`--early-stop`)."""
+        return sum(verdict.not_needed for verdict in self.verdicts)
+
     def results(self, verdict: Verdict, role: Role = Role.CANDIDATE) -> tuple[CaseResult, ...]:
         """Return the results that a verdict is about: its candidate's, or its baseline's."""
         name = verdict.checkpoint if role is Role.CANDIDATE else verdict.baseline

@@ -246,6 +246,11 @@ class RunStore:
             )
         if not record.complete:
             raise UsageError(f"run {record.run} did not finish: run it again, then accept")
+        if record.not_needed:
+            raise UsageError(
+                f"run {record.run} stopped early and lacks {record.not_needed} cases: a baseline needs every "
+                "case; run it without --early-stop, then accept"
+            )
         spec = candidate_of(record, checkpoint)
         undecided = [r for r in record.cases if r.checkpoint == spec and r.score is None]
         if undecided:

@@ -107,7 +107,7 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
             ours = results_of(side.record, spec, Role.CANDIDATE)
             about = _described(side, spec, Role.CANDIDATE)
             checkpoints.append(about)
-            problem = why_not_comparable(about, checkpoints[0], base)
+            problem = why_not_comparable(about, checkpoints[0], base) or _stopped_early(side)
             for suite in sorted({result.suite for result in (*ours, *theirs)}):
                 mine = [result for result in ours if result.suite == suite]
                 before = _stored_verdict(side.record, suite, spec) or _stored_verdict(
@@ -168,6 +168,8 @@ def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base:
         return f"the baseline's run {base.record.run} saw only a part of its cases"
     if not base.record.complete:
         return f"the baseline's run {base.record.run} did not finish"
+    if base.record.not_needed:
+        return f"the baseline's run {base.record.run} stopped early and lacks {base.record.not_needed} cases"
     if ours.get("backend") != theirs.get("backend"):
         return None  # numerics of different backends have nothing in common
     mine, other = dict(ours.get("numerics") or {}), dict(theirs.get("numerics") or {})
@@ -176,6 +178,15 @@ def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base:
         return None
     said = ", ".join(f"{key} {other.get(key, 'unset')} → {mine.get(key, 'unset')}" for key in changed)
     return f"computed under other numerics than the baseline ({said}): run both the same way"
+
+
+def _stopped_early(side: Side) -> str | None:
+    if not side.record.not_needed:
+        return None
+    return (
+        f"run {side.record.run} stopped early and lacks {side.record.not_needed} cases: its verdict stands, "
+        "but it is not compared case by case; run it without --early-stop"
+    )
 
 
 def _described(side: Side, spec: str, role: Role) -> Mapping[str, Any]:

@@ -63,6 +63,8 @@ class Verdict:
         notes: Worth saying, decides nothing.
         cases_for_drop: How many cases would settle whether the drop exceeds the margin, if delta is true.
         cases_for_floor: How many cases would settle an open question about `min_score`.
+        stopped: By what rule the suite was settled before its end (`--early-stop`); None if it was not.
+        not_needed: Selected cases that were not run because the suite was settled.
     """
 
     suite: str
@@ -101,6 +103,8 @@ class Verdict:
     notes: tuple[str, ...] = ()
     cases_for_drop: int | None = None
     cases_for_floor: int | None = None
+    stopped: str | None = None
+    not_needed: int = 0
 
     @property
     def policy(self) -> str:

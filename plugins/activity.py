@@ -8,8 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
-from typing import Any
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,6 +24,9 @@ from .session import GateSession, HarnessItem, is_ours, test_name
 from .suite import read_marker
 from .worker_report import WorkerReport, plan_of
 
+if TYPE_CHECKING:
+    from harness.gate import Verdict
+
 __all__ = ["Activity", "start"]
 
 
@@ -35,6 +38,10 @@ def start(config: pytest.Config, settings: Settings) -> None:
     """
     _default_to_suites(config)
     worker = getattr(config, "workerinput", None)
+    if settings.early_stop and worker is None:
+        from .early_stop import refuse_workers
+
+        refuse_workers(config)
     try:
         session = GateSession(settings, config.rootpath, worker["harness_session"] if worker else None)
     except UsageError as error:
@@ -135,10 +142,10 @@ class Activity:
             return None
         try:
             self._session.open_cache()
-            started = time.perf_counter()
-            with self._progress() as progress:
-                self._session.fill(session.items, progress)
-            self._fill_seconds = time.perf_counter() - started
+            if self._session.settings.early_stop:
+                self._run_until_settled(session)
+                return True
+            self._fill(session.items)
         except UsageError as error:
             self._refuse(error)
             if not self._is_worker:
@@ -152,6 +159,30 @@ class Activity:
             session.shouldstop = self._internal_error
             return True
         return None
+
+    def _fill(self, items: Sequence[pytest.Item]) -> None:
+        started = time.perf_counter()
+        with self._progress() as progress:
+            self._session.fill(items, progress)
+        self._fill_seconds += time.perf_counter() - started
+
+    def _run_until_settled(self, session: pytest.Session) -> None:
+        from .early_stop import Arm, EarlyStop
+
+        known = self._session
+        compares = known.baseline is not None or known.stored_baseline is not None
+        early_stop = EarlyStop(session.items, seed=known.settings.sampling.seed, compares=compares)
+        known.early_stop = early_stop
+        plans = {plan.name: plan for plan in plan_of(session.items, self._expected, {})[0]}
+        candidates = {candidate.spec: candidate for candidate in known.candidates}
+
+        def look(arm: Arm) -> Verdict | None:
+            if known.distrusted.get(arm.suite):
+                return None
+            evidence = self._controller.evidence(plans[arm.suite], candidates[arm.checkpoint])
+            return None if evidence is None else early_stop.settled(arm, **evidence)
+
+        early_stop.run(session, self._fill, look)
 
     @contextlib.contextmanager
     def _progress(self) -> Iterator[Any]:

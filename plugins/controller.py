@@ -143,28 +143,39 @@ class Controller:
         return tuple(sorted({name for report in self._reports for name in report.unselected}))
 
     def _verdicts(self, plan: SuitePlan) -> Iterable[Verdict]:
+        early_stop = self._session.early_stop
         for candidate in self._session.candidates:
-            selected = [(test, case) for test, case, spec in plan.selected if spec == candidate.spec]
-            if not selected:
+            evidence = self.evidence(plan, candidate)
+            if evidence is None:
                 continue
-            results = self._of(plan, Role.CANDIDATE, candidate)
-            baseline, name, problem = self._baseline(plan, candidate)
-            reasons = {result.skipped for result in results}
-            if results and None not in reasons:
-                problem = f"every case was skipped: {', '.join(sorted(map(str, reasons)))}"
-            yield decide(
-                results,
-                baseline,
-                gate=plan.gate,
-                suite=plan.name,
-                golden=plan.golden,
-                checkpoint=candidate.spec,
-                baseline_name=name,
-                planned=len(selected),
-                partial=len(selected) < plan.expected,
-                baseline_problem=problem,
-                seed=self._session.settings.sampling.seed,
-            )
+            if early_stop is not None:
+                yield early_stop.verdict(**evidence)
+            else:
+                planned = sum(spec == candidate.spec for _, _, spec in plan.selected)
+                yield decide(planned=planned, **evidence)
+
+    def evidence(self, plan: SuitePlan, candidate: Checkpoint) -> dict[str, Any] | None:
+        """Return what is known so far of a suite × candidate, as `decide` takes it; None if not selected."""
+        selected = sum(spec == candidate.spec for _, _, spec in plan.selected)
+        if not selected:
+            return None
+        results = self._of(plan, Role.CANDIDATE, candidate)
+        baseline, name, problem = self._baseline(plan, candidate)
+        reasons = {result.skipped for result in results}
+        if results and None not in reasons:
+            problem = f"every case was skipped: {', '.join(sorted(map(str, reasons)))}"
+        return {
+            "candidate": results,
+            "baseline": baseline,
+            "gate": plan.gate,
+            "suite": plan.name,
+            "golden": plan.golden,
+            "checkpoint": candidate.spec,
+            "baseline_name": name,
+            "partial": selected < plan.expected,
+            "baseline_problem": problem,
+            "seed": self._session.settings.sampling.seed,
+        }
 
     def _slices(self, plan: SuitePlan) -> Iterable[SliceResult]:
         for candidate in self._session.candidates:
@@ -271,6 +282,7 @@ class Controller:
             "seed": settings.sampling.seed,
             "epochs": settings.sampling.epochs,
             "limit": settings.limit,
+            "early_stop": settings.early_stop,
             "baseline": settings.baseline,
             "requests": {"wanted": wanted, "reused": reused, "generated": generated, "failed": failed},
             "argv": [_without_secrets(argument) for argument in sys.argv[1:]],

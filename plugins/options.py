@@ -56,6 +56,7 @@ class Settings:
         waive_inconclusive: Whether INCONCLUSIVE exits with 0 (recorded as a waiver).
         run_code: Whether checks may run the code that models write, isolated from the machine.
         run_code_unisolated: Whether they may also where the system cannot isolate it.
+        early_stop: Whether a suite is stopped as soon as its verdict is settled.
         nonce: Echoed in the results, for a parent process that must know they are from this session.
     """
 
@@ -74,6 +75,7 @@ class Settings:
     waive_inconclusive: bool = False
     run_code: bool = False
     run_code_unisolated: bool = False
+    early_stop: bool = False
     nonce: str | None = None
 
 
@@ -108,6 +110,7 @@ def add_options(parser: pytest.Parser) -> None:
     option("--batch-size", type=_batch_size, metavar="N|auto", help="rows per batch of a local model")
     option("--concurrency", type=_at_least(1), metavar="N", help="requests in flight at a served model (8)")
     option("-M", "--model-arg", action="append", metavar="KEY=VALUE", help="argument for the backends")
+    option("--early-stop", action="store_true", help="stop a suite as soon as its verdict is settled")
     option("--no-cache", action="store_true", help="use no answers of earlier sessions")
     option(
         "--inconclusive", choices=("fail", "warn"), help="warn: INCONCLUSIVE exits with 0, and is recorded"
@@ -131,6 +134,7 @@ _INI = {
     "harness_judge": "default of --judge",
     "harness_golden": "folder of golden sets under the root (default: golden)",
     "harness_suites": "what `pytest --model=…` runs when no path is given (default: suites)",
+    "harness_early_stop": "true: stop each suite as soon as its verdict is settled (default: false)",
     "harness_state": "folder for runs and cached answers (default: .harness)",
 }
 
@@ -231,6 +235,7 @@ def read_settings(config: pytest.Config) -> Settings:
         waive_inconclusive=value("inconclusive") == "warn",
         run_code=bool(value("allow_code_execution") or value("allow_unisolated_code")),
         run_code_unisolated=bool(value("allow_unisolated_code")),
+        early_stop=bool(value("early_stop")) or _is_yes(config, "early_stop"),
         nonce=value("nonce"),
     )
 
@@ -249,6 +254,13 @@ def _models(config: pytest.Config) -> tuple[str, ...]:
 
 def _fallback(config: pytest.Config, name: str) -> str:
     return os.environ.get(f"HARNESS_{name.upper()}") or str(config.getini(f"harness_{name}") or "")
+
+
+def _is_yes(config: pytest.Config, name: str) -> bool:
+    text = _fallback(config, name).strip().lower()
+    if text not in ("", "0", "1", "true", "false", "yes", "no", "on", "off"):
+        raise pytest.UsageError(f"harness_{name} = {text}: expected true or false")
+    return text in ("1", "true", "yes", "on")
 
 
 def _arguments(pairs: list[str]) -> dict[str, str]:

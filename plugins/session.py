@@ -32,6 +32,8 @@ from .suite import Suite, Suites
 if TYPE_CHECKING:
     from harness.stored_comparison import Side
 
+    from .early_stop import EarlyStop
+
 __all__ = ["CHECKPOINT_FIXTURES", "GateSession", "HarnessItem", "Round"]
 
 CHECKPOINT_FIXTURES = frozenset(
@@ -95,6 +97,7 @@ class GateSession:
         self.suites = Suites(settings.golden_roots, settings.sampling, settings.limit, judge)
         self.baseline_results: dict[tuple[str, ...], CaseResult] = {}
         self.distrusted: dict[str, tuple[str, ...]] = {}
+        self.early_stop: EarlyStop | None = None
 
     def _stored(self, spec: str) -> Side:
         """Return the stored run that `run:NAME`, `run:ID` or `run:ID#CHECKPOINT` stands for."""

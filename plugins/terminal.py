@@ -75,6 +75,12 @@ def summarise(
         f"responses: {wanted} wanted, {reused} from the cache, {generated} generated{timing}"
         + (f", {failed} failed" if failed else "")
     )
+    for verdict in record.verdicts:
+        if verdict.stopped is not None:
+            write(
+                f"early stop: {verdict.suite} × {verdict.checkpoint}: settled after {verdict.planned} cases, "
+                f"{verdict.not_needed} not needed: {verdict.stopped}"
+            )
     regressed = [verdict for verdict in record.verdicts if verdict.status is Status.REGRESSED]
     for line in flip_lines(dataclasses.replace(record, verdicts=tuple(regressed)), limit=3):
         write(line)

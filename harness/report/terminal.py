@@ -112,6 +112,8 @@ def verdict_lines(record: RunRecord) -> list[str]:
         fields.append(f"errors={verdict.errors}")
         if verdict.partial:
             fields.append("partial")
+        if verdict.not_needed:
+            fields.append(f"not_needed={verdict.not_needed}")
         if verdict.reasons:
             fields.append(f"reason={shorten(verdict.reasons[0], 300)}")
         lines.append(" ".join(fields))

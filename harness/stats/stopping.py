@@ -11,10 +11,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.stats.anytime import Units, log_capital
+from harness.stats.anytime import Suite, Units, log_capital
+from harness.stats.clusters import Clusters
 from harness.stats.quantiles import normal_quantile
 
-__all__ = ["LOOKING", "StoppingRule", "anytime_p_value", "is_drop_shown", "is_fall_excluded"]
+__all__ = [
+    "LOOKING",
+    "StoppingRule",
+    "anytime_p_value",
+    "first_stop",
+    "is_drop_shown",
+    "is_fall_excluded",
+    "is_floor_held",
+    "is_floor_missed",
+    "looks",
+]
+
+_FEWEST = 20
+_MOST_LOOKS = 20
 
 LOOKING = 0.2
 """Share of alpha that is spent on looking; the rest is for the suite that runs to its end."""
@@ -60,9 +74,9 @@ def is_drop_shown(differences: Units, rule: StoppingRule) -> bool:
     if not len(seen) or float(seen.totals.sum()) >= -rule.margin * float(seen.sizes.sum()):
         return False
     against = differences.mirrored
-    if log_capital(against, 0.0).max() < -math.log(rule.looking):
-        return False
-    return bool(log_capital(against, rule.margin, finite=True).max() >= -math.log(rule.foretold))
+    return _reaches(against, 0.0, rule.looking, finite=False) and _reaches(
+        against, rule.margin, rule.foretold, finite=True
+    )
 
 
 def is_fall_excluded(differences: Units, rule: StoppingRule, *, strict: bool) -> bool:
@@ -75,14 +89,58 @@ def is_fall_excluded(differences: Units, rule: StoppingRule, *, strict: bool) ->
             enough that the whole suite would not show one: its mean would stay above −margin, or the drop
             within what chance explains.
     """
-    if not len(differences.clusters):
-        return False
-    if log_capital(differences, -rule.margin).max() >= -math.log(LOOKING * rule.alpha):
+    if _reaches(differences, -rule.margin, LOOKING * rule.alpha, finite=False):
         return True
-    if strict:
+    if strict or not len(differences.clusters):
         return False
     # The spread over the whole suite is at least what has been seen of it, so a drop must be this deep.
     seen = float(differences.clusters.totals @ differences.clusters.totals)
     chance = normal_quantile(1.0 - rule.left) * math.sqrt(seen) / differences.suite.cases
     depth = max(rule.margin, min(chance, 1.0))
-    return bool(log_capital(differences, -depth, finite=True).max() >= -math.log(rule.foretold))
+    return _reaches(differences, -depth, rule.foretold, finite=True)
+
+
+def is_floor_missed(scores: Units, floor: float, rule: StoppingRule) -> bool:
+    """Whether the population's mean score lies below an absolute floor."""
+    return _reaches(scores.mirrored, -floor, LOOKING * rule.alpha, finite=False)
+
+
+def is_floor_held(scores: Units, floor: float, rule: StoppingRule) -> bool:
+    """Whether the whole suite's mean score would lie above an absolute floor."""
+    return _reaches(scores, floor, rule.foretold, finite=True)
+
+
+def _reaches(units: Units, mean: float, level: float, *, finite: bool) -> bool:
+    if not len(units.clusters):
+        return False
+    return bool(log_capital(units, mean, finite=finite).max() >= -math.log(level))
+
+
+def looks(groups: int) -> tuple[int, ...]:
+    """Return after how many clusters of a suite one looks: at least 20 apart, at most 20 times."""
+    step = max(_FEWEST, -(-groups // _MOST_LOOKS))
+    return (*range(step, groups, step), groups)
+
+
+def first_stop(differences: Clusters, rule: StoppingRule, *, strict: bool = False) -> tuple[int, bool] | None:
+    """Return when a comparison would have been stopped, and whether at a shown drop; None if never.
+
+    For simulations: what `--early-stop` does with a suite whose answers are all known.
+
+    Args:
+        differences: Candidate minus baseline of every cluster of the suite, in the order of drawing.
+        rule: The levels.
+        strict: Whether the policy is `non-inferior`.
+
+    Returns:
+        (clusters seen, whether it regressed). A suite that is never stopped is tested in full, at
+        `rule.left`.
+    """
+    suite = Suite.of(differences.sizes)
+    for seen in looks(suite.groups)[:-1]:
+        part = Units(Clusters(differences.totals[:seen], differences.sizes[:seen]), suite, low=-1.0, high=1.0)
+        if is_drop_shown(part, rule):
+            return seen, True
+        if is_fall_excluded(part, rule, strict=strict):
+            return seen, False
+    return None
