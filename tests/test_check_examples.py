@@ -11,6 +11,7 @@ import pytest
 
 from harness.cases import Case, Message, Score
 from harness.errors import MissingDependencyError
+from harness.sandbox import code_allowed
 from harness.scoring import registry
 from harness.scoring.catalogue import refresh
 from harness.scoring.check_type import CheckType, Example, Scorer
@@ -72,6 +73,12 @@ def test_every_check_has_examples_of_both_kinds() -> None:
         assert kind.examples, f"{name} has no examples: say beside it what it accepts and rejects"
         assert any(example.accepts for example in kind.examples), f"{name} accepts no example"
         assert name in WITHOUT_REJECTS or all(example.rejects for example in kind.examples), name
+
+
+@pytest.fixture(autouse=True)
+def examples_may_run() -> Iterator[None]:
+    with code_allowed():
+        yield
 
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES)

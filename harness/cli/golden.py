@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import typer
@@ -13,6 +15,7 @@ from harness.errors import GoldenSetError, HarnessError
 from harness.exit_codes import ExitCode, most_severe
 from harness.golden_release import lock_golden, refuse_in_ci, release_golden
 from harness.golden_set import GoldenSet, find_golden, golden_names, load_golden, versions
+from harness.sandbox import code_allowed
 from harness.scoring.selftest import case_faults
 
 __all__ = ["app"]
@@ -29,6 +32,7 @@ _NAMES = typer.Argument(None, metavar="[NAME]…", help="Sets, such as refunds o
 _AUTHOR = typer.Option(None, "--by", metavar="WHO", help="Who wrote it, for the manifest.")
 _SOURCE = typer.Option(None, "--from", metavar="FILE", help="The edited cases.jsonl.")
 _NOTE = typer.Option(None, "--note", metavar="TEXT", help="Why, for the manifest.")
+_RUN_CODE = typer.Option(False, "--allow-code-execution", help="Run code examples in a sandbox.")
 _FORCE = typer.Option(False, "--force", help="Even where CI is set.")
 
 
@@ -82,7 +86,9 @@ def release(
 
 
 @app.command("test")
-def self_test(names: list[str] | None = _NAMES, roots: list[Path] = _ROOTS) -> None:
+def self_test(
+    names: list[str] | None = _NAMES, roots: list[Path] = _ROOTS, run_code: bool = _RUN_CODE
+) -> None:
     """Score each case's accepts and rejects with its own checks; fail where a check is wrong."""
     codes = []
     for label in _labels(names, roots, newest=True):
@@ -90,7 +96,13 @@ def self_test(names: list[str] | None = _NAMES, roots: list[Path] = _ROOTS) -> N
         if golden is None:
             codes.append(ExitCode.USAGE)
             continue
-        faults = [f"{golden.label} {case.id}: {fault}" for case in golden for fault in case_faults(case)]
+        with code_allowed() if run_code else contextlib.nullcontext(), ThreadPoolExecutor() as workers:
+            found = workers.map(case_faults, golden) if run_code else map(case_faults, golden)
+            faults = [
+                f"{golden.label} {case.id}: {fault}"
+                for case, own in zip(golden, found, strict=True)
+                for fault in own
+            ]
         for fault in faults:
             typer.echo(fault, err=True)
         codes.append(ExitCode.REGRESSED if faults else ExitCode.PASS)
