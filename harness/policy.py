@@ -30,6 +30,8 @@ class Gate:
             `non-inferior`, else 1).
         coverage: Share of the planned cases that must be decided on both sides, in (0, 1]. Below 1 it
             tolerates cases that ended in error; what was tolerated is said.
+        allow_margin_below_noise: Whether a margin is accepted that lies below what `harness noise` has
+            measured between two runs of the baseline itself.
 
     Raises:
         ConfigurationError: One or more arguments are wrong; all problems in one message.
@@ -41,6 +43,7 @@ class Gate:
     min_score: float | None = None
     min_cases: int | None = None
     coverage: float = 1.0
+    allow_margin_below_noise: bool = False
 
     def __post_init__(self) -> None:
         problems: list[str] = []
@@ -57,6 +60,10 @@ class Gate:
             problems.append(f"min_cases must be a whole number of at least 1 or None, not {self.min_cases!r}")
         if not _is_number(self.coverage) or not 0.0 < self.coverage <= 1.0:
             problems.append(f"coverage must be a number in (0, 1], not {self.coverage!r}")
+        if not isinstance(self.allow_margin_below_noise, bool):
+            problems.append(
+                f"allow_margin_below_noise must be true or false, not {self.allow_margin_below_noise!r}"
+            )
         if self.policy == "absolute" and self.min_score is None:
             problems.append("min_score is missing: the policy 'absolute' compares with nothing else")
         if problems:
