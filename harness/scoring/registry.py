@@ -22,6 +22,7 @@ from harness.scoring.number_check import NUMBER_CHECKS
 from harness.scoring.refusal_checks import REFUSAL_CHECKS
 from harness.scoring.regex_check import REGEX_CHECKS
 from harness.scoring.text_checks import TEXT_CHECKS
+from harness.scoring.tool_calls_check import TOOL_CALL_CHECKS
 
 __all__ = [
     "CHECKS",
@@ -48,6 +49,7 @@ _BUILT_IN = {
         *REFUSAL_CHECKS,
         *REGEX_CHECKS,
         *TEXT_CHECKS,
+        *TOOL_CALL_CHECKS,
     )
 }
 
