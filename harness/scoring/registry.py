@@ -14,6 +14,7 @@ from harness.json_schema import compile_predicate, violations
 from harness.registry import did_you_mean, load_adapter, names
 from harness.scoring.check_type import CheckType, Scorer
 from harness.scoring.choice_letter import CHOICE_CHECKS
+from harness.scoring.code_checks import CODE_CHECKS
 from harness.scoring.containment_checks import CONTAINMENT_CHECKS
 from harness.scoring.fuzzy_check import FUZZY_CHECKS
 from harness.scoring.json_checks import JSON_CHECKS
@@ -41,6 +42,7 @@ _BUILT_IN = {
     kind.name: kind
     for kind in (
         *CHOICE_CHECKS,
+        *CODE_CHECKS,
         *CONTAINMENT_CHECKS,
         *FUZZY_CHECKS,
         *JSON_CHECKS,

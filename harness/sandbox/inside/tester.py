@@ -11,6 +11,7 @@ import builtins
 import os
 import secrets
 import signal
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -130,8 +131,12 @@ def _exception(name: str, text: str) -> BaseException:
 
 def _ending(process: int) -> str:
     """Say how the code's process ended, once its channel is closed."""
-    pid, status = os.waitpid(process, os.WNOHANG)
-    if pid == 0:
+    for _ in range(100):  # the channel closes a moment before the process is gone
+        pid, status = os.waitpid(process, os.WNOHANG)
+        if pid != 0:
+            break
+        time.sleep(0.01)
+    else:
         return "closed its channel"
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
