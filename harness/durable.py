@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-__all__ = ["sync_directory", "write_synced"]
+__all__ = ["replace_synced", "sync_directory", "write_synced"]
 
 
 def write_synced(path: Path, data: bytes) -> None:
@@ -15,6 +15,17 @@ def write_synced(path: Path, data: bytes) -> None:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def replace_synced(path: Path, data: bytes) -> None:
+    """Replace a file in one step: a reader sees the old bytes or the new ones, a crash loses neither."""
+    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write_synced(staged, data)
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

@@ -11,7 +11,7 @@ from harness.json_schema import compile_predicate, packaged_schema, violations
 from harness.likelihood import Continuation
 from harness.scoring.registry import check_problems
 
-__all__ = ["case_problems", "parse_case"]
+__all__ = ["case_problems", "case_row", "parse_case"]
 
 _ASKS = ("input", "messages", "turns")
 
@@ -68,6 +68,36 @@ def parse_case(row: Mapping[str, Any]) -> Case:
         continuations=_continuations(row),
         raw=row.get("raw", False),
     )
+
+
+def case_row(case: Case) -> dict[str, Any]:
+    """Return the row that `parse_case` reads back as this case, without fields that have nothing to say."""
+    row: dict[str, Any] = {"id": case.id}
+    plain = len(case.messages) == 1 and case.messages[0] == Message("user", case.messages[0].content)
+    if case.turns and plain:
+        row["turns"] = [case.messages[0].content, *case.turns]
+    elif plain:
+        row["input"] = case.messages[0].content
+    elif case.messages:
+        row["messages"] = [message.as_dict() for message in case.messages]
+    given = [continuation.as_dict() for continuation in case.continuations]
+    texts = [part["text"] if len(part) == 1 else part for part in given]
+    if len(texts) == 1:
+        row["continuation"] = texts[0]
+    elif texts:
+        row["choices"] = texts
+    for name in ("raw", "must_pass"):
+        if getattr(case, name):
+            row[name] = True
+    for name in ("target", "cluster"):
+        if getattr(case, name) is not None:
+            row[name] = getattr(case, name)
+    for name in ("checks", "tags", "tools", "accepts", "rejects"):
+        if getattr(case, name):
+            row[name] = list(getattr(case, name))
+    if case.metadata:
+        row["metadata"] = dict(case.metadata)
+    return row
 
 
 def _continuations(row: Mapping[str, Any]) -> tuple[Continuation, ...]:

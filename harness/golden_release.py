@@ -11,7 +11,6 @@ import dataclasses
 import datetime
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cases import Case
-from harness.durable import sync_directory, write_synced
+from harness.durable import replace_synced, sync_directory, write_synced
 from harness.errors import ConfigurationError, GoldenSetError
 from harness.golden_set import (
     CASES_FILE,
@@ -34,7 +33,7 @@ from harness.golden_set import (
     read_manifest,
 )
 
-__all__ = ["Release", "lock_golden", "locked_bytes", "refuse_in_ci", "release_golden"]
+__all__ = ["Release", "lock_golden", "locked_bytes", "refuse_foreign", "refuse_in_ci", "release_golden"]
 
 _DIFFICULTIES = ("easy", "medium", "hard")
 _COMMITS_SEARCHED = 100
@@ -85,11 +84,11 @@ def lock_golden(
         GoldenSetError: It is missing, malformed, or locked and edited since.
     """
     golden = load_golden(name, roots=roots)
-    _refuse_foreign(golden.path, roots)
+    refuse_foreign(golden.path, roots)
     if golden.locked:
         return golden
     manifest = _locked(golden.manifest, golden.cases, golden.digest, author)
-    _replace(golden.path / MANIFEST_FILE, _encoded(manifest))
+    replace_synced(golden.path / MANIFEST_FILE, _encoded(manifest))
     return dataclasses.replace(golden, manifest=manifest)
 
 
@@ -119,7 +118,7 @@ def release_golden(
             f"{name!r}: the newest version is the one that is followed; leave the version out"
         )
     folder = find_golden(name, roots=roots)
-    _refuse_foreign(folder, roots)
+    refuse_foreign(folder, roots)
     manifest = read_manifest(folder)
     label = f"{manifest.name}/v{manifest.version}"
     if not manifest.locked:
@@ -154,7 +153,7 @@ def release_golden(
         raise
     sync_directory(target.parent)
     if old is not None and source is None:
-        _replace(folder / CASES_FILE, old)
+        replace_synced(folder / CASES_FILE, old)
     return _described(load_golden(f"{name}/{target.name}", roots=roots), label, old, folder)
 
 
@@ -171,8 +170,12 @@ def locked_bytes(folder: Path, manifest: Manifest) -> bytes | None:
     return None
 
 
-def _refuse_foreign(folder: Path, roots: Sequence[str | Path]) -> None:
-    """Refuse to write among the shipped sets, inside an installed package."""
+def refuse_foreign(folder: Path, roots: Sequence[str | Path]) -> None:
+    """Refuse to write among the shipped sets, inside an installed package.
+
+    Raises:
+        GoldenSetError: The folder is under none of these roots.
+    """
     if not any(folder.is_relative_to(root) for root in roots):
         raise GoldenSetError("is a shipped golden set: copy it into a folder of yours first", path=folder)
 
@@ -231,14 +234,3 @@ def _read(path: Path) -> bytes:
 
 def _encoded(manifest: Manifest) -> bytes:
     return (json.dumps(manifest.as_dict(), indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Replace a file in one step."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write_synced(staged, data)
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
-    sync_directory(path.parent)

@@ -28,6 +28,7 @@ __all__ = [
     "MANIFEST_FILE",
     "GoldenSet",
     "Manifest",
+    "check_name",
     "find_golden",
     "golden_names",
     "load_golden",
@@ -194,6 +195,19 @@ def golden_names(roots: Sequence[str | Path] = DEFAULT_ROOTS) -> list[str]:
         if root.is_dir():
             found.update(folder.name for folder in root.iterdir() if _is_set(folder))
     return sorted(found)
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot name a golden set.
+
+    Raises:
+        GoldenSetError: Names are 1 to 64 letters, digits and `. _ -`, a letter or digit first.
+    """
+    if not _NAME.fullmatch(name):
+        raise GoldenSetError(
+            f"{name!r} names no golden set: expected at most 64 letters, digits and . _ - "
+            "(a letter or digit first), such as refunds"
+        )
 
 
 def versions(folder: Path) -> list[int]:

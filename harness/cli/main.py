@@ -10,7 +10,9 @@ from harness import __version__
 from harness.cli.baseline import app as baseline
 from harness.cli.compare import compare
 from harness.cli.gate import gate
+from harness.cli.gates import gates
 from harness.cli.golden import app as golden
+from harness.cli.golden_cases import app as golden_cases
 from harness.cli.init import init
 from harness.cli.train import train
 from harness.errors import HarnessError
@@ -28,8 +30,10 @@ app.command()(init)
 app.command()(train)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(gate)
 app.command()(compare)
+app.command()(gates)
 app.add_typer(baseline, name="baseline", help="Accept, list and show the runs that others are compared with.")
-app.add_typer(golden, name="golden", help="Lock, verify, release and test golden sets.")
+golden.registered_commands += golden_cases.registered_commands
+app.add_typer(golden, name="golden", help="Write, import, test, lock, release and compare golden sets.")
 
 
 @app.command()

@@ -1,0 +1,262 @@
+"""`harness golden` on cases: start sets, add, import and export cases, compare and measure sets."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.case_result import Role
+from harness.cases import Outcome
+from harness.errors import ConfigurationError, GoldenSetError
+from harness.exit_codes import ExitCode
+from harness.golden_diff import diff_cases
+from harness.golden_draft import Addition, add_rows, new_golden, rows_from_results
+from harness.golden_overlap import Passage, find_contamination, near_duplicates, passages_of
+from harness.golden_release import refuse_in_ci
+from harness.golden_set import GoldenSet, find_golden, golden_names, load_golden, versions
+from harness.interchange import FORMATS, export_cases, import_rows
+from harness.strict_json import read_jsonl
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+_ROOTS = typer.Option(
+    [Path("golden")],
+    "--golden",
+    metavar="DIR",
+    help="Where your sets are; repeatable. The shipped ones last.",
+)
+_STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where runs are kept.")
+_FORMAT = typer.Option(..., "--format", "-f", metavar="FORMAT", help=f"One of {', '.join(sorted(FORMATS))}.")
+_FORCE = typer.Option(False, "--force", help="Even where CI is set.")
+_THRESHOLD = typer.Option(
+    0.8, "--threshold", min=0.1, max=1.0, help="Least similarity that counts, in (0, 1]."
+)
+_FILE = typer.Argument(None, metavar="[FILE]", help="Rows of cases.jsonl.")
+_RUN = typer.Option(None, "--from-run", metavar="RUN", help="Take the cases that failed in a run.")
+_OUTPUT = typer.Option(None, "--output", "-o", metavar="FILE", help="[default: the terminal]")
+_NAMES = typer.Argument(None, metavar="[NAME]…", help="[default: all of yours]")
+_TRAINING = typer.Option(..., "--train", metavar="FILE", help="JSON Lines, or a folder of them; repeatable.")
+_OUTCOMES = typer.Option(["missed"], "--outcome", metavar="OUTCOME", help="missed, invalid; repeatable.")
+
+
+@app.command()
+def new(
+    name: str,
+    roots: list[Path] = _ROOTS,
+    description: str = typer.Option("", "--description", metavar="TEXT", help="What it measures."),
+    licence: str | None = typer.Option(None, "--licence", metavar="SPDX", help="Of its texts."),
+    author: str | None = typer.Option(None, "--by", metavar="WHO", help="Who writes it."),
+    force: bool = _FORCE,
+) -> None:
+    """Start a golden set: a manifest, and one example case to replace."""
+    refuse_in_ci("start a golden set", os.environ, force=force)
+    folder = new_golden(name, root=roots[0], description=description, licence=licence, author=author)
+    typer.echo(
+        f"{folder}: write its cases.jsonl, then harness golden test {name}, harness golden lock {name}"
+    )
+
+
+@app.command()
+def add(
+    name: str,
+    file: Path | None = _FILE,
+    run: str | None = _RUN,
+    outcomes: list[str] = _OUTCOMES,
+    suite: str | None = typer.Option(None, "--suite", metavar="NAME", help="Only of this suite of the run."),
+    limit: int | None = typer.Option(None, "--limit", min=1, metavar="N", help="At most N cases."),
+    roots: list[Path] = _ROOTS,
+    state: Path = _STATE,
+    force: bool = _FORCE,
+) -> None:
+    """Add cases from a file, or those that a run failed, each with the answer that failed among its rejects.
+
+    A locked set gets a draft beside its versions, to be reviewed and released as the next one.
+    """
+    refuse_in_ci("add to a golden set", os.environ, force=force)
+    if (file is None) == (run is None):
+        raise ConfigurationError("give either a FILE of cases or --from-run RUN")
+    rows = (
+        import_rows(file, "harness") if file is not None else _failed(str(run), outcomes, suite, roots, state)
+    )
+    _report(name, add_rows(name, rows[:limit], roots=roots))
+
+
+@app.command("import")
+def import_cases(
+    name: str,
+    file: Path,
+    format_name: str = _FORMAT,
+    roots: list[Path] = _ROOTS,
+    force: bool = _FORCE,
+) -> None:
+    """Add the cases of a file in another tool's format; a set that is not there yet is started."""
+    refuse_in_ci("import a golden set", os.environ, force=force)
+    rows = import_rows(file, format_name)
+    if not (roots[0] / name).exists() and name not in golden_names(roots):
+        folder = new_golden(name, root=roots[0], description=f"Imported from {file.name} ({format_name})")
+        (folder / "cases.jsonl").write_text("", encoding="utf-8")
+    _report(name, add_rows(name, rows, roots=roots))
+
+
+@app.command("export")
+def export(
+    name: str,
+    format_name: str = _FORMAT,
+    output: Path | None = _OUTPUT,
+    roots: list[Path] = _ROOTS,
+) -> None:
+    """Write a set in another tool's format."""
+    text = export_cases(load_golden(name, roots=roots).cases, format_name)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+        typer.echo(f"{output}: {name} as {format_name}")
+
+
+@app.command()
+def diff(
+    name: str,
+    other: str | None = typer.Argument(None, metavar="[OTHER]", help="[default: the newest version]"),
+    roots: list[Path] = _ROOTS,
+) -> None:
+    """Show what changed between two versions: by default the newest two, or NAME/vN and the newest."""
+    before, after = _pair(name, other, roots)
+    found = diff_cases(before.cases, after.cases)
+    typer.echo(
+        f"{before.label} → {after.label}: {len(found.added)} added, {len(found.removed)} removed, "
+        f"{len(found.changed)} changed"
+    )
+    for sign, ids in (("+", found.added), ("-", found.removed)):
+        for case_id in ids:
+            typer.echo(f"{sign} {case_id}")
+    for change in found.changed:
+        note = " (scores stay comparable)" if change.comparable else ""
+        typer.echo(f"~ {change.id}: {', '.join(change.fields)}{note}")
+        for field, (old, new_value) in change.fields.items():
+            typer.echo(f"    {field}: {_short(old)}\n    {' ' * len(field)}→ {_short(new_value)}")
+
+
+@app.command()
+def stats(name: str, roots: list[Path] = _ROOTS, threshold: float = _THRESHOLD) -> None:
+    """Show slices, difficulty, checks and examples of a set, and cases that are nearly the same."""
+    golden = load_golden(name, roots=roots)
+    clusters = {case.cluster or case.id for case in golden}
+    typer.echo(
+        f"{golden.label}: {len(golden)} cases in {len(clusters)} clusters, "
+        f"{sum(case.must_pass for case in golden)} must pass, "
+        f"{sum(bool(case.accepts and case.rejects) for case in golden)} with both accepts and rejects"
+    )
+    table = Table("slice", "cases", "share", box=None)
+    for tag, count in sorted(Counter(tag for case in golden for tag in case.tags).items()):
+        table.add_row(tag, str(count), f"{count / len(golden):.0%}")
+    for kind, count in sorted(Counter(f"check:{c['type']}" for case in golden for c in case.checks).items()):
+        table.add_row(kind, str(count), f"{count / len(golden):.0%}")
+    Console(highlight=False, markup=False).print(table)
+    for pair in near_duplicates(golden.cases, threshold):
+        typer.echo(f"nearly the same: {pair.first} and {pair.second} ({pair.similarity:.2f})")
+
+
+@app.command()
+def contamination(
+    names: list[str] | None = _NAMES,
+    training: list[Path] = _TRAINING,
+    roots: list[Path] = _ROOTS,
+    threshold: float = _THRESHOLD,
+    targets: bool = typer.Option(False, "--targets", help="Look for reference answers, too."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object a line."),
+) -> None:
+    """Look for golden cases among training texts; found ones are an error (exit code 1)."""
+    sets = [load_golden(name, roots=roots) for name in names or _own(roots)]
+    if not sets:
+        raise ConfigurationError("no golden set found: name one, or give its folder with --golden")
+    worst = 0
+    for golden in sets:
+        found = find_contamination(golden.cases, _passages(training), threshold, targets=targets)
+        worst += len(found)
+        for overlap in found:
+            fields = {"golden": golden.label, **vars(overlap)}
+            typer.echo(
+                json.dumps(fields)
+                if as_json
+                else f"{golden.label} {overlap.case_id}: its {overlap.part} is in {overlap.where} "
+                f"({overlap.kind}, {overlap.similarity:.2f})"
+            )
+        if not as_json:
+            cases = len({overlap.case_id for overlap in found})
+            typer.echo(f"{golden.label}: {cases} of {len(golden)} cases are in the training texts")
+    if worst:
+        raise typer.Exit(ExitCode.REGRESSED)
+
+
+def _failed(
+    run: str, outcomes: list[str], suite: str | None, roots: list[Path], state: Path
+) -> list[dict[str, object]]:
+    """Return rows of the cases that a stored run's candidates failed."""
+    from harness.store import RunStore
+
+    allowed = (str(Outcome.MISSED), str(Outcome.INVALID))
+    if unknown := [outcome for outcome in outcomes if outcome not in allowed]:
+        raise ConfigurationError(
+            f"--outcome {unknown[0]}: expected missed or invalid (an error says nothing)"
+        )
+    store = RunStore(state)
+    record = store.read(store.find(run))
+    results = [
+        result
+        for result in record.cases
+        if result.role is Role.CANDIDATE
+        and str(result.outcome) in outcomes
+        and (suite is None or result.suite == suite)
+    ]
+    if not results:
+        raise ConfigurationError(f"run {run} has no case that was {' or '.join(outcomes)}")
+    rows: list[dict[str, object]] = []
+    for label in dict.fromkeys(result.golden for result in results):
+        cases = {case.id: case for case in load_golden(label, roots=roots)}
+        rows += rows_from_results([r for r in results if r.golden == label], cases, run=record.run)
+    return rows
+
+
+def _report(name: str, done: Addition) -> None:
+    typer.echo(f"{done.path}: {len(done.added)} added, {len(done.known)} were there already")
+    if done.draft and done.added:
+        typer.echo(f"  review it, then: harness golden release {name} --from {done.path}")
+
+
+def _pair(name: str, other: str | None, roots: list[Path]) -> tuple[GoldenSet, GoldenSet]:
+    base, _, pinned = name.partition("/")
+    known = versions(find_golden(base, roots=roots).parent)
+    if other is None and not pinned and len(known) < 2:
+        raise GoldenSetError(f"{base} has one version: there is nothing to compare it with")
+    before = name if pinned else f"{base}/v{known[-2]}"
+    return load_golden(before, roots=roots), load_golden(other or f"{base}/v{known[-1]}", roots=roots)
+
+
+def _own(roots: list[Path]) -> list[str]:
+    """Return the names of the sets under the given roots, without the shipped ones."""
+    return [name for name in golden_names(roots) if any((root / name).is_dir() for root in roots)]
+
+
+def _passages(sources: list[Path]) -> Iterator[Passage]:
+    for source in sources:
+        files = sorted(source.rglob("*.jsonl")) if source.is_dir() else [source]
+        if not files:
+            raise ConfigurationError(f"--train {source}: holds no .jsonl file")
+        for file in files:
+            for line, row in read_jsonl(file):
+                yield from passages_of(row, f"{file}:{line}")
+
+
+def _short(value: object, limit: int = 100) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,248 @@
+"""Cases that are (nearly) the same, and cases that a training set already holds.
+
+Three measures, from strict to loose: *exact* (equal after normalising), *n-gram* (the share of a case's word
+n-grams, n ≤ 13, that one training text contains; Brown et al. 2020, appendix C, look for 13-grams) and *near*
+(Jaccard similarity of character 5-gram sets, candidates found by MinHash; Broder 1997). The golden set is
+indexed and the training texts are streamed past it, so that a large training set costs time, not memory.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.cases import Case
+
+__all__ = ["NearDuplicate", "Overlap", "Passage", "find_contamination", "near_duplicates", "passages_of"]
+
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
+"""A word, or one character of a script that writes no spaces."""
+_NGRAM = 13
+_SHORTEST = 8  # words: below, only equality says anything
+_SHINGLE = 5  # characters
+_PERMUTATIONS = 128
+_KINDS = ("exact", "n-gram", "near")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A text and where it stands, such as `train.jsonl:17`."""
+
+    where: str
+    text: str
+
+
+@dataclass(frozen=True)
+class NearDuplicate:
+    """Two cases whose questions are nearly the same.
+
+    Attributes:
+        first: Id of the earlier case.
+        second: Id of the later one.
+        similarity: Jaccard similarity of their character 5-grams, in [0, 1].
+    """
+
+    first: str
+    second: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """A case that a training text holds.
+
+    Attributes:
+        case_id: The case.
+        part: `input` or `target`.
+        kind: `exact`, `n-gram` or `near`: the strictest measure that found it.
+        similarity: By that measure, in [0, 1].
+        where: The training text that is most like it.
+    """
+
+    case_id: str
+    part: str
+    kind: str
+    similarity: float
+    where: str
+
+
+def passages_of(row: Mapping[str, Any], where: str) -> Iterator[Passage]:
+    """Yield every text of a training row of whatever shape, system messages left out."""
+    pending: list[Any] = [row]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            if value.strip():
+                yield Passage(where, value)
+        elif isinstance(value, Mapping):
+            if value.get("role") not in ("system", "developer"):
+                pending.extend(item for key, item in value.items() if key != "role")
+        elif isinstance(value, (list, tuple)):
+            pending.extend(value)
+
+
+def near_duplicates(cases: Sequence[Case], threshold: float = 0.8) -> list[NearDuplicate]:
+    """Return the pairs of cases whose questions are alike, the most similar first.
+
+    Args:
+        cases: The golden set.
+        threshold: Least Jaccard similarity, in (0, 1].
+    """
+    index = _NearIndex(threshold)
+    found = []
+    for number, case in enumerate(cases):
+        shingles = _shingles(_normalised(_question(case)))
+        for other, similarity in index.similar(shingles):
+            found.append(NearDuplicate(cases[int(other)].id, case.id, similarity))
+        index.add(str(number), shingles)
+    return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second))
+
+
+def find_contamination(
+    cases: Sequence[Case],
+    training: Iterable[Passage],
+    threshold: float = 0.8,
+    *,
+    targets: bool = False,
+) -> list[Overlap]:
+    """Return the cases that are among the training texts, in the order of the cases.
+
+    Questions are the user's turns, together and one by one; one of fewer than 8 words is compared for
+    equality only.
+
+    Args:
+        cases: The golden set.
+        training: Texts that the model is (to be) trained on.
+        threshold: Least share of n-grams, and least Jaccard similarity, in (0, 1].
+        targets: Whether to look for targets of 8 words and more, too. Off by default: a policy's fixed
+            reply to another question is what training is for.
+    """
+    index = _CaseIndex(cases, threshold, targets=targets)
+    best: dict[tuple[int, str], Overlap] = {}
+    for passage in training:
+        for number, overlap in index.overlaps(passage):
+            known = best.get((number, overlap.part))
+            if known is None or _rank(overlap) < _rank(known):
+                best[(number, overlap.part)] = overlap
+    return [best[key] for key in sorted(best)]
+
+
+def _rank(overlap: Overlap) -> tuple[int, float]:
+    return (_KINDS.index(overlap.kind), -overlap.similarity)
+
+
+class _CaseIndex:
+    """The texts of a golden set, ready to be compared with one training text after another."""
+
+    def __init__(self, cases: Sequence[Case], threshold: float, *, targets: bool) -> None:
+        self._threshold = threshold
+        self._cases = cases
+        self._near = _NearIndex(threshold)
+        self._parts: list[tuple[int, str]] = []
+        self._exact: dict[str, list[int]] = {}
+        self._grams: dict[tuple[str, ...], list[int]] = {}
+        self._sizes: list[int] = []
+        self._lengths: set[int] = set()
+        for number, case in enumerate(cases):
+            for part, text in _parts(case, targets):
+                self._add(number, part, _normalised(text))
+
+    def _add(self, number: int, part: str, text: str) -> None:
+        words = _WORD.findall(text)
+        if part == "target" and len(words) < _SHORTEST:
+            return
+        place = len(self._parts)
+        self._parts.append((number, part))
+        self._exact.setdefault(text, []).append(place)
+        grams: set[tuple[str, ...]] = set()
+        if len(words) >= _SHORTEST:
+            grams = set(_ngrams(words, size := min(_NGRAM, len(words))))
+            self._lengths.add(size)
+            self._near.add(str(place), _shingles(text))
+        self._sizes.append(len(grams))
+        for gram in grams:
+            self._grams.setdefault(gram, []).append(place)
+
+    def overlaps(self, passage: Passage) -> Iterator[tuple[int, Overlap]]:
+        text = _normalised(passage.text)
+        for place in self._exact.get(text, ()):
+            yield self._found(place, "exact", 1.0, passage)
+        words = _WORD.findall(text)
+        if len(words) < _SHORTEST:
+            return
+        hits: dict[int, int] = {}
+        for size in self._lengths:
+            for gram in set(_ngrams(words, size)):
+                for place in self._grams.get(gram, ()):
+                    hits[place] = hits.get(place, 0) + 1
+        for place, count in hits.items():
+            if count >= self._threshold * self._sizes[place]:
+                yield self._found(place, "n-gram", count / self._sizes[place], passage)
+        for name, similarity in self._near.similar(_shingles(text)):
+            yield self._found(int(name), "near", similarity, passage)
+
+    def _found(self, place: int, kind: str, similarity: float, passage: Passage) -> tuple[int, Overlap]:
+        number, part = self._parts[place]
+        return number, Overlap(self._cases[number].id, part, kind, similarity, passage.where)
+
+
+class _NearIndex:
+    """Sets of shingles, asked for the ones similar to another: MinHash proposes, Jaccard decides."""
+
+    def __init__(self, threshold: float) -> None:
+        from datasketch import MinHashLSH
+
+        self._threshold = threshold
+        # Proposing is made generous, so that a pair at the threshold is rarely overlooked.
+        self._lsh = MinHashLSH(threshold=max(threshold - 0.15, 0.1), num_perm=_PERMUTATIONS)
+        self._sets: dict[str, frozenset[str]] = {}
+
+    def add(self, name: str, shingles: frozenset[str]) -> None:
+        if shingles:
+            self._sets[name] = shingles
+            self._lsh.insert(name, _minhash(shingles))
+
+    def similar(self, shingles: frozenset[str]) -> Iterator[tuple[str, float]]:
+        if not shingles or not self._sets:
+            return
+        for name in sorted(self._lsh.query(_minhash(shingles))):
+            other = self._sets[name]
+            similarity = len(shingles & other) / len(shingles | other)
+            if similarity >= self._threshold:
+                yield name, similarity
+
+
+def _minhash(shingles: frozenset[str]) -> Any:
+    from datasketch import MinHash
+
+    sketch = MinHash(num_perm=_PERMUTATIONS, seed=1)
+    sketch.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in shingles])
+    return sketch
+
+
+def _parts(case: Case, targets: bool) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a case that training must not have seen, and which part of it they are."""
+    asked = [message.content for message in case.messages if message.role == "user"] + list(case.turns)
+    yield from (("input", text) for text in dict.fromkeys([_question(case), *asked]) if text.strip())
+    if targets and isinstance(case.target, str):
+        yield "target", case.target
+
+
+def _question(case: Case) -> str:
+    asked = [message.content for message in case.messages if message.role == "user"]
+    return "\n".join([*asked, *case.turns])
+
+
+def _normalised(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _ngrams(words: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    return (tuple(words[start : start + size]) for start in range(len(words) - size + 1))
+
+
+def _shingles(text: str) -> frozenset[str]:
+    return frozenset(text[start : start + _SHINGLE] for start in range(max(len(text) - _SHINGLE + 1, 1)))

@@ -1,0 +1,160 @@
+"""Golden sets in the formats of other tools, there and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cases import Case, Message
+from harness.cli.main import app
+from harness.errors import ConfigurationError, GoldenSetError
+from harness.golden_case import parse_case
+from harness.golden_set import load_golden
+from harness.interchange import FORMATS, export_cases, import_rows
+from harness.likelihood import Continuation
+
+PLAIN = [
+    Case("sum-1", (Message("user", "What is 1 + 1?"),), target="2", tags=("easy",)),
+    Case("umlaut", (Message("user", 'Grüße, "Zitat", Zeile\nzwei'),), target="ja; nein"),
+]
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_plain_cases_survive_every_format(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"cases{FORMATS[name].suffixes[0]}"
+    path.write_text(export_cases(PLAIN, name), encoding="utf-8")
+    if name == "lm-eval":  # reads logged samples and writes documents
+        return
+    read = [parse_case(row) for row in import_rows(path, name)]
+    assert [(case.id, case.input) for case in read] == [(case.id, case.input) for case in PLAIN]
+    wanted = [case.target for case in PLAIN]
+    found = [case.target or next(iter(case.checks))["value"] for case in read]
+    assert found == wanted
+
+
+def test_choices_survive_inspect_by_their_letters(tmp_path: Path) -> None:
+    made = Case(
+        "c", (Message("user", "Which?"),), target=1, continuations=(Continuation("a"), Continuation("b"))
+    )
+    text = export_cases([made], "inspect")
+    assert json.loads(text)["target"] == "B"
+    path = tmp_path / "x.jsonl"
+    path.write_text(text)
+    assert parse_case(import_rows(path, "inspect")[0]) == made
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("inspect", '{"input": ""}\n', "x:1: the input must be"),
+        ("inspect", '{"input": "q", "choices": ["a"], "target": "C"}\n', "must be their letters"),
+        ("openai-evals", '{"input": "q", "ideal": []}\n', "ideal must be"),
+        ("deepeval", '{"input": "q"}', "expected one JSON array"),
+        ("deepeval", '[{"input": 3}]', "golden 1 has no text input"),
+        ("csv", "a,b\n1,2\n", "needs a column `input`"),
+        ("csv", "input,target\nq\n", "x:2: has more or fewer fields"),
+        ("promptfoo", "tests:\n  - vars: {a: b}\n", "which its vars lack"),
+        (
+            "promptfoo",
+            "tests:\n  - vars: {input: b}\n    assert: [{type: javascript, value: x}]\n",
+            "'javascript' is not read",
+        ),
+        ("promptfoo", "tests: []\n", "has no list of `tests`"),
+        ("lm-eval", '{"doc_id": 1, "arguments": []}\n', "has no arguments"),
+        (
+            "lm-eval",
+            '{"doc_id": 1, "target": "z", "arguments": [["q", " a"], ["q", " b"]]}\n',
+            "none of its 2 choices",
+        ),
+        ("harness", '{"id": "a"}\n', "found none of them"),
+        ("harness", "", "holds no case"),
+    ],
+)
+def test_what_cannot_be_read_is_said_with_its_place(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    path = tmp_path / "x"
+    path.write_text(text)
+    with pytest.raises(GoldenSetError) as raised:
+        import_rows(path, name)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_unknown_formats_and_missing_files_are_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="did you mean"):
+        import_rows(tmp_path, "inspekt")
+    with pytest.raises(GoldenSetError, match="no such file"):
+        import_rows(tmp_path / "none", "csv")
+
+
+def test_promptfoo_assertions_become_checks(tmp_path: Path) -> None:
+    path = tmp_path / "promptfooconfig.yaml"
+    path.write_text(
+        "prompts: ['Translate {{text}} to {{ language }}.']\n"
+        "tests:\n"
+        "  - description: to french\n"
+        "    vars: {text: cheese, language: French}\n"
+        "    assert:\n"
+        "      - {type: icontains, value: FROMAGE}\n"
+        "      - {type: not-contains, value: '{{text}}'}\n"
+        "      - {type: is-json}\n"
+    )
+    (row,) = import_rows(path, "promptfoo")
+    assert row["id"] == "to-french"
+    assert row["input"] == "Translate cheese to French."
+    assert row["checks"] == [
+        {"type": "contains", "value": "FROMAGE", "ignore_case": True},
+        {"type": "not_contains", "values": ["cheese"]},
+        {"type": "json_schema", "schema": {}},
+    ]
+
+
+def test_lm_eval_samples_become_likelihood_cases(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    arguments = {"gen_args_0": {"arg_0": "Q", "arg_1": " a"}, "gen_args_1": {"arg_0": "Q", "arg_1": " b"}}
+    two = {"doc_id": 1, "target": 0, "arguments": [["He", " ran"], ["She", " ran"]]}
+    path.write_text(
+        json.dumps({"doc_id": 0, "target": "1", "arguments": arguments}) + "\n" + json.dumps(two) + "\n"
+    )
+    first, second = (parse_case(row) for row in import_rows(path, "lm-eval"))
+    assert first == Case(
+        "doc-0",
+        (Message("user", "Q"),),
+        target=1,
+        raw=True,
+        continuations=(Continuation(" a"), Continuation(" b")),
+    )
+    assert second.continuations == (Continuation(" ran", "He"), Continuation(" ran", "She"))
+
+
+def test_what_a_format_cannot_carry_is_refused() -> None:
+    turns = Case("t", (Message("user", "a"),), turns=("b",), target="x")
+    for name in sorted(set(FORMATS) - {"harness"}):
+        with pytest.raises(GoldenSetError, match="case t has further user turns"):
+            export_cases([turns], name)
+    odd = Case("o", (Message("user", "a"),), checks=({"type": "number", "value": 3},))
+    with pytest.raises(GoldenSetError, match="no assertion like the check number"):
+        export_cases([odd], "promptfoo")
+
+
+def test_the_command_starts_a_set_from_a_file(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("id,question,answer,tags,region\nq1,What is it?,this,easy; lang:en,EU\n")
+    options = ["--golden", str(tmp_path / "golden")]
+    result = CliRunner().invoke(app, ["golden", "import", "mine", str(table), "-f", "csv", *options])
+    assert result.exit_code == 0, result.output
+    (case,) = load_golden("mine", roots=[tmp_path / "golden"])
+    assert (case.input, case.target, case.tags, case.metadata) == (
+        "What is it?",
+        "this",
+        ("easy", "lang:en"),
+        {"region": "EU"},
+    )
+    stats = CliRunner().invoke(app, ["golden", "stats", "mine", *options])
+    assert "1 cases in 1 clusters" in stats.output
+    out = CliRunner().invoke(app, ["golden", "export", "mine", "-f", "inspect", *options])
+    assert json.loads(out.output)["input"] == "What is it?"
