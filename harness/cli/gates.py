@@ -1,0 +1,76 @@
+"""`harness gates`: the effective policy of every suite and what it can see, before anything is run."""
+
+from __future__ import annotations
+
+import json as json_format
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import typer
+
+from harness.errors import ConfigurationError
+from harness.gate_overview import GateRow, load_plan, overview
+from harness.store import RunStore
+
+__all__ = ["gates"]
+
+_PATHS = typer.Argument(None, metavar="[PATHS]", help="Suites, as pytest takes them; all by default.")
+_JSON = typer.Option(False, "--json", help="Print JSON.")
+_STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where runs are kept.")
+
+
+def gates(paths: list[str] | None = _PATHS, json: bool = _JSON, state: Path = _STATE) -> None:
+    """Show the policy that each suite is gated by, where it comes from, and the smallest drop it can see."""
+    with tempfile.TemporaryDirectory(prefix="harness-gates-") as folder:
+        plan = Path(folder) / "plan.json"
+        command = [sys.executable, "-m", "pytest", "--collect-only", "-q", f"--harness-plan={plan}"]
+        done = subprocess.run([*command, *(paths or [])], capture_output=True, text=True, check=False)
+        if not plan.exists():
+            lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+            said = [line for line in lines if line.startswith(("ERROR", "E  "))] or lines[-5:]
+            raise ConfigurationError(f"the suites could not be collected: {' '.join(said)}")
+        planned = load_plan(plan.read_text(encoding="utf-8"))
+    if not planned:
+        raise ConfigurationError("no suite was collected: mark tests with @pytest.mark.suite('GOLDEN')")
+    rows = overview(planned, RunStore(state))
+    if json:
+        typer.echo(json_format.dumps([row.as_dict() for row in rows], indent=1, default=list))
+        return
+    _print(rows)
+
+
+def _print(rows: tuple[GateRow, ...]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from harness.report import figures
+    from harness.report.plain_text import one_line
+    from harness.verdict import percent
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for heading in ("suite", "golden set", "policy", "margin", "alpha", "floor", "must pass"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("cases", "clusters", "detects"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        one, gate = row.planned, row.planned.gate
+        floor = figures.NOTHING if gate.min_score is None else percent(gate.min_score)
+        margin = percent(gate.margin) if gate.needs_baseline else figures.NOTHING
+        cells = (one_line(one.suite), one_line(one.golden), gate.policy, margin, f"{gate.alpha:g}", floor)
+        counts = (str(one.must_pass), str(one.cases), str(one.clusters), figures.drop(row.detects))
+        table.add_row(*map(Text, (*cells, *counts)))
+    console.print(table)
+    typer.echo()
+    for row in rows:
+        typer.echo(f"{one_line(row.planned.suite)}: detects: points of drop, {row.basis}")
+        for name, source in row.planned.sources.items():
+            if source != "default":
+                value = getattr(row.planned.gate, name)
+                typer.echo(f"{one_line(row.planned.suite)}: {name} = {value} from {one_line(source)}")

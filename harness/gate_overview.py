@@ -1,0 +1,117 @@
+"""What each suite demands and what it can see, before anything is run: the table of `harness gates`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.errors import StoreError
+from harness.policy import Gate
+from harness.stats.power import Spread, minimum_detectable_drop
+from harness.store import RunStore
+from harness.verdict import Verdict, percent
+
+__all__ = ["ASSUMED", "GateRow", "PlannedSuite", "dump_plan", "load_plan", "overview"]
+
+ASSUMED = 0.2
+"""Share of cases on which two checkpoints are taken to disagree where no stored run says it."""
+
+
+@dataclass(frozen=True)
+class PlannedSuite:
+    """A collected suite.
+
+    Attributes:
+        suite: Its name.
+        golden: Golden set and version.
+        cases: Results that a checkpoint will have: cases × tests.
+        clusters: Independent clusters among the cases.
+        must_pass: Cases that must pass.
+        gate: The effective policy.
+        sources: Where each of its values comes from.
+    """
+
+    suite: str
+    golden: str
+    cases: int
+    clusters: int
+    must_pass: int
+    gate: Gate
+    sources: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """A suite and what it can see.
+
+    Attributes:
+        planned: The suite.
+        detects: Smallest true drop of the mean that is blocked 4 times out of 5; None where none is, or
+            where nothing is compared.
+        basis: What that is reckoned from, in words.
+    """
+
+    planned: PlannedSuite
+    detects: float | None
+    basis: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self.planned) | {"minimum_detectable_drop": self.detects, "basis": self.basis}
+
+
+def dump_plan(planned: Iterable[PlannedSuite]) -> str:
+    """Write suites as JSON, for the trip from pytest's process; `load_plan` reads them back."""
+    return json.dumps([asdict(one) | {"gate": one.gate.as_dict()} for one in planned])
+
+
+def load_plan(text: str) -> tuple[PlannedSuite, ...]:
+    """Read what `dump_plan` wrote."""
+    rows = json.loads(text)
+    return tuple(PlannedSuite(**{**row, "gate": Gate.from_dict(_tuples(row["gate"]))}) for row in rows)
+
+
+def overview(planned: Sequence[PlannedSuite], store: RunStore) -> tuple[GateRow, ...]:
+    """Say for each suite what it can see, from what stored runs say of how much its cases vary.
+
+    Runs that cannot be read are passed over: nothing is decided here.
+    """
+    newest = _newest_verdicts(store)
+    return tuple(_row(one, newest.get((one.suite, one.golden))) for one in planned)
+
+
+def _row(planned: PlannedSuite, known: tuple[str, Verdict] | None) -> GateRow:
+    gate = planned.gate
+    if not gate.needs_baseline:
+        return GateRow(planned, None, f"compares with no baseline; floor {percent(gate.min_score or 0.0)}")
+    if known is not None:
+        run, verdict = known
+        square = (verdict.improved + verdict.worsened) / verdict.n
+        if verdict.standard_error is not None and verdict.delta is not None:
+            square = verdict.n * verdict.standard_error**2 + verdict.delta**2
+        basis = f"as cases varied in run {run} ({verdict.improved + verdict.worsened} of {verdict.n} changed)"
+        spread = Spread(planned.cases, planned.clusters, square, measured=square > 0.0)
+    else:
+        basis = f"if {percent(ASSUMED)} of the cases change (no stored run yet)"
+        design = planned.cases / planned.clusters  # the worst case: clusters change as one
+        spread = Spread(planned.cases, planned.clusters, ASSUMED * design, measured=True)
+    return GateRow(planned, minimum_detectable_drop(spread, margin=gate.margin, alpha=gate.alpha), basis)
+
+
+def _newest_verdicts(store: RunStore) -> dict[tuple[str, str], tuple[str, Verdict]]:
+    found: dict[tuple[str, str], tuple[str, Verdict]] = {}
+    for summary in reversed(store.list()):
+        try:
+            record = store.read(summary.run)
+        except StoreError:
+            continue
+        for verdict in record.verdicts:
+            if verdict.n and verdict.delta is not None:
+                found.setdefault((verdict.suite, verdict.golden), (summary.run, verdict))
+    return found
+
+
+def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
