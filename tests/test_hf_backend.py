@@ -6,12 +6,14 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_models import WORDS, save_adapter, save_model
 
 from harness.cases import Message, Request, Response, Sampling
 from harness.errors import CheckpointError, TrustError
+from harness.inference.layout_support import supports_layouts
 from harness.plugins.backends.hf import HFBackend
 from harness.protocols import BackendOptions
 
@@ -126,25 +128,61 @@ def test_sampling_in_the_generation_config_does_not_leak_into_greedy(models: Pat
     assert [response.text for response in answers(backend(tmp_path), "base", asked)] == before
 
 
-def test_out_of_memory_halves_the_batch(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def starve(made: HFBackend, name: str, most: int) -> list[int]:
+    """Let memory run out whenever more than so many rows are decoded together; return the sizes tried."""
     import torch
 
-    from harness.inference import generation
-
     sizes: list[int] = []
-    decode = generation.decode_batch
 
-    def starved(model: object, tokenizer: object, rows: list[object], **kwargs: object) -> object:
-        sizes.append(len(rows))
-        if len(rows) > 3:
-            raise torch.OutOfMemoryError("out of memory")
-        return decode(model, tokenizer, rows, **kwargs)  # type: ignore[arg-type]
+    def starved(module: object, args: object, given: dict[str, Any]) -> None:
+        rows, tokens = given["input_ids"].shape
+        decoding = type(given.get("layout")).__name__ == "TokenLayout"
+        if decoding or "layout" not in given:
+            sizes.append(tokens if decoding else rows)
+            if sizes[-1] > most:
+                raise torch.OutOfMemoryError("out of memory")
 
+    model, _ = made._model(made.resolve(name, name))
+    assert supports_layouts(model)  # so that the probe is not what starves
+    model.register_forward_pre_hook(starved, with_kwargs=True)
+    return sizes
+
+
+def test_out_of_memory_halves_the_batch(models: Path) -> None:
     asked = requests()
     expected = [response.text for response in answers(backend(models), "base", asked)]
-    monkeypatch.setattr(generation, "decode_batch", starved)
-    assert [response.text for response in answers(backend(models), "base", asked)] == expected
-    assert sizes == [12, 6, 3, 3, 3, 3]
+    made = backend(models)
+    sizes = starve(made, "base", 3)
+    assert [response.text for response in answers(made, "base", asked)] == expected
+    assert sizes[:3] == [12, 6, 3]
+    assert max(sizes[2:]) == 3
+
+
+def test_a_row_that_does_not_fit_alone_is_an_error_and_the_rest_is_answered(models: Path) -> None:
+    import torch
+
+    asked = requests()
+    expected = answers(backend(models), "base", asked)
+    longest = max(expected, key=lambda response: response.prompt_tokens or 0)
+    made = backend(models)
+    model, _ = made._model(made.resolve("base", "base"))
+
+    def starved(module: object, args: object, given: dict[str, Any]) -> None:
+        if given["position_ids"].max() >= longest.prompt_tokens:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory")
+
+    assert supports_layouts(model)
+    model.register_forward_pre_hook(starved, with_kwargs=True)
+    found = answers(made, "base", asked)
+    assert torch.is_inference_mode_enabled() is False
+    for response, before in zip(found, expected, strict=True):
+        alone = (before.prompt_tokens or 0) + (before.completion_tokens or 0) > (longest.prompt_tokens or 0)
+        if alone and before.completion_tokens:
+            assert response.finish_reason in ("error", before.finish_reason)
+        else:
+            assert response.text == before.text
+    assert "error" in {response.finish_reason for response in found}
+    assert all("out of memory" in str(r.detail) for r in found if r.failed)
 
 
 def test_no_chat_template_gives_the_plain_text(tmp_path: Path) -> None:

@@ -20,16 +20,18 @@ _TEMPLATE_SECONDS = 10.0
 def render(tokenizer: Any, request: Request) -> str:
     """Render a request's messages as the text that the model reads.
 
-    A tokenizer without a chat template (a plain base model) gets the contents, joined by blank lines.
+    A tokenizer without a chat template (a plain base model) and a raw request get the contents, joined by
+    blank lines.
 
     Raises:
         CheckpointError: The template fails, does not end in time, or there are tools and no template.
     """
     messages = [message.as_dict() for message in request.messages]
-    if not getattr(tokenizer, "chat_template", None):
+    if request.raw or not getattr(tokenizer, "chat_template", None):
         if request.tools:
+            why = "are raw, without a chat template" if request.raw else "have a tokenizer without one"
             raise CheckpointError(
-                "the cases offer tools, but the tokenizer has no chat template to show them"
+                f"tools are shown by the chat template, and the cases that offer them {why}"
             )
         return "\n\n".join(str(message["content"]) for message in messages)
     try:

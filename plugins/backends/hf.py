@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.cases import Request, Response, content_digest
 from harness.checkpoint import LocalModel, check_adapter_fits, inspect_directory, locate
@@ -17,6 +17,9 @@ from harness.fingerprint import DigestMemo, fingerprint_directory
 from harness.manifest import read_manifest, verify_files
 from harness.protocols import BackendOptions, Checkpoint
 from harness.registry import BACKENDS, names
+
+if TYPE_CHECKING:
+    from harness.inference.memory import Limits
 
 __all__ = ["HFBackend"]
 
@@ -54,6 +57,7 @@ class HFBackend:
         self._loaded: tuple[Path, Any] | None = None
         self._adapters: set[str] = set()
         self._tokenizers: dict[Path, Any] = {}
+        self._limits: Limits | None = None
         dtype = options.arguments.get("dtype", "auto")
         if dtype not in _DTYPES:
             raise ConfigurationError(f"-M dtype={dtype}: expected one of {', '.join(_DTYPES)}")
@@ -147,7 +151,7 @@ class HFBackend:
             "device": device,
             "dtype": dtype,
             "attention": arguments.get("attention", "sdpa"),
-            "batching": "left-padded",
+            "batching": "cascade",
             **{package: _version(package) for package in ("torch", "transformers", "peft", "tokenizers")},
         }
         if dtype != "float32":  # in float32 no token was seen to depend on the batch; below it, some do
@@ -159,14 +163,22 @@ class HFBackend:
     # --- generating ------------------------------------------------------------------------------------
 
     def generate(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
-        """Answer requests in length-sorted, left-padded batches; halves the batch when memory runs out."""
+        """Answer requests in continuous batches over shared prefixes, or as their model allows."""
         from harness.inference.generation import generate
+        from harness.inference.layout_support import supports_layouts
         from harness.inference.loading import active_adapter
+        from harness.inference.memory import plan_limits
 
         model, adapter = self._model(checkpoint)
+        if self._limits is None:  # once, so that candidate and baseline are batched alike
+            self._limits = plan_limits(model, self._options.batch_size)
         with active_adapter(model, adapter) as active:
             yield from generate(
-                active, self._tokenizer(checkpoint), requests, batch_size=self._options.batch_size or _ROWS
+                active,
+                self._tokenizer(checkpoint),
+                requests,
+                limits=self._limits,
+                cascade=supports_layouts(model),
             )
 
     def _model(self, checkpoint: Checkpoint) -> tuple[Any, str | None]:
