@@ -17,6 +17,7 @@ from harness.scoring.choice_letter import CHOICE_CHECKS
 from harness.scoring.code_checks import CODE_CHECKS
 from harness.scoring.containment_checks import CONTAINMENT_CHECKS
 from harness.scoring.fuzzy_check import FUZZY_CHECKS
+from harness.scoring.instruction_check import INSTRUCTION_CHECKS
 from harness.scoring.json_checks import JSON_CHECKS
 from harness.scoring.list_check import LIST_CHECKS
 from harness.scoring.number_check import NUMBER_CHECKS
@@ -45,6 +46,7 @@ _BUILT_IN = {
         *CODE_CHECKS,
         *CONTAINMENT_CHECKS,
         *FUZZY_CHECKS,
+        *INSTRUCTION_CHECKS,
         *JSON_CHECKS,
         *LIST_CHECKS,
         *NUMBER_CHECKS,

@@ -1,0 +1,47 @@
+"""Tell the language of a text, offline, with py3langid."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from harness.scoring.optional import require
+
+__all__ = ["detect_language", "known_languages", "require_language_detection"]
+
+_MAX_CHARACTERS = 20_000  # more does not change the answer, and takes time
+
+
+def require_language_detection() -> None:
+    """Refuse to build a check that needs it where it is not installed.
+
+    Raises:
+        MissingDependencyError: py3langid is not there.
+    """
+    require("py3langid", "text")
+
+
+def detect_language(text: str) -> str | None:
+    """Return the ISO 639 code of a text's language, or None for a text without a word.
+
+    Texts of a few words are often told wrong. Case is ignored.
+    Source: Lui & Baldwin, ACL 2012 (langid.py), as packaged by py3langid.
+    """
+    if not any(character.isalpha() for character in text):
+        return None
+    encodable = text[:_MAX_CHARACTERS].lower().encode("utf-8", "replace").decode("utf-8")
+    code, _ = _identifier().classify(encodable)
+    return str(code)
+
+
+def known_languages() -> frozenset[str]:
+    """Return the codes of the languages that can be told, most of them of two letters (ISO 639-1)."""
+    return frozenset(map(str, _identifier().labels))
+
+
+@functools.cache
+def _identifier() -> Any:
+    require_language_detection()
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE)
