@@ -9,6 +9,7 @@ A release manager reads and changes them without Python. Field by field, the sui
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -130,10 +131,8 @@ def _from_pyproject(path: Path) -> GateFile | None:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from None
     if "harness" not in text:
         return None
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    # In the standard library since Python 3.11; the package that it was taken from before.
+    tomllib: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         tool = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:

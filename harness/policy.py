@@ -60,7 +60,7 @@ class Gate:
             problems.append(f"min_cases must be a whole number of at least 1 or None, not {self.min_cases!r}")
         if not _is_number(self.coverage) or not 0.0 < self.coverage <= 1.0:
             problems.append(f"coverage must be a number in (0, 1], not {self.coverage!r}")
-        if not isinstance(self.allow_margin_below_noise, bool):
+        if not _is_flag(self.allow_margin_below_noise):
             problems.append(
                 f"allow_margin_below_noise must be true or false, not {self.allow_margin_below_noise!r}"
             )
@@ -98,6 +98,10 @@ class Gate:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
 
 
 def _is_count(value: object) -> bool:

@@ -1,0 +1,101 @@
+"""How the best checkpoint is chosen: the `select` section of a project's gates, and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import ConfigurationError
+from harness.gate_file import GateFile
+from harness.registry import did_you_mean
+
+__all__ = ["Objective", "SelectionRule", "objective_of", "overridden", "read_rule"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Objective(_Part):
+    """A suite whose mean score counts, and how much."""
+
+    suite: Annotated[str, Field(min_length=1)]
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+
+
+class SelectionRule(_Part):
+    """What is asked of the best checkpoint.
+
+    Attributes:
+        order: `weighted` ranks by the weighted mean; `lexicographic` by the first suite, then, among those
+            not distinguishable there, by the next.
+        objectives: The suites that count; all alike where none is named.
+        require: Suites that must say PASS even if no candidate's run has them, such as safety.
+        alpha: Level of the paired tests that say who is distinguishable from the choice.
+    """
+
+    order: Literal["weighted", "lexicographic"] = "weighted"
+    objectives: Annotated[tuple[Objective, ...], Field(strict=False)] = ()
+    require: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+
+
+def read_rule(gates: GateFile) -> SelectionRule:
+    """Return the rule that a project's file declares, or the default one.
+
+    Raises:
+        ConfigurationError: Keys or values are wrong; one line for each, with the file and line.
+    """
+    if gates.select is None:
+        return SelectionRule()
+    try:
+        return SelectionRule.model_validate(gates.select)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    lines = []
+    for problem in found:
+        name = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"][:1].lower() + problem["msg"][1:]
+        if problem["type"] == "extra_forbidden":
+            known = Objective.model_fields if len(problem["loc"]) > 1 else SelectionRule.model_fields
+            message = f"unknown key{did_you_mean(str(problem['loc'][-1]), tuple(known))}"
+        line = gates.lines.get(("select", *map(str, problem["loc"])), gates.select_line)
+        lines.append(f"{gates.path}:{line}: select: {name}: {message}")
+    raise ConfigurationError("\n".join(lines))
+
+
+def objective_of(text: str) -> Objective:
+    """Read `SUITE` or `SUITE=WEIGHT`.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    suite, equals, weight = text.rpartition("=")
+    try:
+        return Objective(suite=suite, weight=float(weight)) if equals else Objective(suite=text)
+    except ValueError:
+        raise ConfigurationError(
+            f"--objective {text}: expected SUITE or SUITE=WEIGHT with a weight above 0"
+        ) from None
+
+
+def overridden(
+    rule: SelectionRule, *, objectives: Sequence[str], require: Sequence[str], order: str | None
+) -> SelectionRule:
+    """Return the rule with what the command line says in place of what the file says.
+
+    Raises:
+        ConfigurationError: A value cannot be used.
+    """
+    if order not in (None, "weighted", "lexicographic"):
+        raise ConfigurationError(f"--order {order}: expected weighted or lexicographic")
+    changes: dict[str, object] = {}
+    if objectives:
+        changes["objectives"] = tuple(objective_of(text) for text in objectives)
+    if require:
+        changes["require"] = tuple(require)
+    if order is not None:
+        changes["order"] = order
+    return rule.model_copy(update=changes)

@@ -1,0 +1,273 @@
+"""Which checkpoint is chosen, who may not be, and where the choice is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from case_results import stored_record, two_sides
+from tiny_models import save_model
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.engine.engine import Engine
+from harness.errors import ConfigurationError
+from harness.gate_file import load_gate_file
+from harness.manifest import Manifest, Progress, Provenance, record_files, write_manifest
+from harness.policy import Gate
+from harness.protocols import BackendOptions
+from harness.record import RunRecord
+from harness.selection import Selection, contenders, select
+from harness.selection_rule import Objective, SelectionRule, overridden, read_rule
+from harness.store import RunStore
+
+Scores = Mapping[str, Mapping[str, Sequence[float | None]]]
+
+N = 100
+BASE = [1.0] * 70 + [0.0] * 30
+
+
+def share(right: int, n: int = N) -> list[float | None]:
+    return [1.0] * right + [0.0] * (n - right)
+
+
+def record(
+    scores: Scores, *, gate: Gate | None = None, fingerprints: Mapping[str, str] | None = None
+) -> RunRecord:
+    """One run that gated checkpoints on suites: {checkpoint: {suite: scores}}."""
+    parts: list[RunRecord] = []
+    for checkpoint, suites in scores.items():
+        for suite, found in suites.items():
+            ours, theirs = two_sides(found, BASE[: len(found)], suite=suite, golden=f"{suite}/v1")
+            ours = [dataclasses.replace(result, checkpoint=checkpoint) for result in ours]
+            theirs = [dataclasses.replace(result, checkpoint="base") for result in theirs]
+            parts.append(stored_record(ours, theirs, gate=gate or Gate(margin=0.05)))
+    marks = fingerprints or {}
+    checkpoints = {
+        str(about["spec"]): {**about, "fingerprint": marks.get(str(about["spec"]), about["fingerprint"])}
+        for part in parts
+        for about in part.checkpoints
+    }
+    return dataclasses.replace(
+        parts[0],
+        checkpoints=tuple(checkpoints.values()),
+        verdicts=tuple(verdict for part in parts for verdict in part.verdicts),
+        cases=tuple(
+            {(c.role, c.suite, c.checkpoint, c.case_id): c for part in parts for c in part.cases}.values()
+        ),
+        slices=(),
+    )
+
+
+def chosen(scores: Scores, rule: SelectionRule | None = None) -> Selection:
+    return select(contenders([record(scores)]), rule or SelectionRule())
+
+
+def test_the_highest_score_wins_and_ties_are_said() -> None:
+    found = chosen({"a": {"json": share(70)}, "b": {"json": share(90)}, "c": {"json": share(89)}})
+    assert found.best is not None
+    assert found.best.name == "b"
+    assert [one.contender.name for one in found.ranked] == ["b", "c", "a"]
+    assert [one.tied for one in found.ranked] == [False, True, False]
+    assert found.why == "b: highest weighted score of 3 eligible; not distinguishable from c"
+    p_values = [one.p_value for one in found.ranked]
+    assert p_values[0] is None
+    assert p_values[1] is not None
+    assert p_values[1] > 0.3
+    assert p_values[2] is not None
+    assert p_values[2] < 0.001
+
+
+def test_constraints_come_before_scores() -> None:
+    """The best on what counts forgot safety: it must not be chosen, however good it is."""
+    scores = {
+        "unsafe": {"json": share(99), "safety": share(20)},
+        "safe": {"json": share(75), "safety": share(70)},
+    }
+    rule = SelectionRule(objectives=(Objective(suite="json"),), require=("safety",))
+    found = chosen(scores, rule)
+    assert found.best is not None
+    assert found.best.name == "safe"
+    assert found.ranked[-1].contender.name == "unsafe"
+    assert found.ranked[-1].refused[0].startswith("safety: REGRESSED")
+
+
+def test_weights_decide() -> None:
+    scores = {"a": {"json": share(90), "chat": share(75)}, "b": {"json": share(75), "chat": share(95)}}
+    even = chosen(scores)
+    heavy = chosen(
+        scores, SelectionRule(objectives=(Objective(suite="json", weight=3), Objective(suite="chat")))
+    )
+    assert (even.best and even.best.name, heavy.best and heavy.best.name) == ("b", "a")
+    assert heavy.ranked[0].value == pytest.approx((3 * 0.9 + 0.75) / 4)
+
+
+def test_lexicographic_goes_on_where_the_first_suite_cannot_tell() -> None:
+    scores = {
+        "a": {"json": share(90), "chat": share(70)},
+        "b": {"json": share(88), "chat": share(95)},
+        "c": {"json": share(70), "chat": share(99)},
+    }
+    rule = SelectionRule(order="lexicographic", objectives=(Objective(suite="json"), Objective(suite="chat")))
+    found = chosen(scores, rule)
+    assert [one.contender.name for one in found.ranked] == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"partial": True}, "saw only a part"),
+        ({"complete": False}, "did not finish"),
+        ({"verdicts": ()}, "json: no verdict"),
+    ],
+)
+def test_what_is_not_known_to_be_good_is_not_eligible(change: dict[str, object], said: str) -> None:
+    run = dataclasses.replace(record({"a": {"json": share(90)}}), **change)  # type: ignore[arg-type]
+    found = select(contenders([run]), SelectionRule(objectives=(Objective(suite="json"),)))
+    assert found.best is None
+    assert any(said in reason for reason in found.ranked[0].refused)
+
+
+def test_inconclusive_early_stopped_and_other_cases_are_refused_by_name() -> None:
+    errors = chosen({"a": {"json": [None, *share(90)[1:]]}})
+    assert errors.ranked[0].refused[0].startswith("json: INCONCLUSIVE")
+    run = record({"a": {"json": share(90)}})
+    stopped = [dataclasses.replace(verdict, stopped="settled", not_needed=40) for verdict in run.verdicts]
+    (one,) = select(contenders([dataclasses.replace(run, verdicts=tuple(stopped))]), SelectionRule()).ranked
+    assert "stopped early and lacks 40 cases" in one.refused[0]
+    missing = chosen({"a": {"json": share(90)}, "b": {"json": share(50, 60)}})
+    assert missing.best is not None
+    assert missing.best.name == "a"
+    assert "answered other cases" in missing.ranked[-1].refused[-1]
+
+
+def test_required_suites_nobody_ran_leave_nobody() -> None:
+    found = chosen({"a": {"json": share(90)}}, SelectionRule(require=("safety",)))
+    assert found.best is None
+    assert found.ranked[0].refused == ("safety: no verdict",)
+
+
+def test_the_rule_is_read_from_the_projects_file(tmp_path: Path) -> None:
+    text = (
+        "select:\n  order: lexicographic\n  objectives:\n    - suite: json\n      weight: 2\n"
+        "  require: [safety]\n"
+    )
+    (tmp_path / "gates.yaml").write_text(text, encoding="utf-8")
+    rule = read_rule(load_gate_file(tmp_path))
+    assert rule.objectives == (Objective(suite="json", weight=2.0),)
+    assert (rule.order, rule.require) == ("lexicographic", ("safety",))
+    changed = overridden(rule, objectives=["chat=0.5", "json"], require=(), order="weighted")
+    assert changed.objectives == (Objective(suite="chat", weight=0.5), Objective(suite="json"))
+    (tmp_path / "gates.yaml").write_text(text.replace("weight: 2", "wieght: 2"), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"select: objectives.0.wieght: unknown key \(did you mean"):
+        read_rule(load_gate_file(tmp_path))
+    for wrong in ("json=zero", "json=-1", "=2"):
+        with pytest.raises(ConfigurationError, match="--objective"):
+            overridden(rule, objectives=[wrong], require=(), order=None)
+
+
+# --- the command ---------------------------------------------------------------------------------------
+
+LOSSES = {100: 0.91, 200: 0.55, 300: 0.40}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with three checkpoints of a training run; the last has the lowest validation loss."""
+    root = tmp_path_factory.mktemp("desk")
+    (root / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    for seed, (step, loss) in enumerate(LOSSES.items()):
+        folder = save_model(root / f"runs/lora/checkpoint-{step}", seed=seed)
+        progress = Progress(step=step, max_steps=300, epoch=step / 300, validation_loss=loss)
+        about = Provenance(who="tester", why=None, created="2026-03-14T09:26:53+00:00", seed=0)
+        manifest = Manifest("lora", "full", progress, about, {}, (), record_files(folder))
+        write_manifest(folder, manifest)
+    return root
+
+
+def stored(root: Path, state: Path, right: Mapping[int, int]) -> str:
+    """A stored run of the three checkpoints: right answers of 100 on the suite of JSON replies."""
+    specs = {step: f"runs/lora/checkpoint-{step}" for step in right}
+    engine = Engine(BackendOptions(root=root, state=state))
+    marks = {one.spec: one.fingerprint for one in engine.resolve(list(specs.values()))}
+    run = record({specs[step]: {"json": share(count)} for step, count in right.items()}, fingerprints=marks)
+    RunStore(state).write(run)
+    return run.run
+
+
+def test_the_lowest_validation_loss_is_not_the_best_checkpoint(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The textbook trap: loss goes on falling while JSON replies break."""
+    monkeypatch.chdir(trained)
+    run = stored(trained, tmp_path, {100: 72, 200: 95, 300: 67})
+    done = CliRunner().invoke(app, ["select", run, "--state", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    about = json.loads(done.output)
+    assert about["best"] == "runs/lora/checkpoint-200"
+    losses = {row["checkpoint"]: row["validation_loss"] for row in about["ranked"]}
+    assert min(losses, key=losses.__getitem__) == "runs/lora/checkpoint-300"
+    link = trained / "runs/lora/best"
+    assert link.readlink() == Path("checkpoint-200")
+    assert json.loads((trained / "runs/lora/best.json").read_text())["best"] == about["best"]
+    (kept,) = (tmp_path / "selections").glob("*.json")
+    assert json.loads(kept.read_text()) == about
+    engine = Engine(BackendOptions(root=trained, state=tmp_path))
+    best, named = engine.resolve(["runs/lora/best", "runs/lora/checkpoint-200"])
+    assert best.fingerprint == named.fingerprint
+
+
+def test_nothing_eligible_is_exit_10_and_the_old_choice_stands(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    link = trained / "runs/lora/best"
+    link.unlink(missing_ok=True)
+    link.symlink_to("checkpoint-100")
+    stored(trained, tmp_path, {200: 20, 300: 10})
+    done = CliRunner().invoke(app, ["select", "--state", str(tmp_path)])
+    assert done.exit_code == 10
+    assert "REGRESSED" in done.output
+    assert "best is unchanged" in done.output
+    assert link.readlink() == Path("checkpoint-100")
+
+
+def test_weights_that_changed_since_the_run_are_not_chosen(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    run = record({"runs/lora/checkpoint-100": {"json": share(90)}})  # under another fingerprint
+    RunStore(tmp_path).write(run)
+    done = CliRunner().invoke(app, ["select", "--state", str(tmp_path)])
+    assert "no longer those that run" in str(done.exception)
+
+
+def test_a_directory_named_best_is_left_alone(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    link = trained / "runs/lora/best"
+    link.unlink(missing_ok=True)
+    link.mkdir()
+    try:
+        stored(trained, tmp_path, {100: 90})
+        done = CliRunner().invoke(app, ["select", "--state", str(tmp_path)])
+        assert "is no link" in str(done.exception)
+        assert link.is_dir()
+    finally:
+        link.rmdir()
+
+
+def test_the_table_says_who_and_why(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    run = stored(trained, tmp_path, {100: 94, 200: 95, 300: 10})
+    done = CliRunner().invoke(app, ["select", run, "--state", str(tmp_path), "--objective", "json=2"])
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert any("checkpoint-200" in line and "0.5500" in line for line in lines)
+    assert any("checkpoint-100" in line and "not distinguishable" in line for line in lines)
+    assert any("checkpoint-300" in line and "REGRESSED" in line for line in lines)
+    assert "runs/lora/best → checkpoint-200" in done.output
