@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.history import load_runs
     from harness.judging import Pairwise, Rubric
     from harness.likelihood import Continuation, Likelihood
-    from harness.protocols import Backend, BackendOptions, Checkpoint, Judge
+    from harness.protocols import Backend, BackendOptions, CaseSet, CaseSource, Checkpoint, Judge
     from harness.scoring import CheckFailed, InvalidOutput, check
 
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
     "BackendOptions",
     "Case",
     "CaseResult",
+    "CaseSet",
+    "CaseSource",
     "CheckFailed",
     "Checkpoint",
     "Continuation",
@@ -78,7 +80,7 @@ _HOMES = {
     "harness.history": ("load_runs",),
     "harness.judging": ("Pairwise", "Rubric"),
     "harness.likelihood": ("Continuation", "Likelihood"),
-    "harness.protocols": ("Backend", "BackendOptions", "Checkpoint", "Judge"),
+    "harness.protocols": ("Backend", "BackendOptions", "CaseSet", "CaseSource", "Checkpoint", "Judge"),
     "harness.scoring": ("CheckFailed", "InvalidOutput", "check"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.case_result import CaseResult, Role, combine_outcomes
+from harness.case_source import load_case_sets
 from harness.cases import Case, Outcome, Sampling, content_digest
 from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine, Question
-from harness.errors import HarnessError
+from harness.errors import ConfigurationError, HarnessError
 from harness.gate import Gate, Verdict, decide
-from harness.golden_set import load_golden
 from harness.protocols import BackendOptions, Checkpoint
 from harness.scoring import score
 
@@ -35,7 +35,7 @@ def evaluate(
 
     Args:
         checkpoint: Spec of the candidate, as for `--model`.
-        suite: Golden set, such as `refunds` or `refunds/v1`.
+        suite: Golden set, such as `refunds` or `refunds/v1`, or `SOURCE:SPEC`, such as `lm_eval:arc_easy`.
         baseline: Spec of the baseline; None leaves gates that compare INCONCLUSIVE.
         gate: The policy; the default one when None.
         epochs: Samples per case.
@@ -47,7 +47,9 @@ def evaluate(
     """
     base = Path(root).resolve()
     state = base / ".harness"
-    golden = load_golden(suite, roots=(base / "golden",))
+    golden, *others = load_case_sets(suite, roots=(base / "golden",), root=base)
+    if others:
+        raise ConfigurationError(f"{suite} names {1 + len(others)} sets: evaluate one of them at a time")
     label = golden.label
     own = golden.sampling
     sampling = Sampling(own.max_tokens, own.temperature, own.top_p, own.stop, seed)

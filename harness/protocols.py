@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from harness.cases import Case, Request, Response, Score
+from harness.cases import Case, Request, Response, Sampling, Score
 
-__all__ = ["Backend", "BackendOptions", "Checkpoint", "Judge"]
+__all__ = ["Backend", "BackendOptions", "CaseSet", "CaseSource", "Checkpoint", "Judge"]
 
 
 @dataclass(frozen=True)
@@ -115,5 +115,45 @@ class Judge(Protocol):
 
         Raises:
             JudgementError: A reply cannot be used. Never a made-up score.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class CaseSet:
+    """The cases of one suite, wherever they come from.
+
+    Attributes:
+        name: What the suite is called where its marker says nothing else.
+        label: Name and version, such as `refunds/v1`: what results are joined on.
+        digest: sha256 (64 hex digits) of all that decides the cases.
+        cases: In order, at least one, ids unique.
+        sampling: How answers are drawn where nobody says otherwise.
+    """
+
+    name: str
+    label: str
+    digest: str
+    cases: tuple[Case, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@runtime_checkable
+class CaseSource(Protocol):
+    """Brings cases from outside, under the entry-point group `harness.sources`.
+
+    A suite names one as `SOURCE:SPEC`, as in `lm_eval:arc_easy`. It is loaded in every process that collects
+    tests and must return the same there; the cases' checks do the scoring (see the group `harness.checks`).
+    """
+
+    def load(self, spec: str, root: Path) -> Sequence[CaseSet]:
+        """Return the sets that a spec stands for, each of which gets its own gate; at least one.
+
+        Args:
+            spec: What follows `SOURCE:`.
+            root: Directory that relative paths start from (pytest's rootdir).
+
+        Raises:
+            UsageError: There is no such set, or it cannot be had here; one line with the next step.
         """
         ...

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,7 +37,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     Raises:
         pytest.UsageError: A checkpoint, the baseline or the judge cannot be used; nothing was written.
     """
-    _default_to_suites(config)
+    _default_to_suites(config, tasks=bool(settings.lm_eval_tasks))
     worker = getattr(config, "workerinput", None)
     if settings.early_stop and worker is None:
         from .early_stop import refuse_workers
@@ -50,9 +51,13 @@ def start(config: pytest.Config, settings: Settings) -> None:
     config.pluginmanager.register(Activity(config, session), "harness-activity")
 
 
-def _default_to_suites(config: pytest.Config) -> None:
-    """Without a path, run the suites and not the project's own `testpaths`."""
-    if config.args_source is pytest.Config.ArgsSource.ARGS:
+def _default_to_suites(config: pytest.Config, tasks: bool) -> None:
+    """Without a path, run the suites and not the project's own `testpaths`; add the module that gates tasks."""
+    named_paths = config.args_source is pytest.Config.ArgsSource.ARGS
+    if tasks:
+        module = Path(__file__).with_name("lm_eval") / "task_suite.py"
+        config.args = [*(config.args if named_paths else ()), str(module)]
+    if tasks or named_paths:
         return
     named = str(config.getini("harness_suites") or "suites")
     folder = config.rootpath / named
@@ -94,16 +99,22 @@ class Activity:
             ids = [checkpoint.name for checkpoint in self._session.candidates]
         else:
             try:
-                suite = self._session.suites.get(read_marker(mark))
+                suites = self._session.suites.get(read_marker(mark))
             except UsageError as error:
                 self._refuse(error)
                 metafunc.fixturenames.append("harness_item")
                 metafunc.parametrize("harness_item", [None], indirect=True)
                 return
-            self._expected[(suite.name, test_name(metafunc.definition))] = suite.total
-            pairs = [(case, model) for model in self._session.candidates for case in suite.cases]
-            params = [HarnessItem(model, suite, case) for case, model in pairs]
-            ids = [f"{case.id}-{model.name}" for case, model in pairs]
+            for suite in suites:
+                self._expected[(suite.name, test_name(metafunc.definition))] = suite.total
+            params = [
+                HarnessItem(model, suite, case)
+                for suite in suites
+                for model in self._session.candidates
+                for case in suite.cases
+            ]
+            several = len(suites) > 1
+            ids = [_item_id(param, several) for param in params]
         if "harness_item" not in metafunc.fixturenames:
             metafunc.fixturenames.append("harness_item")
         metafunc.parametrize("harness_item", params, ids=ids, indirect=True)
@@ -332,6 +343,13 @@ class Activity:
         if self._replaced_handler is not None:
             signal.signal(signal.SIGTERM, self._replaced_handler)
         self._session.close()
+
+
+def _item_id(param: HarnessItem, several: bool) -> str:
+    assert param.case is not None
+    assert param.suite is not None
+    named = f"{param.case.id}-{param.checkpoint.name}"
+    return f"{param.suite.name}-{named}" if several else named
 
 
 def _interrupt(signum: int, frame: object) -> None:

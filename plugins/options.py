@@ -57,6 +57,7 @@ class Settings:
         run_code: Whether checks may run the code that models write, isolated from the machine.
         run_code_unisolated: Whether they may also where the system cannot isolate it.
         early_stop: Whether a suite is stopped as soon as its verdict is settled.
+        lm_eval_tasks: Tasks of lm-evaluation-harness to gate, as `NAME`, a path, and `?option=…#metric`.
         nonce: Echoed in the results, for a parent process that must know they are from this session.
     """
 
@@ -76,6 +77,7 @@ class Settings:
     run_code: bool = False
     run_code_unisolated: bool = False
     early_stop: bool = False
+    lm_eval_tasks: tuple[str, ...] = ()
     nonce: str | None = None
 
 
@@ -120,6 +122,12 @@ def add_options(parser: pytest.Parser) -> None:
         "--allow-unisolated-code",
         action="store_true",
         help="run it, with limits alone, also where this system has no namespaces; implies the above",
+    )
+    option(
+        "--lm-eval-tasks",
+        action="append",
+        metavar="TASKS",
+        help="gate these tasks of lm-evaluation-harness: names or YAML paths, a comma list",
     )
     option("--harness-json", metavar="PATH", help="write the results as JSON")
     option("--harness-nonce", metavar="TEXT", help=argparse.SUPPRESS)
@@ -236,6 +244,7 @@ def read_settings(config: pytest.Config) -> Settings:
         run_code=bool(value("allow_code_execution") or value("allow_unisolated_code")),
         run_code_unisolated=bool(value("allow_unisolated_code")),
         early_stop=bool(value("early_stop")) or _is_yes(config, "early_stop"),
+        lm_eval_tasks=_tasks(value("lm_eval_tasks") or []),
         nonce=value("nonce"),
     )
 
@@ -250,6 +259,13 @@ def _models(config: pytest.Config) -> tuple[str, ...]:
     if repeated:
         raise pytest.UsageError(f"--model names {', '.join(repeated)} twice")
     return tuple(model for model in models if model)
+
+
+def _tasks(given: list[str]) -> tuple[str, ...]:
+    tasks = [part.strip() for source in given for part in source.split(",")]
+    if given and not all(tasks):
+        raise pytest.UsageError("--lm-eval-tasks names nothing: give tasks, such as arc_easy,hellaswag")
+    return tuple(dict.fromkeys(tasks))
 
 
 def _fallback(config: pytest.Config, name: str) -> str:

@@ -63,6 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
         start(config, settings)
     elif settings.baseline is not None and config.getoption("harness_baseline", default=None):
         raise pytest.UsageError("--baseline is given without --model: what is to be compared with it?")
+    elif settings.lm_eval_tasks:
+        raise pytest.UsageError("--lm-eval-tasks is given without --model: which checkpoint is to be gated?")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

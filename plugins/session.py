@@ -94,7 +94,14 @@ class GateSession:
         self.candidates = tuple(resolved)
         self.stored_baseline = self._stored(str(settings.baseline)) if stored else None
         judge = None if self.judge is None else self.judge.fingerprint
-        self.suites = Suites(settings.golden_roots, settings.sampling, settings.limit, judge)
+        self.suites = Suites(
+            settings.golden_roots,
+            settings.sampling,
+            settings.limit,
+            judge,
+            root=root,
+            tasks=settings.lm_eval_tasks,
+        )
         self.baseline_results: dict[tuple[str, ...], CaseResult] = {}
         self.distrusted: dict[str, tuple[str, ...]] = {}
         self.early_stop: EarlyStop | None = None

@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from harness.case_source import load_case_sets
 from harness.cases import Case, Sampling, content_digest
 from harness.errors import ConfigurationError
 from harness.gate import Gate
-from harness.golden_set import load_golden
-from harness.protocols import Judge
+from harness.protocols import CaseSet, Judge
 from harness.registry import did_you_mean
 
 from .options import SamplingOptions
 
-__all__ = ["Suite", "Suites", "read_marker"]
+__all__ = ["TASKS", "Suite", "Suites", "read_marker"]
+
+TASKS = "lm_eval:"
+"""What a suite of the tasks that `--lm-eval-tasks` names calls its cases."""
 
 _ARGUMENTS = ("gate", "name", "rubric")
 
 
 @dataclass(frozen=True)
 class SuiteMark:
-    """What a `suite` marker says."""
+    """What a `suite` marker says; its name is None where it leaves that to the cases."""
 
     golden: str
-    name: str
+    name: str | None
     gate: Gate
     rubric: Judge | None
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A golden set under a gate.
+    """A golden set, or another set of cases, under a gate.
 
     Attributes:
         name: What verdicts call it.
-        golden: Golden set and version, such as `refunds/v1`.
+        golden: The set and its version, such as `refunds/v1`.
         gate: The policy.
         rubric: What a judge is asked, for suites whose tests use the `judge` fixture.
         cases: The cases of this session (all of them, or the first `--limit`).
-        total: How many the golden set has.
+        total: How many the set has.
         sampling: How answers are drawn.
         epochs: Samples per case.
         judge: Fingerprint of the judge model, where the suite has a rubric and the session a judge.
@@ -92,67 +95,87 @@ def read_marker(mark: pytest.Mark) -> SuiteMark:
         problems.append("name must be a non-empty string")
     if problems:
         raise ConfigurationError(f"@pytest.mark.suite {'; '.join(problems)}")
-    golden = mark.args[0]
-    return SuiteMark(golden, name or golden.partition("/")[0], gate, rubric)
+    return SuiteMark(mark.args[0], name, gate, rubric)
 
 
 class Suites:
-    """The suites of a session by name; each golden set is read once.
+    """The suites of a session by name; what each marker names is read once.
 
     Args:
         roots: Folders of golden sets, looked up before the shipped ones.
         sampling: The command line's sampling options.
         limit: Cases per suite.
         judge: Fingerprint of the session's judge model, if it has one.
+        root: Directory that relative paths in a name start from.
+        tasks: What a suite of `TASKS` stands for: the tasks of `--lm-eval-tasks`.
     """
 
     def __init__(
-        self, roots: Sequence[Path], sampling: SamplingOptions, limit: int | None, judge: str | None = None
+        self,
+        roots: Sequence[Path],
+        sampling: SamplingOptions,
+        limit: int | None,
+        judge: str | None = None,
+        *,
+        root: Path | None = None,
+        tasks: Sequence[str] = (),
     ) -> None:
         self._roots = tuple(roots)
         self._options = sampling
         self._limit = limit
         self._judge = judge
+        self._root = root
+        self._tasks = tuple(tasks)
         self._suites: dict[str, Suite] = {}
-        self._marks: dict[str, SuiteMark] = {}
+        self._read: list[tuple[SuiteMark, tuple[Suite, ...]]] = []
 
-    def __iter__(self) -> object:
+    def __iter__(self) -> Iterator[Suite]:
         return iter(self._suites.values())
 
-    def get(self, mark: SuiteMark) -> Suite:
-        """Return the suite that a marker describes.
+    def get(self, mark: SuiteMark) -> tuple[Suite, ...]:
+        """Return the suites that a marker describes: one, or one for each set that its name stands for.
 
         Raises:
-            ConfigurationError: Another test gives the same suite another golden set, gate or rubric.
-            GoldenSetError: The golden set is missing, malformed or edited.
+            ConfigurationError: Another test gives the same suite another set of cases, gate or rubric.
+            UsageError: The cases are missing, malformed or edited.
         """
-        known = self._marks.get(mark.name)
-        if known is not None:
-            if known != mark:
+        for known, suites in self._read:
+            if known == mark:
+                return suites
+        sets = self._sets(mark.golden)
+        suites = tuple(self._suite(mark, found, alone=len(sets) == 1) for found in sets)
+        for suite in suites:
+            if suite.name in self._suites:
                 raise ConfigurationError(
-                    f"two tests describe the suite {mark.name!r} differently (golden set, gate or rubric); "
+                    f"two tests describe the suite {suite.name!r} differently (golden set, gate or rubric); "
                     "give one of them its own name: suite(…, name='…')"
                 )
-            return self._suites[mark.name]
-        golden = load_golden(mark.golden, roots=self._roots)
-        cases = golden.cases
-        suite = Suite(
-            name=mark.name,
-            golden=golden.label,
+            self._suites[suite.name] = suite
+        self._read.append((mark, suites))
+        return suites
+
+    def _sets(self, name: str) -> list[CaseSet]:
+        if name == TASKS and not self._tasks:
+            raise ConfigurationError(f"a suite of {TASKS!r} runs the tasks of --lm-eval-tasks: give some")
+        named = [TASKS + task for task in self._tasks] if name == TASKS else [name]
+        return [found for one in named for found in load_case_sets(one, roots=self._roots, root=self._root)]
+
+    def _suite(self, mark: SuiteMark, found: CaseSet, *, alone: bool) -> Suite:
+        name = found.name if mark.name is None else mark.name if alone else f"{mark.name}/{found.name}"
+        return Suite(
+            name=name,
+            golden=found.label,
             gate=mark.gate,
             rubric=mark.rubric,
-            cases=cases[: self._limit],
-            total=len(cases),
-            sampling=self._sampling(golden.sampling),
+            cases=found.cases[: self._limit],
+            total=len(found.cases),
+            sampling=self._sampling(found.sampling),
             epochs=self._options.epochs,
             judge=None if mark.rubric is None else self._judge,
         )
-        self._marks[mark.name] = mark
-        self._suites[mark.name] = suite
-        return suite
 
     def _sampling(self, own: Sampling) -> Sampling:
-        """The command line wins over the golden set's own values."""
+        """The command line wins over the set's own values."""
         options = self._options
         return Sampling(
             max_tokens=own.max_tokens if options.max_tokens is None else options.max_tokens,

@@ -1,0 +1,42 @@
+"""From the name that a suite gives to its cases: a golden set's, or `SOURCE:SPEC` of whatever plugs in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import ConfigurationError
+from harness.golden_set import DEFAULT_ROOTS, load_golden
+from harness.protocols import CaseSet, CaseSource
+from harness.registry import load_adapter
+
+__all__ = ["SOURCES", "load_case_sets"]
+
+SOURCES = "harness.sources"
+"""Entry-point group of what brings cases from outside: a class without arguments, with `CaseSource.load`."""
+
+
+def load_case_sets(
+    name: str, *, roots: Sequence[str | Path] = DEFAULT_ROOTS, root: Path | None = None
+) -> tuple[CaseSet, ...]:
+    """Return the case sets that a name stands for: one golden set, or what a source makes of it.
+
+    Args:
+        name: `refunds`, `refunds/v1`, or `SOURCE:SPEC` such as `lm_eval:arc_easy`.
+        roots: Folders of golden sets, looked up before the shipped ones.
+        root: Directory that paths in a spec start from; the working directory when None.
+
+    Raises:
+        UsageError: There is no such set or source, or it cannot be used.
+    """
+    source, colon, spec = name.partition(":")
+    if not colon:
+        golden = load_golden(name, roots=roots)
+        return (CaseSet(golden.name, golden.label, golden.digest, golden.cases, golden.sampling),)
+    adapter = load_adapter(SOURCES, source)()
+    if not isinstance(adapter, CaseSource):
+        raise ConfigurationError(f"{source!r} under {SOURCES} is no CaseSource: it has no method load")
+    sets = tuple(adapter.load(spec, Path.cwd() if root is None else root))
+    if not sets:
+        raise ConfigurationError(f"{name}: names nothing; give {source}: the name of a set")
+    return sets

@@ -1,0 +1,58 @@
+"""The source `lm_eval`: suites of tasks of lm-evaluation-harness, one gate a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.cases import content_digest
+from harness.protocols import CaseSet
+
+from .cases import cases_of, config_digest, sampling_of
+from .spec import TaskSpec, parse_task_spec
+from .tasks import build_tasks
+
+__all__ = ["LmEvalSource", "loaded_task"]
+
+_LOADED: dict[str, Any] = {}
+"""Tasks of this process by the key that the checks of their cases carry."""
+
+
+class LmEvalSource:
+    """Builds cases from tasks of lm-evaluation-harness; their scores are the tasks' own (see `.check`)."""
+
+    def load(self, spec: str, root: Path) -> Sequence[CaseSet]:
+        """Return one set for each task that the spec names.
+
+        Args:
+            spec: `NAME_OR_PATH?option=value&…#METRIC:FILTER`, see `harness.plugins.lm_eval.spec`.
+            root: Directory that relative paths start from.
+
+        Raises:
+            UsageError: There is no such task, its data cannot be had, or its metric is no mean of documents.
+        """
+        wanted = parse_task_spec(spec)
+        return [_case_set(task, wanted) for task in build_tasks(wanted, root)]
+
+
+def _case_set(task: Any, spec: TaskSpec) -> CaseSet:
+    name = str(task.config.task)
+    digest = config_digest(task, spec)
+    key = f"{name}@{digest[:16]}"
+    sampling = sampling_of(task)
+    cases = cases_of(task, spec, key)
+    _LOADED[key] = task
+    picked = "" if spec.metric is None else f"#{spec.metric}" + (f":{spec.filter}" if spec.filter else "")
+    return CaseSet(
+        name=name + picked,
+        label=f"lm_eval:{name}/v{task.VERSION or 0}/{task.config.num_fewshot}-shot{picked}",
+        digest=content_digest([digest, [case.content_hash for case in cases]]),
+        cases=cases,
+        sampling=sampling,
+    )
+
+
+def loaded_task(key: str) -> Any | None:
+    """Return the task that a case's check is about, where this process has loaded it."""
+    return _LOADED.get(key)
