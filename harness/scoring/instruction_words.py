@@ -99,6 +99,11 @@ def _is_known(arguments: Mapping[str, Any]) -> None:
         raise ValueError(f"language: {arguments['language']!r} is no language that py3langid can tell")
 
 
+def _has_nth(arguments: Mapping[str, Any]) -> None:
+    if arguments["nth_paragraph"] > arguments["num_paragraphs"]:
+        raise ValueError("nth_paragraph: larger than num_paragraphs, so nothing can follow it")
+
+
 def _yes(arguments: Mapping[str, Any]) -> bool:
     return True
 
@@ -147,6 +152,7 @@ WORD_INSTRUCTIONS = (
         "length_constraints:nth_paragraph_first_word",
         _nth_paragraph,
         {"num_paragraphs": COUNT, "nth_paragraph": {"type": "integer", "minimum": 1}, "first_word": STRING},
+        ready=_has_nth,
     ),
     InstructionKind(
         "change_case:capital_word_frequency",

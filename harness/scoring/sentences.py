@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from typing import Any
 
 __all__ = ["sentences", "words"]
 
-_WORD = re.compile(r"\w+")
 _BREAK = re.compile(r"(?P<mark>[.!?]+[\"'”’)\]*_]*|[。！？]+[”’」』）]*)(?P<gap>\s*)")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _ABBREVIATIONS = frozenset(
@@ -16,8 +17,16 @@ _ABBREVIATIONS = frozenset(
 
 
 def words(text: str) -> list[str]:
-    r"""Return the runs of letters, digits and underscores (`\w+`), as IFEval counts words."""
-    return _WORD.findall(text)
+    """Return the runs of letters, marks, digits and underscores, as IFEval counts words."""
+    found: list[str] = _word().findall(text)
+    return found
+
+
+@functools.cache
+def _word() -> Any:
+    import regex  # to it, vowel signs are part of a word, as in Hindi; to `re` they are not
+
+    return regex.compile(r"\w+")
 
 
 def sentences(text: str) -> list[str]:
@@ -35,7 +44,7 @@ def sentences(text: str) -> list[str]:
                 found.append(paragraph[start : match.end("mark")])
                 start = match.end()
         found.append(paragraph[start:])
-    return [sentence.strip() for sentence in found if _WORD.search(sentence)]
+    return [sentence.strip() for sentence in found if _word().search(sentence)]
 
 
 def _ends(text: str, start: int, match: re.Match[str]) -> bool:
