@@ -18,7 +18,7 @@ from statsmodels.stats.proportion import proportion_confint  # type: ignore[impo
 
 from harness.stats.binary import exact_proportion_bound, mcnemar_mid_p, tango_interval, tango_statistic
 from harness.stats.clusters import Clusters, cluster_standard_error, group, mean_interval
-from harness.stats.flips import DRAWS, sign_flips
+from harness.stats.flips import DRAWS, MANY, LargeSampleFlips, SignFlips, sign_flips
 from harness.stats.multiplicity import benjamini_hochberg, holm
 from harness.stats.paired import compare_pairs
 from harness.stats.power import (
@@ -234,6 +234,7 @@ eighths = st.lists(st.integers(-8, 8).map(lambda k: k / 8), min_size=1, max_size
 @given(eighths)
 def test_few_clusters_are_enumerated_and_equal_brute_force(totals: list[float]) -> None:
     flips = sign_flips(np.array(totals), np.ones(len(totals)), seed=0)
+    assert isinstance(flips, SignFlips)
     assert flips.exact
     assert flips.patterns == 2 ** len(totals)
     assert flips.p_value == pytest.approx(brute_force_p(totals), abs=1e-12)
@@ -268,7 +269,8 @@ def test_p_value_and_bound_never_contradict_each_other(
     flips = sign_flips(totals, sizes, seed=seed, draws=2_000)
     mirrored = sign_flips(-totals, sizes, seed=seed, draws=2_000)
     for one in (flips, mirrored):
-        assert (one.p_value <= level) == (one.bounds(level)[1] < 0)
+        if one.p_value != level:
+            assert (one.p_value < level) == (one.bounds(level)[1] < 0)
     assert mirrored.bounds(level) == tuple(-bound for bound in reversed(flips.bounds(level)))
 
 
@@ -276,6 +278,8 @@ def test_random_patterns_approach_the_exact_test() -> None:
     totals = np.round(np.random.default_rng(3).normal(-0.1, 0.3, 14), 2)
     exact = sign_flips(totals, np.ones(14), seed=0)
     drawn = sign_flips(totals, np.ones(14), seed=0, draws=10_000)
+    assert isinstance(exact, SignFlips)
+    assert isinstance(drawn, SignFlips)
     assert exact.exact
     assert not drawn.exact
     assert drawn.patterns == 10_001
@@ -285,7 +289,41 @@ def test_random_patterns_approach_the_exact_test() -> None:
 
 def test_the_observed_pattern_counts_so_p_is_never_zero() -> None:
     flips = sign_flips(np.full(100, -1.0), np.ones(100), seed=0)
-    assert flips.p_value == 1 / (DRAWS + 1)
+    assert flips.p_value == 0.5 / (DRAWS + 1)
+
+
+@quick
+@given(st.integers(0, 10_000), st.integers(1, 60))
+def test_the_order_of_clusters_and_the_sides_do_not_choose_the_patterns(seed: int, groups: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 4, groups).astype(float)
+    totals = np.round(rng.normal(0.05, 0.3, groups), 1) * sizes
+    order = rng.permutation(groups)
+    one = sign_flips(totals, sizes, seed=1, draws=500)
+    two = sign_flips(totals[order], sizes[order], seed=1, draws=500)
+    assert (one.p_value, one.bounds(0.05)) == (two.p_value, two.bounds(0.05))
+    other = sign_flips(-totals, sizes, seed=1, draws=500)
+    assert other.bounds(0.05) == tuple(-bound for bound in reversed(one.bounds(0.05)))
+
+
+def test_ties_count_half_as_in_mcnemars_test() -> None:
+    changes = np.array([1.0] * 4 + [-1.0] * 12 + [0.0] * 40)
+    found = sign_flips(changes, np.ones(56), seed=0, draws=100_000)
+    assert found.p_value == pytest.approx(mcnemar_mid_p(4, 12), abs=4 * math.sqrt(0.02 / 100_000))
+
+
+@pytest.mark.parametrize("groups", [MANY, MANY + 1])
+def test_many_clusters_need_no_draws(groups: int) -> None:
+    rng = np.random.default_rng(8)
+    sizes = rng.integers(1, 4, groups).astype(float)
+    totals = sizes * rng.choice([-1.0, 0.0, 0.4], groups, p=[0.1, 0.7, 0.2])
+    found = sign_flips(totals, sizes, seed=0)
+    assert isinstance(found, LargeSampleFlips) == (groups > MANY)
+    drawn = sign_flips(totals[:MANY], sizes[:MANY], seed=0)
+    assert found.p_value == pytest.approx(drawn.p_value, abs=0.01)
+    assert found.bounds(0.05) == pytest.approx(drawn.bounds(0.05), abs=5e-4)
+    mirrored = sign_flips(-totals, sizes, seed=0).bounds(0.05)
+    assert mirrored == pytest.approx([-bound for bound in reversed(found.bounds(0.05))], abs=1e-12)
 
 
 def test_for_many_cases_it_agrees_with_students_t() -> None:
@@ -356,7 +394,7 @@ def test_a_constant_drop_is_a_drop() -> None:
     found = compare_pairs(np.full(30, 0.4), np.full(30, 0.5), alpha=0.05)
     assert found.delta == pytest.approx(-0.1)
     assert found.bounds == pytest.approx((-0.1, -0.1))
-    assert found.p_value == 1 / (DRAWS + 1)
+    assert found.p_value == 0.5 / (DRAWS + 1)
 
 
 def test_clusters_widen_the_interval() -> None:

@@ -36,7 +36,7 @@ def mcnemar_mid_p(improved: int, worsened: int) -> float:
     return (2 * below + term) / (1 << (discordant + 1))
 
 
-def tango_statistic(improved: int, worsened: int, n: int, delta: float) -> float:
+def tango_statistic(improved: float, worsened: float, n: int, delta: float) -> float:
     """Return Tango's score statistic of the hypothesis that the difference of proportions is `delta`.
 
     The nuisance parameter is the constrained maximum-likelihood estimate of the probability that a pair
@@ -61,11 +61,12 @@ def tango_statistic(improved: int, worsened: int, n: int, delta: float) -> float
     return distance / math.sqrt(variance)
 
 
-def tango_interval(improved: int, worsened: int, n: int, *, level: float) -> tuple[float, float]:
+def tango_interval(improved: float, worsened: float, n: int, *, level: float) -> tuple[float, float]:
     """Return Tango's score interval for the difference of two paired proportions.
 
     Args:
-        improved: Pairs that the candidate alone gets right.
+        improved: Pairs that the candidate alone gets right; a fraction where changes were of less than
+            full size.
         worsened: Pairs that the baseline alone gets right.
         n: All pairs, at least 1.
         level: Error probability on each side, in (0, ½).
@@ -76,7 +77,7 @@ def tango_interval(improved: int, worsened: int, n: int, *, level: float) -> tup
     bound = normal_quantile(1.0 - level)
     estimate = (improved - worsened) / n
 
-    def lower(b: int, c: int, centre: float) -> float:
+    def lower(b: float, c: float, centre: float) -> float:
         low, high = -1.0, centre
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2.0

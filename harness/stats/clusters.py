@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FEW_CHANGED", "Clusters", "cluster_standard_error", "group", "mean_interval"]
+__all__ = ["FEW_CHANGED", "Clusters", "cluster_standard_error", "effective_changes", "group", "mean_interval"]
 
 FEW_CHANGED = 5
 """With fewer clusters than this away from the common value, the spread counts as not measured."""
@@ -62,6 +62,13 @@ def cluster_standard_error(clusters: Clusters) -> float | None:
     mean = float(clusters.totals.sum()) / n
     residuals = clusters.totals - clusters.sizes * mean
     return math.sqrt(groups / (groups - 1) * float(residuals @ residuals)) / n
+
+
+def effective_changes(totals: NDArray[np.float64]) -> float:
+    """Return how many equal changes would vary as much as these: (Σ total²)² / Σ total⁴; 0 without any."""
+    squares = totals * totals
+    fourth = float(squares @ squares)
+    return float(squares.sum()) ** 2 / fourth if fourth > 0.0 else 0.0
 
 
 def mean_interval(

@@ -2,30 +2,58 @@
 
 If the candidate is no different from the baseline, which of the two answers of a cluster came from whom is
 a coin toss: flipping the sign of any cluster's differences is as likely as not. Test and interval come from
-the same draws, so they never contradict each other: the one-sided bound lies below 0 exactly when p ≤ level.
+the same patterns, so they never contradict each other: a one-sided bound above 0 means p > level.
+
+Patterns that tie with the observed one count half (mid-p), as in McNemar's test, which this test is for
+right-or-wrong answers. With so few clusters that all patterns are enumerated ties count in full: the test is
+exact there, and a single pattern weighs too much to be halved.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from harness.stats.quantiles import normal_quantile, normal_tail
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["DRAWS", "SignFlips", "sign_flips"]
+__all__ = ["DRAWS", "MANY", "FlipTest", "LargeSampleFlips", "SignFlips", "sign_flips"]
 
 DRAWS = 20_000
 """Random sign patterns; up to this many patterns are enumerated instead, and the test is exact."""
 
-_CHUNK_VALUES = 2_000_000
-_ZERO = 1e-12
+MANY = 1_000
+"""With more clusters than this the distribution over all patterns is taken to be normal."""
+
+_DECIMALS = 12  # sums of floats that differ by less are equal
+
+
+class FlipTest(Protocol):
+    """A test of "no drop" by sign flips, and its inversion."""
+
+    @property
+    def p_value(self) -> float:
+        """One-sided p for a drop."""
+
+    @property
+    def described(self) -> str:
+        """How many patterns were looked at, in words."""
+
+    def bounds(self, level: float) -> tuple[float, float]:
+        """Return (lower, upper) for the mean difference in [−1, 1], each one-sided at `level`."""
 
 
 @dataclass(frozen=True)
 class SignFlips:
     """The reference distribution of one comparison.
+
+    A pattern's total is at most the observed one exactly when the mean difference of the flipped clusters
+    is at least 0, and the same holds for a hypothesised difference δ in place of 0. These means are
+    therefore all that the test and its inversion need.
 
     Attributes:
         means: Sorted mean differences of the cases in the flipped clusters, one per pattern that flips any.
@@ -43,31 +71,86 @@ class SignFlips:
         return len(self.means) + self.empty
 
     @property
+    def described(self) -> str:
+        """How many patterns were looked at, in words."""
+        return "every pattern" if self.exact else f"{self.patterns - 1:,} draws"
+
+    @property
     def p_value(self) -> float:
-        """One-sided p for a drop: the share of patterns with a total at most the observed one."""
-        at_least = len(self.means) - int(self.means.searchsorted(0.0, side="left"))
-        return (at_least + self.empty) / self.patterns
+        """One-sided p for a drop: the share of patterns whose total is lower, and of ties as above.
+
+        Where nothing changed there is no evidence, and the value is 1.
+        """
+        if not self.means.any():
+            return 1.0
+        return _share_below(self.means, self.empty, 1.0 if self.exact else 0.5)
 
     def bounds(self, level: float) -> tuple[float, float]:
         """Return (lower, upper) for the mean difference in [−1, 1], each one-sided at `level`.
 
         A bound is ±1 where the patterns are too few for the level: nothing is ruled out.
         """
-        rank = int(level * self.patterns + 1e-9) + 1 - self.empty
-        if rank <= 0 or not len(self.means):
-            return -1.0, 1.0
-        lower, upper = float(self.means[rank - 1]), float(self.means[-rank])
+        if self.exact:
+            rank = int(level * self.patterns + 1e-9) + 1 - self.empty
+            if rank <= 0 or not len(self.means):
+                return -1.0, 1.0
+            lower, upper = float(self.means[rank - 1]), float(self.means[-rank])
+        else:
+            lower = -_mid_quantile(-self.means[::-1], self.empty, level)
+            upper = _mid_quantile(self.means, self.empty, level)
         return max(lower, -1.0), min(upper, 1.0)
+
+
+@dataclass(frozen=True)
+class LargeSampleFlips:
+    """The same for many clusters: over all patterns the total is normal with variance Σ total².
+
+    Attributes:
+        total: Sum of all differences.
+        squares: Σ total², Σ total·size and Σ size² over clusters.
+        n: Cases.
+    """
+
+    total: float
+    squares: tuple[float, float, float]
+    n: float
+
+    @property
+    def described(self) -> str:
+        """How many patterns were looked at, in words."""
+        return "normal limit over every pattern"
+
+    @property
+    def p_value(self) -> float:
+        """One-sided p for a drop; 1 where nothing changed."""
+        deviation = math.sqrt(self.squares[0])
+        return normal_tail(-self.total / deviation) if deviation > 0.0 else 1.0
+
+    def bounds(self, level: float) -> tuple[float, float]:
+        """Return (lower, upper) for the mean difference in [−1, 1], each one-sided at `level`.
+
+        The values δ at which (total − δ·n)² = z² Σ (total_g − δ·size_g)².
+        """
+        z2 = normal_quantile(1.0 - level) ** 2
+        values, mixed, sizes = self.squares
+        a, b, c = (
+            self.n**2 - z2 * sizes,
+            self.total * self.n - z2 * mixed,
+            self.total**2 - z2 * values,
+        )
+        if a <= 0.0:  # a few huge clusters among many small ones
+            return -1.0, 1.0
+        root = math.sqrt(max(b * b - a * c, 0.0))
+        return max((b - root) / a, -1.0), min((b + root) / a, 1.0)
 
 
 def sign_flips(
     totals: NDArray[np.float64], sizes: NDArray[np.float64], *, seed: int, draws: int = DRAWS
-) -> SignFlips:
-    """Flip the signs of clusters, all patterns when there are at most `draws`, else random ones.
+) -> FlipTest:
+    """Flip the signs of clusters: all patterns when there are at most `draws`, else random ones.
 
-    A pattern's total is at most the observed one exactly when the flipped clusters' mean difference is
-    at least 0; the same holds for a hypothesised difference δ in place of 0. The means of the flipped
-    clusters are therefore all that the test and its inversion need.
+    The result depends neither on the order of the clusters nor on which side is called the candidate,
+    other than by its sign.
 
     Args:
         totals: Sum of the differences of each cluster, shape (G,).
@@ -81,25 +164,88 @@ def sign_flips(
     import numpy as np
 
     groups = len(totals)
+    if groups > MANY:
+        squares = (float(totals @ totals), float(totals @ sizes), float(sizes @ sizes))
+        return LargeSampleFlips(math.fsum(totals), squares, float(sizes.sum()))
     columns = np.stack([totals, sizes], axis=1)
     exact = groups < 63 and 2**groups <= draws
+    mirrored = False
     if exact:
         numbers = np.arange(2**groups, dtype=np.uint64)[:, None]
         flipped = (numbers >> np.arange(groups, dtype=np.uint64)) & np.uint64(1)
         sums = flipped.astype(np.float64) @ columns
     else:
-        generator = np.random.Generator(np.random.PCG64(seed))
-        width = -(-groups // 8)
-        rows = max(1, _CHUNK_VALUES // (8 * width))
-        parts = [np.zeros((1, 2))]  # the observed pattern flips nothing
-        for start in range(0, draws, rows):
-            count = min(rows, draws - start)
-            random_bytes = np.frombuffer(generator.bytes(count * width), dtype=np.uint8)
-            bits = np.unpackbits(random_bytes.reshape(count, width), axis=1)[:, :groups]
-            parts.append(bits.astype(np.float64) @ columns)
-        sums = np.concatenate(parts)
+        columns, mirrored = _canonical(columns)
+        sums = np.concatenate([np.zeros((1, 2)), _random_sums(columns, seed, draws)])  # observed: no flip
     some = sums[:, 1] > 0
-    means = sums[some, 0] / sums[some, 1]
-    means[np.abs(means) < _ZERO] = 0.0
+    means = np.round(sums[some, 0] / sums[some, 1], _DECIMALS)
     means.sort()
+    if mirrored:
+        means = -means[::-1]
     return SignFlips(means=means, empty=int((~some).sum()), exact=exact)
+
+
+def _canonical(columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
+    """Sort clusters and choose one of the two directions, so that neither decides who is flipped."""
+    import numpy as np
+
+    rounded = np.round(columns, _DECIMALS)
+    order = np.lexsort((rounded[:, 1], rounded[:, 0]))
+    negated = rounded * np.array([-1.0, 1.0])
+    other = np.lexsort((negated[:, 1], negated[:, 0]))
+    differs = np.flatnonzero((rounded[order] != negated[other]).any(axis=1))
+    if len(differs):
+        first = differs[0]
+        if tuple(negated[other][first]) < tuple(rounded[order][first]):
+            return columns[other] * np.array([-1.0, 1.0]), True
+    return columns[order], False
+
+
+def _random_sums(columns: NDArray[np.float64], seed: int, draws: int) -> NDArray[np.float64]:
+    """Return the sums over the flipped clusters of random patterns, shape (draws, 2).
+
+    Eight clusters at a time: the 256 sums that they can have are looked up by a random byte.
+    """
+    import numpy as np
+
+    groups = len(columns)
+    blocks = -(-groups // 8)
+    padded = np.zeros((8 * blocks, 2))
+    padded[:groups] = columns
+    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float64)
+    tables = bits @ padded.reshape(blocks, 8, 2)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    flipped = np.frombuffer(generator.bytes(blocks * draws), dtype=np.uint8).reshape(blocks, draws)
+    sums = np.zeros((draws, 2))
+    for table, pattern in zip(tables, flipped, strict=True):
+        sums += table[pattern]
+    return sums
+
+
+def _share_below(means: NDArray[np.float64], empty: int, tie: float) -> float:
+    """Return the share of patterns with a mean above 0, those at 0 or without any counting `tie` each."""
+    above = len(means) - int(means.searchsorted(0.0, side="right"))
+    at = len(means) - int(means.searchsorted(0.0, side="left")) - above
+    return (above + tie * (at + empty)) / (len(means) + empty)
+
+
+def _mid_quantile(means: NDArray[np.float64], empty: int, level: float) -> float:
+    """Return where the mid-p of "the difference is at least δ" falls to `level`, linear between atoms.
+
+    0 is always a point of the curve, so that the bound lies above it exactly when p > level.
+    """
+    import numpy as np
+
+    patterns = len(means) + empty
+    atoms, counts = np.unique(means, return_counts=True)
+    above = len(means) - np.cumsum(counts)
+    shares = (above + (counts + empty) / 2.0) / patterns
+    values = np.append(atoms, atoms[-1])  # beyond the last atom only the observed pattern is left
+    shares = np.append(shares, empty / 2.0 / patterns)
+    if level < shares[-1]:
+        return 1.0
+    if atoms[0] < 0.0 < atoms[-1] and 0.0 not in atoms:
+        at = int(values.searchsorted(0.0))
+        values = np.insert(values, at, 0.0)
+        shares = np.insert(shares, at, _share_below(means, empty, 0.5))
+    return float(np.interp(level, shares[::-1], values[::-1]))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.stats.binary import mcnemar_mid_p, tango_interval
-from harness.stats.clusters import FEW_CHANGED, cluster_standard_error, group
-from harness.stats.flips import sign_flips
+from harness.stats.clusters import FEW_CHANGED, Clusters, cluster_standard_error, effective_changes, group
+from harness.stats.flips import FlipTest, sign_flips
 from harness.stats.power import Spread
+from harness.stats.skewed import Moments, moments, skew_bounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,14 +99,13 @@ def compare_pairs(
         spread = Spread(n, groups, (improved + worsened) / n, measured=False)
     else:
         flips = sign_flips(grouped.totals, grouped.sizes, seed=seed)
-        interval, bounds, p_value = flips.bounds(alpha / 2), flips.bounds(alpha), flips.p_value
-        method = FLIPS + (" (every pattern)" if flips.exact else f" ({flips.patterns - 1:,} draws)")
+        p_value, method = flips.p_value, f"{FLIPS} ({flips.described})"
+        found = moments(grouped)
         up, down = int((grouped.totals > SAME).sum()), int((grouped.totals < -SAME).sum())
         measured = up + down >= FEW_CHANGED and error is not None
-        if not measured:
-            # Too few changes to know their spread: also allow for changes of full size (hull of both).
-            interval = _hull(interval, tango_interval(up, down, groups, level=alpha / 2))
-            bounds = _hull(bounds, tango_interval(up, down, groups, level=alpha))
+        interval, bounds = (_bounds(flips, found, grouped, level) for level in (alpha / 2, alpha))
+        if found is not None and found.is_skewed:
+            method += ", skewness corrected"
         square = n * error**2 + delta**2 if measured and error is not None else (up + down) / groups
         spread = Spread(n, groups, square, measured)
     return Comparison(
@@ -125,5 +125,22 @@ def compare_pairs(
     )
 
 
-def _hull(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
-    return min(first[0], second[0]), max(first[1], second[1])
+def _bounds(flips: FlipTest, found: Moments | None, grouped: Clusters, level: float) -> tuple[float, float]:
+    """Return the bounds of the test, made wider where its symmetry or its sample cannot be trusted.
+
+    Flipping signs presumes that rises and falls look alike. Where the differences are skewed beyond chance,
+    the bounds also cover Hall's; where a few clusters make the whole spread, changes of full size that were
+    not seen yet.
+    """
+    import numpy as np
+
+    lower, upper = flips.bounds(level)
+    if found is not None and found.is_skewed:
+        low, high = skew_bounds(found, level)
+        lower, upper = min(lower, low), max(upper, high)
+    if effective_changes(grouped.totals) < FEW_CHANGED:
+        up = float(np.maximum(grouped.totals / grouped.sizes, 0.0).sum())
+        down = float(np.maximum(-grouped.totals / grouped.sizes, 0.0).sum())
+        low, high = tango_interval(up, down, len(grouped), level=level)
+        lower, upper = min(lower, low), max(upper, high)
+    return max(lower, -1.0), min(upper, 1.0)
