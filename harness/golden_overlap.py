@@ -87,6 +87,8 @@ def passages_of(row: Mapping[str, Any], where: str) -> Iterator[Passage]:
 def near_duplicates(cases: Sequence[Case], threshold: float = 0.8) -> list[NearDuplicate]:
     """Return the pairs of cases whose questions are alike, the most similar first.
 
+    Pairs of one cluster are left out: that they depend on each other is said already.
+
     Args:
         cases: The golden set.
         threshold: Least Jaccard similarity, in (0, 1].
@@ -96,7 +98,9 @@ def near_duplicates(cases: Sequence[Case], threshold: float = 0.8) -> list[NearD
     for number, case in enumerate(cases):
         shingles = _shingles(_normalised(_question(case)))
         for other, similarity in index.similar(shingles):
-            found.append(NearDuplicate(cases[int(other)].id, case.id, similarity))
+            twin = cases[int(other)]
+            if case.cluster is None or twin.cluster != case.cluster:
+                found.append(NearDuplicate(twin.id, case.id, similarity))
         index.add(str(number), shingles)
     return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second))
 

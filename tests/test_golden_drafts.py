@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -166,6 +167,7 @@ def test_near_duplicates_are_found_and_only_they() -> None:
     found = near_duplicates(made)
     assert [(pair.first, pair.second) for pair in found] == [("a", "b")]
     assert 0.8 < found[0].similarity < 1
+    assert near_duplicates([dataclasses.replace(each, cluster="refund-days") for each in made]) == []
 
 
 # --- contamination -------------------------------------------------------------------------------------

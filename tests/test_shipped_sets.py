@@ -11,7 +11,7 @@ from harness.scoring import score
 from harness.scoring.selftest import case_faults
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = {"format": 40, "general": 50, "instructions": 40, "safety": 50}
+SHIPPED = {"format": 40, "general": 130, "instructions": 40, "safety": 50}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
