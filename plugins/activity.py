@@ -19,6 +19,7 @@ from harness.exit_codes import ExitCode
 
 from .controller import Controller, one_line
 from .fixtures import SESSION
+from .margins import refuse_margins_below_noise
 from .options import Settings
 from .rounds import call_test, interpret, make_harmless, run_item
 from .session import GateSession, HarnessItem, is_ours, test_name
@@ -28,7 +29,7 @@ from .worker_report import WorkerReport, plan_of
 if TYPE_CHECKING:
     from harness.gate import Verdict
 
-__all__ = ["Activity", "start"]
+__all__ = ["Activity", "default_to_suites", "start"]
 
 
 def start(config: pytest.Config, settings: Settings) -> None:
@@ -37,9 +38,9 @@ def start(config: pytest.Config, settings: Settings) -> None:
     Raises:
         pytest.UsageError: A checkpoint, the baseline or the judge cannot be used; nothing was written.
     """
-    _default_to_suites(config, tasks=bool(settings.lm_eval_tasks))
     worker = getattr(config, "workerinput", None)
     if settings.early_stop and worker is None:
+    default_to_suites(config, tasks=bool(settings.lm_eval_tasks))
         from .early_stop import refuse_workers
 
         refuse_workers(config)
@@ -51,8 +52,8 @@ def start(config: pytest.Config, settings: Settings) -> None:
     config.pluginmanager.register(Activity(config, session), "harness-activity")
 
 
-def _default_to_suites(config: pytest.Config, tasks: bool) -> None:
-    """Without a path, run the suites and not the project's own `testpaths`; add the module that gates tasks."""
+def default_to_suites(config: pytest.Config, tasks: bool) -> None:
+    """Without a path, run the suites and not `testpaths`; add the module that gates `--lm-eval-tasks`."""
     named_paths = config.args_source is pytest.Config.ArgsSource.ARGS
     if tasks:
         module = Path(__file__).with_name("lm_eval") / "task_suite.py"
@@ -139,6 +140,12 @@ class Activity:
         """Stop before anything runs when a suite cannot be used; a worker leaves that to the controller."""
         if self._usage_errors:
             if not self._is_worker:
+        try:
+            if self._config.args_source is not pytest.Config.ArgsSource.ARGS:  # all suites were collected
+                self._session.suites.refuse_unknown_gates()
+            refuse_margins_below_noise(self._session)
+        except UsageError as error:
+            self._refuse(error)
                 raise pytest.UsageError(*self._usage_errors)
             items.clear()
 

@@ -286,6 +286,7 @@ class Controller:
             "baseline": settings.baseline,
             "requests": {"wanted": wanted, "reused": reused, "generated": generated, "failed": failed},
             "argv": [_without_secrets(argument) for argument in sys.argv[1:]],
+            "gates": {name: dict(plan.gate_sources) for name, plan in self._plans().items()},
         }
 
 

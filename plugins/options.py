@@ -56,6 +56,7 @@ class Settings:
         waive_inconclusive: Whether INCONCLUSIVE exits with 0 (recorded as a waiver).
         run_code: Whether checks may run the code that models write, isolated from the machine.
         run_code_unisolated: Whether they may also where the system cannot isolate it.
+        allow_margin_below_noise: Whether margins below the measured noise are accepted.
         early_stop: Whether a suite is stopped as soon as its verdict is settled.
         lm_eval_tasks: Tasks of lm-evaluation-harness to gate, as `NAME`, a path, and `?option=…#metric`.
         nonce: Echoed in the results, for a parent process that must know they are from this session.
@@ -76,6 +77,7 @@ class Settings:
     waive_inconclusive: bool = False
     run_code: bool = False
     run_code_unisolated: bool = False
+    allow_margin_below_noise: bool = False
     early_stop: bool = False
     lm_eval_tasks: tuple[str, ...] = ()
     nonce: str | None = None
@@ -112,6 +114,11 @@ def add_options(parser: pytest.Parser) -> None:
     option("--batch-size", type=_batch_size, metavar="N|auto", help="rows per batch of a local model")
     option("--concurrency", type=_at_least(1), metavar="N", help="requests in flight at a served model (8)")
     option("-M", "--model-arg", action="append", metavar="KEY=VALUE", help="argument for the backends")
+    option(
+        "--allow-margin-below-noise",
+        action="store_true",
+        help="accept margins below the noise that harness noise has measured",
+    )
     option("--early-stop", action="store_true", help="stop a suite as soon as its verdict is settled")
     option("--no-cache", action="store_true", help="use no answers of earlier sessions")
     option(
@@ -129,6 +136,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="TASKS",
         help="gate these tasks of lm-evaluation-harness: names or YAML paths, a comma list",
     )
+    option("--harness-plan", metavar="PATH", help=argparse.SUPPRESS)
     option("--harness-json", metavar="PATH", help="write the results as JSON")
     option("--harness-nonce", metavar="TEXT", help=argparse.SUPPRESS)
     for key, text in _INI.items():
@@ -248,6 +256,7 @@ def read_settings(config: pytest.Config) -> Settings:
         nonce=value("nonce"),
     )
 
+        allow_margin_below_noise=bool(value("allow_margin_below_noise")),
 
 def _models(config: pytest.Config) -> tuple[str, ...]:
     typed = config.getoption("harness_model", default=None)

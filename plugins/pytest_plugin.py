@@ -61,6 +61,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from .activity import start
 
         start(config, settings)
+    elif config.getoption("harness_plan", default=None):
+        from .gate_plan import start as start_planning
+
+        start_planning(config, settings)
     elif settings.baseline is not None and config.getoption("harness_baseline", default=None):
         raise pytest.UsageError("--baseline is given without --model: what is to be compared with it?")
     elif settings.lm_eval_tasks:

@@ -22,6 +22,7 @@ from harness.engine.engine import Engine, Question
 from harness.engine.fill import Progress
 from harness.engine.plan import Plan
 from harness.errors import CheckpointError, JudgementError, StoreError, UsageError
+from harness.gate_file import load_gate_file
 from harness.judging import audit, canary_requests
 from harness.protocols import BackendOptions, Checkpoint, Judge
 from harness.sandbox import Permission, allow_code
@@ -100,6 +101,7 @@ class GateSession:
             settings.limit,
             judge,
             root=root,
+            gates=load_gate_file(root),
             tasks=settings.lm_eval_tasks,
         )
         self.baseline_results: dict[tuple[str, ...], CaseResult] = {}

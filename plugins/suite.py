@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from harness.case_source import load_case_sets
 from harness.cases import Case, Sampling, content_digest
 from harness.errors import ConfigurationError
 from harness.gate import Gate
+from harness.gate_file import GateFile
 from harness.protocols import CaseSet, Judge
 from harness.registry import did_you_mean
 
@@ -50,6 +51,7 @@ class Suite:
         sampling: How answers are drawn.
         epochs: Samples per case.
         judge: Fingerprint of the judge model, where the suite has a rubric and the session a judge.
+        gate_sources: Where each value of the gate comes from.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Suite:
     sampling: Sampling
     epochs: int
     judge: str | None = None
+    gate_sources: Mapping[str, str] = field(default_factory=dict)
 
     @functools.cached_property
     def config_hash(self) -> str:
@@ -107,6 +110,7 @@ class Suites:
         limit: Cases per suite.
         judge: Fingerprint of the session's judge model, if it has one.
         root: Directory that relative paths in a name start from.
+        gates: What the project's own file says about gates.
         tasks: What a suite of `TASKS` stands for: the tasks of `--lm-eval-tasks`.
     """
 
@@ -118,12 +122,14 @@ class Suites:
         judge: str | None = None,
         *,
         root: Path | None = None,
+        gates: GateFile | None = None,
         tasks: Sequence[str] = (),
     ) -> None:
         self._roots = tuple(roots)
         self._options = sampling
         self._limit = limit
         self._judge = judge
+        self._gates = gates or GateFile()
         self._root = root
         self._tasks = tuple(tasks)
         self._suites: dict[str, Suite] = {}
@@ -154,6 +160,14 @@ class Suites:
         self._read.append((mark, suites))
         return suites
 
+    def refuse_unknown_gates(self) -> None:
+        """Hold the suites that the project's file names to those of this session.
+
+        Raises:
+            ConfigurationError: It names a suite that there is not.
+        """
+        self._gates.refuse_unknown(set(self._suites))
+
     def _sets(self, name: str) -> list[CaseSet]:
         if name == TASKS and not self._tasks:
             raise ConfigurationError(f"a suite of {TASKS!r} runs the tasks of --lm-eval-tasks: give some")
@@ -162,16 +176,18 @@ class Suites:
 
     def _suite(self, mark: SuiteMark, found: CaseSet, *, alone: bool) -> Suite:
         name = found.name if mark.name is None else mark.name if alone else f"{mark.name}/{found.name}"
+        policy = self._gates.effective(name, mark.gate)
         return Suite(
             name=name,
             golden=found.label,
-            gate=mark.gate,
+            gate=policy.gate,
             rubric=mark.rubric,
             cases=found.cases[: self._limit],
             total=len(found.cases),
             sampling=self._sampling(found.sampling),
             epochs=self._options.epochs,
             judge=None if mark.rubric is None else self._judge,
+            gate_sources=policy.sources,
         )
 
     def _sampling(self, own: Sampling) -> Sampling:

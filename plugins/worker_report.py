@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ class SuitePlan:
         expected: Cases × tests of the whole golden set, for one checkpoint.
         selected: (test, case id, checkpoint spec) of every item that is to run.
         distrusted: Why the judge of its rubric cannot be trusted, one sentence each.
+        gate_sources: Where each value of the gate comes from.
     """
 
     name: str
@@ -36,6 +37,7 @@ class SuitePlan:
     expected: int
     selected: tuple[tuple[str, str, str], ...]
     distrusted: tuple[str, ...] = ()
+    gate_sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class WorkerReport:
                 expected=plan["expected"],
                 selected=tuple((test, case, spec) for test, case, spec in plan["selected"]),
                 distrusted=tuple(plan["distrusted"]),
+                gate_sources=plan["gate_sources"],
             )
             for plan in data.pop("suites")
         )
@@ -103,6 +106,7 @@ def plan_of(
             expected=sum(count for (of, _), count in expected.items() if of == name),
             selected=tuple(chosen[name]),
             distrusted=distrusted.get(name, ()),
+            gate_sources=suite.gate_sources,
         )
         for name, suite in suites.items()
     )

@@ -43,7 +43,8 @@ LAYERS = [
     {"verdict", "slices", "inference", "data"},
     {"gate", "gate_file", "comparison", "train"},
     {"case_table", "record", "early_stop"},
-    {"store", "gate_overview", "selection_rule", "selection", "best", "stored_comparison", "history", "evaluation"},
+    {"store", "noise", "gate_overview", "selection_rule", "selection", "best"},
+    {"stored_comparison", "history", "evaluation"},
     {"report"},
     {"cli"},
 ]

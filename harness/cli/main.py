@@ -14,6 +14,7 @@ from harness.cli.gates import gates
 from harness.cli.golden import app as golden
 from harness.cli.golden_cases import app as golden_cases
 from harness.cli.init import init
+from harness.cli.noise import noise
 from harness.cli.select import select
 from harness.cli.train import train
 from harness.errors import HarnessError
@@ -33,6 +34,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(compare)
 app.command()(gates)
 app.command()(select)
+app.command()(noise)
 app.add_typer(baseline, name="baseline", help="Accept, list and show the runs that others are compared with.")
 golden.registered_commands += golden_cases.registered_commands
 app.add_typer(golden, name="golden", help="Write, import, test, lock, release and compare golden sets.")

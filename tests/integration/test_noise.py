@@ -1,0 +1,52 @@
+"""`harness noise`, and the gate that refuses a margin below what it measured."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from loopback import KEY, LoopbackLLM, Question
+
+from .conftest import Project, sums
+
+
+def answer(question: Question) -> str:
+    """Right, but for some questions that depend on the seed, and on nothing else."""
+    found = re.search(r"what is (\d+)", question.text)
+    assert found is not None
+    number, seed = int(found[1]), int(question.body.get("seed") or 0)
+    return "no idea" if (number * 7 + seed * 3) % 10 < 2 else str(number + 1)
+
+
+def test_noise_is_measured_kept_and_held_against_margins(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.path)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    project.golden("sums", sums(40))
+    project.suite("sums")
+    with LoopbackLLM(answer) as server:
+        model = f"openai/gpt@{server.openai_url}"
+        command = [sys.executable, "-m", "harness.cli", "noise", model, "--temperature", "1", "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        (found,) = json.loads(done.stdout)
+        assert (found["suite"], found["n"], found["repeats"]) == ("sums", 40, 2)
+        assert found["flips"] == 16
+        assert found["noise"] > 0.05
+        assert not (project.path / ".harness/runs").exists()
+        against = (f"--model={model}", f"--baseline={model}", "--temperature=1")
+        refused = project.run(*against)
+        assert refused.ret == 4
+        refused.stderr.fnmatch_lines(["*suite 'sums': the margin of 2 % lies below the noise*"])
+        assert project.run(*against, "--allow-margin-below-noise").ret == 0
+        project.suite("sums", "gate=harness.Gate(allow_margin_below_noise=True)")
+        assert project.run(*against).ret == 0
+        project.suite("sums")
+        assert project.run(f"--model={model}", f"--baseline={model}").ret == 0  # at another temperature
+        (kept,) = (project.path / ".harness/noise").glob("*.json")
+        kept.write_text("{", encoding="utf-8")
+        assert project.run(*against).ret == 4
