@@ -15,7 +15,9 @@ from harness.registry import did_you_mean, load_adapter, names
 from harness.scoring.check_type import CheckType, Scorer
 from harness.scoring.choice_letter import CHOICE_CHECKS
 from harness.scoring.code_checks import CODE_CHECKS
+from harness.scoring.code_fence_check import CODE_FENCE_CHECKS
 from harness.scoring.containment_checks import CONTAINMENT_CHECKS
+from harness.scoring.degeneration_checks import DEGENERATION_CHECKS
 from harness.scoring.fuzzy_check import FUZZY_CHECKS
 from harness.scoring.instruction_check import INSTRUCTION_CHECKS
 from harness.scoring.json_checks import JSON_CHECKS
@@ -23,8 +25,12 @@ from harness.scoring.list_check import LIST_CHECKS
 from harness.scoring.number_check import NUMBER_CHECKS
 from harness.scoring.refusal_checks import REFUSAL_CHECKS
 from harness.scoring.regex_check import REGEX_CHECKS
+from harness.scoring.table_checks import TABLE_CHECKS
+from harness.scoring.template_check import TEMPLATE_CHECKS
 from harness.scoring.text_checks import TEXT_CHECKS
 from harness.scoring.tool_calls_check import TOOL_CALL_CHECKS
+from harness.scoring.xml_check import XML_CHECKS
+from harness.scoring.yaml_check import YAML_CHECKS
 
 __all__ = [
     "CHECKS",
@@ -44,7 +50,9 @@ _BUILT_IN = {
     for kind in (
         *CHOICE_CHECKS,
         *CODE_CHECKS,
+        *CODE_FENCE_CHECKS,
         *CONTAINMENT_CHECKS,
+        *DEGENERATION_CHECKS,
         *FUZZY_CHECKS,
         *INSTRUCTION_CHECKS,
         *JSON_CHECKS,
@@ -52,8 +60,12 @@ _BUILT_IN = {
         *NUMBER_CHECKS,
         *REFUSAL_CHECKS,
         *REGEX_CHECKS,
+        *TABLE_CHECKS,
+        *TEMPLATE_CHECKS,
         *TEXT_CHECKS,
         *TOOL_CALL_CHECKS,
+        *XML_CHECKS,
+        *YAML_CHECKS,
     )
 }
 
