@@ -21,7 +21,8 @@ from .controller import Controller, one_line
 from .fixtures import SESSION
 from .margins import refuse_margins_below_noise
 from .options import Settings
-from .rounds import call_test, interpret, make_harmless, run_item
+from .round_result import call_test, interpret, make_harmless
+from .rounds import Items
 from .session import GateSession, HarnessItem, is_ours, test_name
 from .suite import read_marker
 from .worker_report import WorkerReport, plan_of
@@ -83,6 +84,7 @@ class Activity:
         self._record: Any = None
         self._fill_seconds = 0.0
         self._is_worker = hasattr(config, "workerinput")
+        self._items = Items(config, session, None if self._is_worker else self._controller.take)
         self._replaced_handler: Any = None
 
     @property
@@ -217,14 +219,14 @@ class Activity:
         """Run one of our items: every sample, then the baseline."""
         if not is_ours(item):
             return None
-        run_item(item, nextitem, self._session)
+        self._items.run(item, nextitem)
         return True
 
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
         """Call the test function of one of our items; a miss is a score, and no failure of the test."""
         if not is_ours(pyfuncitem) or inspect.iscoroutinefunction(pyfuncitem.obj):
             return None
-        call_test(pyfuncitem)
+        call_test(pyfuncitem, {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames})
         return True
 
     @pytest.hookimpl(wrapper=True)

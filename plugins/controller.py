@@ -50,11 +50,14 @@ class Controller:
         """Take in what a report carries: results of a case, or a failure outside our suites."""
         carried = getattr(report, "harness_results", None)
         if carried is not None:
-            for data in json.loads(carried):
-                result = CaseResult.from_dict(data)
-                self._results[(result.role, result.checkpoint, result.pair_key)] = result
+            self.take([CaseResult.from_dict(data) for data in json.loads(carried)])
         elif report.failed and not hasattr(report, "harness_outcome") and report.when != _CRASHED:
             self._foreign_failures.append(report.nodeid)
+
+    def take(self, results: Iterable[CaseResult]) -> None:
+        """Take in the results of an item: what a report carries, or what this process has found itself."""
+        for result in results:
+            self._results[(result.role, result.checkpoint, result.pair_key)] = result
 
     def receive_worker(self, report: WorkerReport) -> None:
         """Take in a worker's plan."""

@@ -138,6 +138,11 @@ def add_options(parser: pytest.Parser) -> None:
     )
     option("--harness-plan", metavar="PATH", help=argparse.SUPPRESS)
     option("--harness-json", metavar="PATH", help="write the results as JSON")
+    option(
+        "--harness-full-protocol",
+        action="store_true",
+        help="run every test by pytest's full protocol, also where a direct call does the same",
+    )
     option("--harness-nonce", metavar="TEXT", help=argparse.SUPPRESS)
     for key, text in _INI.items():
         parser.addini(key, text, type="string", default="")

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,6 +157,12 @@ class GateSession:
         assert param.suite is not None
         assert param.case is not None
         return (param.suite.name, param.suite.golden, test_name(item), param.case.id)
+
+    @functools.cached_property
+    def stored_outputs(self) -> Mapping[tuple[str, ...], tuple[str, ...]]:
+        """The outputs of the stored baseline by pair key."""
+        stored = () if self.stored_baseline is None else self.stored_baseline.results
+        return {result.pair_key: result.outputs for result in stored if result.outputs}
 
     def question(self, param: HarnessItem, checkpoint: Checkpoint, sample: int) -> Question:
         """Return the question that an item's case puts to a checkpoint."""
