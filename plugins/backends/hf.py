@@ -58,6 +58,7 @@ class HFBackend:
         self._adapters: set[str] = set()
         self._tokenizers: dict[Path, Any] = {}
         self._limits: Limits | None = None
+        self._budget: int | None = None
         dtype = options.arguments.get("dtype", "auto")
         if dtype not in _DTYPES:
             raise ConfigurationError(f"-M dtype={dtype}: expected one of {', '.join(_DTYPES)}")
@@ -166,20 +167,27 @@ class HFBackend:
         """Answer requests in continuous batches over shared prefixes, or as their model allows."""
         from harness.inference.generation import generate
         from harness.inference.layout_support import supports_layouts
+        from harness.inference.likelihood import score
         from harness.inference.loading import active_adapter
         from harness.inference.memory import plan_limits
+        from harness.inference.token_likelihood import token_budget
 
         model, adapter = self._model(checkpoint)
         if self._limits is None:  # once, so that candidate and baseline are batched alike
             self._limits = plan_limits(model, self._options.batch_size)
+            self._budget = token_budget(model)
+        tokenizer = self._tokenizer(checkpoint)
+        scored = [index for index, request in enumerate(requests) if request.continuations]
+        drawn = [index for index, request in enumerate(requests) if not request.continuations]
         with active_adapter(model, adapter) as active:
-            yield from generate(
-                active,
-                self._tokenizer(checkpoint),
-                requests,
-                limits=self._limits,
-                cascade=supports_layouts(model),
-            )
+            asked = [requests[index] for index in scored]
+            for place, response in score(active, tokenizer, asked, budget=self._budget):
+                yield scored[place], response
+            asked = [requests[index] for index in drawn]
+            for place, response in generate(
+                active, tokenizer, asked, limits=self._limits, cascade=supports_layouts(model)
+            ):
+                yield drawn[place], response
 
     def _model(self, checkpoint: Checkpoint) -> tuple[Any, str | None]:
         """Return the model that holds this checkpoint, and the name of its adapter."""
