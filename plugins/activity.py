@@ -40,8 +40,8 @@ def start(config: pytest.Config, settings: Settings) -> None:
         pytest.UsageError: A checkpoint, the baseline or the judge cannot be used; nothing was written.
     """
     worker = getattr(config, "workerinput", None)
-    if settings.early_stop and worker is None:
     default_to_suites(config, tasks=bool(settings.lm_eval_tasks))
+    if settings.early_stop and worker is None:
         from .early_stop import refuse_workers
 
         refuse_workers(config)
@@ -140,14 +140,14 @@ class Activity:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Stop before anything runs when a suite cannot be used; a worker leaves that to the controller."""
-        if self._usage_errors:
-            if not self._is_worker:
         try:
             if self._config.args_source is not pytest.Config.ArgsSource.ARGS:  # all suites were collected
                 self._session.suites.refuse_unknown_gates()
             refuse_margins_below_noise(self._session)
         except UsageError as error:
             self._refuse(error)
+        if self._usage_errors:
+            if not self._is_worker:
                 raise pytest.UsageError(*self._usage_errors)
             items.clear()
 

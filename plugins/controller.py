@@ -286,10 +286,10 @@ class Controller:
             "epochs": settings.sampling.epochs,
             "limit": settings.limit,
             "early_stop": settings.early_stop,
+            "gates": {name: dict(plan.gate_sources) for name, plan in self._plans().items()},
             "baseline": settings.baseline,
             "requests": {"wanted": wanted, "reused": reused, "generated": generated, "failed": failed},
             "argv": [_without_secrets(argument) for argument in sys.argv[1:]],
-            "gates": {name: dict(plan.gate_sources) for name, plan in self._plans().items()},
         }
 
 

@@ -256,12 +256,12 @@ def read_settings(config: pytest.Config) -> Settings:
         waive_inconclusive=value("inconclusive") == "warn",
         run_code=bool(value("allow_code_execution") or value("allow_unisolated_code")),
         run_code_unisolated=bool(value("allow_unisolated_code")),
+        allow_margin_below_noise=bool(value("allow_margin_below_noise")),
         early_stop=bool(value("early_stop")) or _is_yes(config, "early_stop"),
         lm_eval_tasks=_tasks(value("lm_eval_tasks") or []),
         nonce=value("nonce"),
     )
 
-        allow_margin_below_noise=bool(value("allow_margin_below_noise")),
 
 def _models(config: pytest.Config) -> tuple[str, ...]:
     typed = config.getoption("harness_model", default=None)
