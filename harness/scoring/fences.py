@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Fence", "fenced_blocks", "outside_fences"]
+__all__ = ["Fence", "fenced_blocks", "outside_fences", "unfenced"]
 
 _OPENING = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>.*)")
 
@@ -61,6 +61,28 @@ def outside_fences(text: str) -> str:
     for block in reversed(fenced_blocks(text)):
         del lines[block.start : block.end]
     return "\n".join(lines)
+
+
+def unfenced(text: str, languages: tuple[str, ...]) -> str:
+    """Return what an answer consists of: its only finished block in one of these languages, or all of it.
+
+    Args:
+        text: The answer.
+        languages: In lower case; a block that names no language counts where no other does.
+
+    Raises:
+        ValueError: Several blocks could be meant, or the only one is not finished.
+    """
+    blocks = fenced_blocks(text)
+    named = [block for block in blocks if block.language in languages]
+    named = named or [block for block in blocks if not block.language]
+    if not named:
+        return text
+    if len(named) > 1:
+        raise ValueError(f"{len(named)} fenced blocks that could be meant")
+    if not named[0].closed:
+        raise ValueError("the fenced block is not finished")
+    return named[0].content
 
 
 def _unindented(line: str, indent: int) -> str:

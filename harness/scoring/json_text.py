@@ -2,37 +2,110 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from harness.json_schema import short
 from harness.scoring.fences import fenced_blocks
 from harness.strict_json import InvalidJsonError, loads
 
-__all__ = ["difference", "extract_json"]
+__all__ = ["FORMS", "difference", "extract_json", "find_json"]
+
+FORMS = ("strict", "fenced", "embedded")
+"""Where JSON is looked for, strictest first: each accepts what those before it accept."""
+_BRACKET = re.compile(r"[\[{]")
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_MAX_READINGS = 8
 
 
-def extract_json(text: str, *, strict: bool = False) -> Any:
+def extract_json(text: str, *, strict: bool = False, form: str | None = None) -> Any:
     """Return the JSON value that an answer consists of.
 
     Args:
-        text: The answer: JSON alone or, unless `strict`, prose around exactly one fenced code block.
-        strict: Whether the whole answer must be JSON.
+        text: The answer.
+        strict: Short for `form="strict"`.
+        form: The loosest form that is accepted, of `FORMS`; `fenced` when None.
 
     Raises:
-        InvalidJsonError: There is none, or several blocks that could be meant.
+        InvalidJsonError: There is none, or several that could be meant.
+    """
+    return find_json(text, form=form or ("strict" if strict else "fenced"))[0]
+
+
+def find_json(text: str, *, form: str = "embedded") -> tuple[Any, str]:
+    """Return the JSON value of an answer, and the strictest form that it has.
+
+    Args:
+        text: The answer.
+        form: The loosest form that is accepted: `strict` (nothing but JSON), `fenced` (in the only finished
+            fenced block) or `embedded` (the only object or array in prose).
+
+    Raises:
+        InvalidJsonError: There is none in these forms, or several that could be meant.
     """
     text = text.strip()
     try:
-        return loads(text)
-    except InvalidJsonError:
-        if strict or "```" not in text:
-            raise
-    blocks = [block.content for block in fenced_blocks(text) if block.closed]
-    if len(blocks) != 1:
-        raise InvalidJsonError(
-            f"expected JSON or one fenced block of it, found {len(blocks)} finished blocks"
-        )
-    return loads(blocks[0].strip())
+        return loads(text), "strict"
+    except InvalidJsonError as problem:
+        whole = problem
+    if form == "strict":
+        raise whole
+    if "```" in text or "~~~" in text:
+        blocks = [block.content for block in fenced_blocks(text) if block.closed]
+        if len(blocks) == 1:
+            return loads(blocks[0].strip()), "fenced"
+        if form == "fenced" or blocks:
+            raise InvalidJsonError(
+                f"expected JSON or one fenced block of it, found {len(blocks)} finished blocks"
+            )
+    if form == "fenced":
+        raise whole
+    values = _embedded(text)
+    if len(values) != 1:
+        found = f"{len(values)} values that could be meant" if values else "no finished object or array"
+        raise InvalidJsonError(f"expected JSON somewhere in the answer, found {found}")
+    return values[0], "embedded"
+
+
+def _embedded(text: str) -> list[Any]:
+    """Return the outermost objects and arrays in prose; an array must hold more than a number or a word.
+
+    Each bracket is tried until the whole text was read `_MAX_READINGS` times: prose that opens many brackets
+    and closes none ends soon.
+    """
+    values: list[Any] = []
+    place, read = 0, 0
+    while (start := _BRACKET.search(text, place)) is not None and read <= _MAX_READINGS * len(text):
+        end = _closing(text, start.start())
+        read += (len(text) if end is None else end) - start.start()
+        try:
+            value = loads(text[start.start() : end]) if end is not None else None
+        except InvalidJsonError:
+            value = None
+        if isinstance(value, dict) or (isinstance(value, list) and _is_data(value)):
+            values.append(value)
+            place = end or len(text)
+        else:
+            place = start.end()
+    return values
+
+
+def _is_data(value: list[Any]) -> bool:
+    """Whether an array in prose is one: `[1]` is rather a footnote."""
+    return len(value) != 1 or isinstance(value[0], (dict, list, str))
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Return where the bracket at `start` is closed, strings skipped; None where it is not."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        if token.group() in "[{":
+            depth += 1
+        elif token.group() in "]}":
+            depth -= 1
+            if depth == 0:
+                return token.end()
+    return None
 
 
 def difference(
