@@ -37,6 +37,7 @@ class CaseResult:
         outcome: How the case ended over all its samples.
         samples: One value in [0, 1] per sample; empty when the outcome is *error* or the case was skipped.
         outputs: The text of each sample.
+        finish_reasons: How each of them ended: `stop`, `length` (cut at max_tokens), …
         explanation: Why, in one line.
         answer: What was extracted and compared.
         cluster: Cluster id for the statistics; the case's own id where it names none.
@@ -73,6 +74,7 @@ class CaseResult:
     latency_ms: float | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    finish_reasons: tuple[str, ...] = ()
 
     @property
     def score(self) -> float | None:
@@ -93,6 +95,7 @@ class CaseResult:
         data["outcome"] = self.outcome.value
         data["samples"] = list(self.samples)
         data["outputs"] = list(self.outputs)
+        data["finish_reasons"] = list(self.finish_reasons)
         data["tags"] = list(self.tags)
         return data
 

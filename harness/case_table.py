@@ -44,6 +44,7 @@ def _schema() -> pa.Schema:
         "samples": pa.list_(pa.float64()),
         "outputs": pa.list_(pa.string()),
         "tags": pa.list_(pa.string()),
+        "finish_reasons": pa.list_(pa.string()),
     }
     kinds = lists | {
         "must_pass": pa.bool_(),

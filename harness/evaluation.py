@@ -97,11 +97,13 @@ def _result(
     outcomes: list[Outcome] = []
     values: list[float] = []
     outputs: list[str] = []
+    endings: list[str] = []
     explanations: list[str | None] = []
     for sample in range(epochs):
         try:
             response = engine.answer(Question(model, case, sampling, sample))
             outputs.append(response.text)
+            endings.append(response.finish_reason)
             found = score(case, response)
         except HarnessError as error:
             outcomes.append(Outcome.ERROR)
@@ -122,6 +124,7 @@ def _result(
         outcome=outcome,
         samples=() if outcome is Outcome.ERROR else tuple(values),
         outputs=tuple(outputs),
+        finish_reasons=tuple(endings),
         explanation=_first(explanations, outcomes),
         cluster=case.cluster or case.id,
         tags=case.tags,

@@ -9,9 +9,24 @@ from typing import Any
 
 from harness.errors import ConfigurationError
 
-__all__ = ["POLICIES", "Gate"]
+__all__ = ["DIAGNOSTICS", "POLICIES", "Gate"]
 
 POLICIES = ("no-significant-drop", "non-inferior", "absolute")
+
+DIAGNOSTICS = (
+    "empty",
+    "length",
+    "lists",
+    "loops",
+    "other script",
+    "refusals",
+    "repeated words",
+    "same answer",
+    "same opening",
+    "sycophancy",
+    "truncated",
+)
+"""What `harness.diagnostics` measures of a suite's answers, beside `pass@k`."""
 
 _MINIMUM_CASES = {"no-significant-drop": 1, "non-inferior": 20, "absolute": 1}
 
@@ -30,6 +45,7 @@ class Gate:
             `non-inferior`, else 1).
         coverage: Share of the planned cases that must be decided on both sides, in (0, 1]. Below 1 it
             tolerates cases that ended in error; what was tolerated is said.
+        blocks_on: Names of `DIAGNOSTICS` whose warning blocks; the others are only shown.
         allow_margin_below_noise: Whether a margin is accepted that lies below what `harness noise` has
             measured between two runs of the baseline itself.
 
@@ -43,6 +59,7 @@ class Gate:
     min_score: float | None = None
     min_cases: int | None = None
     coverage: float = 1.0
+    blocks_on: tuple[str, ...] = ()
     allow_margin_below_noise: bool = False
 
     def __post_init__(self) -> None:
@@ -60,6 +77,11 @@ class Gate:
             problems.append(f"min_cases must be a whole number of at least 1 or None, not {self.min_cases!r}")
         if not _is_number(self.coverage) or not 0.0 < self.coverage <= 1.0:
             problems.append(f"coverage must be a number in (0, 1], not {self.coverage!r}")
+        if isinstance(self.blocks_on, list):  # as JSON and YAML have it
+            object.__setattr__(self, "blocks_on", tuple(self.blocks_on))
+        if not isinstance(self.blocks_on, tuple) or not set(self.blocks_on) <= set(DIAGNOSTICS):
+            known = ", ".join(repr(name) for name in DIAGNOSTICS)
+            problems.append(f"blocks_on must be a tuple of {known}, not {self.blocks_on!r}")
         if not _is_flag(self.allow_margin_below_noise):
             problems.append(
                 f"allow_margin_below_noise must be true or false, not {self.allow_margin_below_noise!r}"

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from harness.case_result import CaseResult, Role
+from harness.diagnostics import Diagnostic
 from harness.errors import HarnessError, IntegrityError, UsageError
 from harness.slices import SliceResult
 from harness.strict_json import InvalidJsonError, loads
@@ -52,6 +53,7 @@ class RunRecord:
         checkpoints: `{spec, name, fingerprint, role, backend, numerics}` of each.
         verdicts: One per suite × candidate.
         slices: One per suite × candidate × tag.
+        diagnostics: One per suite × candidate × property of its answers.
         cases: Every result, of candidates and baselines.
         conditions: `{code, reason}` of every condition of the exit code that held.
         exit_code: What the session exits with.
@@ -67,6 +69,7 @@ class RunRecord:
     checkpoints: tuple[Mapping[str, Any], ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     slices: tuple[SliceResult, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
     cases: tuple[CaseResult, ...] = ()
     conditions: tuple[Mapping[str, Any], ...] = ()
     exit_code: int = 0
@@ -78,7 +81,7 @@ class RunRecord:
     def __post_init__(self) -> None:
         if not is_run_id(self.run):
             raise HarnessError(f"{self.run!r} is no run id: letters, digits, '.', '_' and '-', at most 80")
-        for name in ("checkpoints", "verdicts", "slices", "cases", "conditions"):
+        for name in ("checkpoints", "verdicts", "slices", "diagnostics", "cases", "conditions"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
@@ -118,6 +121,7 @@ class RunRecord:
                 "checkpoints": [dict(checkpoint) for checkpoint in self.checkpoints],
                 "verdicts": [verdict.as_dict() for verdict in self.verdicts],
                 "slices": [one.as_dict() for one in self.slices],
+                "diagnostics": [one.as_dict() for one in self.diagnostics],
             }
         )
         return head
@@ -187,6 +191,7 @@ class RunRecord:
                 checkpoints=tuple(data["checkpoints"]),
                 verdicts=tuple(Verdict.from_dict(verdict) for verdict in data["verdicts"]),
                 slices=tuple(SliceResult.from_dict(one) for one in data["slices"]),
+                diagnostics=tuple(Diagnostic.from_dict(one) for one in data["diagnostics"]),
                 cases=tuple(cases),
                 conditions=tuple(data["conditions"]),
                 exit_code=data["exit_code"],

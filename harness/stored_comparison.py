@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.case_result import CaseResult, Role
+from harness.diagnostics import Diagnostic, blocked_by, diagnostics
 from harness.errors import UsageError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import Gate, adjust_family, decide, exit_codes, slices
@@ -98,6 +99,7 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
     theirs = results_of(base.record, base.checkpoint)
     verdicts: list[Verdict] = []
     found: list[SliceResult] = []
+    measured: list[Diagnostic] = []
     cases: list[CaseResult] = []
     checkpoints: list[Mapping[str, Any]] = [_described(base, base.checkpoint, Role.BASELINE)]
     for side in candidates:
@@ -127,7 +129,11 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
                     partial=side.record.partial or not side.record.complete,
                     baseline_problem=problem,
                 )
-                verdicts.append(verdict)
+                changed = diagnostics(
+                    mine, theirs, suite=suite, golden=golden, checkpoint=spec, alpha=gate.alpha
+                )
+                measured += changed
+                verdicts.append(blocked_by(verdict, changed))
                 found += slices(
                     mine,
                     theirs,
@@ -148,6 +154,7 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
         checkpoints=tuple(checkpoints),
         verdicts=settled,
         slices=tuple(found),
+        diagnostics=tuple(measured),
         cases=(*cases, *theirs),
         conditions=tuple(_conditions(settled)),
         exit_code=most_severe(codes),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness.case_result import CaseResult, Role
+from harness.diagnostics import Diagnostic, blocked_by, diagnostics
 from harness.errors import HarnessError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import SliceResult, Status, Verdict, adjust_family, decide, slices
@@ -104,9 +105,10 @@ class Controller:
         stopped = exitstatus in (ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR)
         if self._usage_errors or self.internal_errors or (nothing_ran and (not plans or stopped)):
             return None
+        changes = tuple(one for plan in plans.values() for one in self._diagnostics(plan))
+        decided = [blocked_by(one, changes) for plan in plans.values() for one in self._verdicts(plan)]
         verdicts = [
-            _without_judge(verdict, plans[verdict.suite].distrusted)
-            for verdict in adjust_family([found for plan in plans.values() for found in self._verdicts(plan)])
+            _without_judge(verdict, plans[verdict.suite].distrusted) for verdict in adjust_family(decided)
         ]
         conditions = [*self._conditions(exitstatus, verdicts)]
         code = most_severe([condition["code"] for condition in conditions] or [int(ExitCode.PASS)])
@@ -120,6 +122,7 @@ class Controller:
             checkpoints=self._checkpoints(),
             verdicts=tuple(verdicts),
             slices=tuple(found for plan in plans.values() for found in self._slices(plan)),
+            diagnostics=changes,
             cases=tuple(self._results.values()),
             conditions=tuple(conditions),
             exit_code=int(ExitCode.PASS) if waived else code,
@@ -193,6 +196,18 @@ class Controller:
                     margin=plan.gate.margin,
                     alpha=plan.gate.alpha,
                 )
+
+    def _diagnostics(self, plan: SuitePlan) -> Iterable[Diagnostic]:
+        for candidate in self._session.candidates:
+            baseline, _, problem = self._baseline(plan, candidate)
+            yield from diagnostics(
+                self._of(plan, Role.CANDIDATE, candidate),
+                None if problem is not None else baseline,
+                suite=plan.name,
+                golden=plan.golden,
+                checkpoint=candidate.spec,
+                alpha=plan.gate.alpha,
+            )
 
     def _of(self, plan: SuitePlan, role: Role, checkpoint: Checkpoint) -> list[CaseResult]:
         return [

@@ -136,6 +136,7 @@ def _case_result(
         outcome=outcome,
         samples=tuple(value for result in results for value in result.values) if decided else (),
         outputs=tuple(answer.text for answer in answers),
+        finish_reasons=tuple(answer.finish_reason for answer in answers),
         explanation=telling.explanation,
         answer=telling.answer,
         cluster=case.cluster or case.id,

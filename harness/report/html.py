@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from harness.diagnostics import described
 from harness.errors import MissingDependencyError
 from harness.record import RunRecord, encodable
 from harness.report import figures
@@ -66,6 +67,7 @@ def render(record: RunRecord, *, limit: int = _FLIPS) -> str:
         sections=sorted(sections, key=lambda section: _ORDER.index(section["verdict"].status)),
         levels=", ".join(percent(1 - alpha) for alpha in sorted({v.alpha for v in record.verdicts})),
         slices=sorted(record.slices, key=lambda one: (one.suite, one.checkpoint, one.adjusted_p, one.tag)),
+        diagnostics=[(one, described(one)) for one in record.diagnostics],
         plots=plots,
         no_plot=no_plot,
         environment=_flat(record.environment),

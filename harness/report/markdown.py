@@ -9,6 +9,7 @@ from harness.record import RunRecord
 from harness.report import figures
 from harness.report.flips import Flip, flips
 from harness.report.plain_text import one_line, visible_lines
+from harness.report.terminal import diagnostic_lines
 from harness.verdict import Status, Verdict, percent, points
 
 __all__ = ["render"]
@@ -31,6 +32,7 @@ def render(record: RunRecord, *, limit: int = 10) -> str:
     for verdict in record.verdicts:
         about = f"**{_escaped(verdict.suite)} × {_escaped(verdict.checkpoint)}**"
         lines += [f"- {about}: {_escaped(reason)}" for reason in verdict.reasons]
+    lines += [f"- ⚠ {_escaped(line)}" for line in diagnostic_lines(record)]
     fallen = [one for one in record.slices if one.warns]
     if fallen:
         lines += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.diagnostics import described
 from harness.report import figures
 from harness.report.flips import Flip, flips
 from harness.report.plain_text import one_line, shorten
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.record import RunRecord
 
-__all__ = ["STYLES", "flip_lines", "slice_lines", "suggestions", "verdict_lines", "verdict_table"]
+__all__ = ["STYLES", "diagnostic_lines", "flip_lines", "slice_lines", "suggestions", "verdict_lines", "verdict_table"]
 
 STYLES = {Status.PASS: "bold green", Status.REGRESSED: "bold red", Status.INCONCLUSIVE: "bold yellow"}
 
@@ -150,6 +151,15 @@ def slice_lines(record: RunRecord) -> list[str]:
         f"{points(one.delta)} points, interval {figures.interval(one.interval)}, "
         f"p = {figures.p_value(one.adjusted_p)} (adjusted), n = {one.n}"
         for one in record.slices
+        if one.warns
+    ]
+
+
+def diagnostic_lines(record: RunRecord) -> list[str]:
+    """Return one line for each property of the answers that stands out."""
+    return [
+        f"{one_line(one.suite)} × {one_line(one.checkpoint)}: {one.name}: {described(one)}"
+        for one in record.diagnostics
         if one.warns
     ]
 
