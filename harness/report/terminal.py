@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from harness.record import RunRecord
 
-__all__ = ["STYLES", "diagnostic_lines", "flip_lines", "slice_lines", "suggestions", "verdict_lines", "verdict_table"]
+__all__ = [
+    "STYLES",
+    "diagnostic_lines",
+    "flip_lines",
+    "slice_lines",
+    "suggestions",
+    "verdict_lines",
+    "verdict_table",
+]
 
 STYLES = {Status.PASS: "bold green", Status.REGRESSED: "bold red", Status.INCONCLUSIVE: "bold yellow"}
 
