@@ -141,7 +141,8 @@ class Activity:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Stop before anything runs when a suite cannot be used; a worker leaves that to the controller."""
         try:
-            if self._config.args_source is not pytest.Config.ArgsSource.ARGS:  # all suites were collected
+            named = self._config.args_source is pytest.Config.ArgsSource.ARGS
+            if not named and not self._session.settings.lm_eval_tasks:  # all suites were collected
                 self._session.suites.refuse_unknown_gates()
             refuse_margins_below_noise(self._session)
         except UsageError as error:

@@ -109,7 +109,7 @@ num_fewshot: 1
 training_split: train
 fewshot_split: train
 doc_to_text: "{{question}} is"
-doc_to_target: "{{options[answer]}}"
+doc_to_target: "{{['and', 'no'][answer % 2]}}"
 generation_kwargs: {until: ["\\n\\n", "now"], max_gen_toks: 6, do_sample: false}
 filter_list:
   - name: first

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.cases import Case, Message, Sampling, content_digest
+from harness.cases import Case, Message, content_digest
 from harness.errors import ConfigurationError, GoldenSetError
 from harness.likelihood import Continuation
 
+from .conversation import Conversation, messages_of
 from .metrics import metric_of, pipeline_of
 from .spec import TaskSpec
 from .tasks import lm_eval_version, quiet
 
-__all__ = ["CHECK", "cases_of", "config_digest", "plain", "sampling_of"]
+__all__ = ["CHECK", "cases_of", "config_digest", "plain"]
 
 CHECK = "lm_eval"
 """The check type that all these cases declare."""
 
 _PASSAGES = ("passage", "context", "article", "paragraph", "story")
 """Fields of a document that several questions may be about: then they are no independent evidence."""
-
-_MAX_TOKENS = 256
-"""lm-eval's own default of max_gen_toks."""
-
-
-class _Conversation(str):
-    """What a chat template would be asked to render; the checkpoint's own renders it later."""
-
-    __slots__ = ("messages",)
-
-    messages: tuple[Message, ...]
 
 
 def _keep_messages(history: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
@@ -41,9 +30,7 @@ def _keep_messages(history: Sequence[Mapping[str, str]], add_generation_prompt: 
             "gen_prefix opens the model's own turn, which no chat request can ask for: "
             "leave out apply_chat_template"
         )
-    kept = _Conversation(json.dumps(list(history)))
-    kept.messages = tuple(Message(turn["role"], turn["content"]) for turn in history)
-    return kept
+    return Conversation.of(history)
 
 
 def cases_of(task: Any, spec: TaskSpec, key: str) -> tuple[Case, ...]:
@@ -115,8 +102,7 @@ def _asked(task: Any, instances: Sequence[Any]) -> tuple[tuple[Message, ...], bo
     if kind == "loglikelihood_rolling":
         return (), True, tuple(Continuation(str(instance.args[0]), "") for instance in instances)
     contexts = [instance.args[0] for instance in instances]
-    messages = _messages(contexts[0])
-    raw = not isinstance(contexts[0], _Conversation)
+    messages, raw = messages_of(contexts[0])
     if kind == "generate_until":
         return messages, raw, ()
     texts = [str(instance.args[1]) for instance in instances]
@@ -138,40 +124,6 @@ def _asked(task: Any, instances: Sequence[Any]) -> tuple[tuple[Message, ...], bo
             Continuation(text, None if context == contexts[0] else str(context))
             for context, text in zip(contexts, texts, strict=True)
         ),
-    )
-
-
-def _messages(context: str) -> tuple[Message, ...]:
-    return context.messages if isinstance(context, _Conversation) else (Message("user", str(context)),)
-
-
-def sampling_of(task: Any) -> Sampling:
-    """Return how a task's answers are drawn, from its `generation_kwargs`; names are lm-eval's.
-
-    Raises:
-        ConfigurationError: It asks for a way of decoding that no request of ours can.
-    """
-    if task.OUTPUT_TYPE != "generate_until":
-        return Sampling()
-    wanted = dict(task.config.generation_kwargs or {})
-    until = wanted.pop("until", [])
-    lengths = [wanted.pop(name, None) for name in ("max_gen_toks", "max_new_tokens", "max_tokens")]
-    temperature = float(wanted.pop("temperature", 0.0) or 0.0)
-    draws = wanted.pop("do_sample", temperature > 0)
-    top_p = float(wanted.pop("top_p", 1.0))
-    if draws and not temperature:
-        temperature = 1.0
-    unknown = sorted(name for name in wanted if draws or name not in ("top_k", "min_p"))
-    if unknown:
-        raise ConfigurationError(
-            f"lm_eval:{task.config.task}: generation_kwargs {', '.join(unknown)}: only until, max_gen_toks, "
-            "do_sample, temperature and top_p can be asked for"
-        )
-    return Sampling(
-        max_tokens=int(next((length for length in lengths if length is not None), _MAX_TOKENS)),
-        temperature=temperature if draws else 0.0,
-        top_p=top_p if draws else 1.0,
-        stop=tuple(stop for stop in ([until] if isinstance(until, str) else until) if stop),
     )
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cases import content_digest
+from harness.cases import Sampling, content_digest
 from harness.protocols import CaseSet
 
-from .cases import cases_of, config_digest, sampling_of
+from .cases import cases_of, config_digest
+from .decoding import sampling_of
 from .spec import TaskSpec, parse_task_spec
 from .tasks import build_tasks
 
@@ -40,7 +41,6 @@ def _case_set(task: Any, spec: TaskSpec) -> CaseSet:
     name = str(task.config.task)
     digest = config_digest(task, spec)
     key = f"{name}@{digest[:16]}"
-    sampling = sampling_of(task)
     cases = cases_of(task, spec, key)
     _LOADED[key] = task
     picked = "" if spec.metric is None else f"#{spec.metric}" + (f":{spec.filter}" if spec.filter else "")
@@ -49,8 +49,14 @@ def _case_set(task: Any, spec: TaskSpec) -> CaseSet:
         label=f"lm_eval:{name}/v{task.VERSION or 0}/{task.config.num_fewshot}-shot{picked}",
         digest=content_digest([digest, [case.content_hash for case in cases]]),
         cases=cases,
-        sampling=sampling,
+        sampling=_sampling(task),
     )
+
+
+def _sampling(task: Any) -> Sampling:
+    if task.OUTPUT_TYPE != "generate_until":
+        return Sampling()
+    return sampling_of(task.config.generation_kwargs or {}, f"lm_eval:{task.config.task}")
 
 
 def loaded_task(key: str) -> Any | None:

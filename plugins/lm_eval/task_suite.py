@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 import harness
 
 
 @pytest.mark.suite("lm_eval:")
-def test_task(case: harness.Case, response: harness.Response) -> None:
-    """Score by the task's own code; its check is part of each case."""
-    harness.check(case, response)
+def test_task(case: harness.Case, response: harness.Response, record_score: Callable[..., None]) -> None:
+    """Score by the task's own code, its check being part of each case; the score may be graded."""
+    record_score(harness.check(case, response))
