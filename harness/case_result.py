@@ -105,7 +105,7 @@ class CaseResult:
         fields = dict(data)
         fields["role"] = Role(fields["role"])
         fields["outcome"] = Outcome(fields["outcome"])
-        for name in ("samples", "outputs", "tags"):
+        for name in ("samples", "outputs", "tags", "finish_reasons"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
 

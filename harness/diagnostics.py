@@ -1,7 +1,7 @@
 """How a checkpoint's answers changed, whatever their score: cut off, looping, longer, all alike.
 
 Shown beside each verdict. They warn with their numbers, and block only where a gate names them
-(`Gate(blocks=("truncated",))`).
+(`Gate(blocks_on=("truncated",))`).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def blocked_by(verdict: Verdict, found: Sequence[Diagnostic]) -> Verdict:
         f"{one.name}: {described(one)}"
         for one in found
         if one.warns
-        and one.name in verdict.gate.blocks
+        and one.name in verdict.gate.blocks_on
         and (one.suite, one.checkpoint) == (verdict.suite, verdict.checkpoint)
     )
     return replace(verdict, blocks=(*verdict.blocks, *reasons)) if reasons else verdict
