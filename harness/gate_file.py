@@ -9,7 +9,6 @@ A release manager reads and changes them without Python. Field by field, the sui
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -131,8 +130,10 @@ def _from_pyproject(path: Path) -> GateFile | None:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from None
     if "harness" not in text:
         return None
-    # In the standard library since Python 3.11; the package that it was taken from before.
-    tomllib: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
     try:
         tool = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
