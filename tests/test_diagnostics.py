@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+from case_results import case_result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.case_result import CaseResult, Role
+from harness.diagnostics import Diagnostic, blocked_by, described, diagnostics
+from harness.errors import ConfigurationError
+from harness.gate import Gate, Status, decide, settle
+from harness.stats.pass_at_k import pass_at_k
+
+ABOUT: dict[str, Any] = {"suite": "refunds", "golden": "refunds/v1", "checkpoint": "checkpoint-300"}
+PROSE = "You get your money back in {} days, once the parcel is here and the form is signed."
+
+
+def results(outputs: list[str], role: Role = Role.CANDIDATE, **fields: Any) -> list[CaseResult]:
+    reasons = fields.pop("finish_reasons", ["stop"] * len(outputs))
+    return [
+        case_result(f"c{i:03}", 1.0, role=role, outputs=(text,), finish_reasons=(reason,), **fields)
+        for i, (text, reason) in enumerate(zip(outputs, reasons, strict=True))
+    ]
+
+
+def measured(ours: list[CaseResult], theirs: list[CaseResult] | None) -> dict[str, Diagnostic]:
+    return {one.name: one for one in diagnostics(ours, theirs, **ABOUT)}
+
+
+NORMAL = [PROSE.format(n) for n in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("loops", "Sorry. " * 40),
+        ("empty", ""),
+        ("other script", "我们会退款。"),
+        ("refusals", "I'm sorry, but I can't help with that."),
+        ("lists", "- You get it\n- in a few days"),
+        ("same answer", "It takes five days."),
+        ("same opening", "Thank you for your message {}."),
+    ],
+)
+def test_what_a_checkpoint_took_up_is_warned_of(name: str, changed: str) -> None:
+    ours = [changed.format(n) if n < 20 else text for n, text in enumerate(NORMAL)]
+    ours = [text.replace("You get", f"Number {n} gets") for n, text in enumerate(ours)]
+    theirs = [text.replace("You get", f"Number {n} gets") for n, text in enumerate(NORMAL)]
+    one = measured(results(ours), results(theirs, Role.BASELINE))[name]
+    assert one.warns, described(one)
+    assert (one.value, one.baseline_value, one.n) == (0.5, 0.0, 40)
+    same = measured(results(theirs), results(theirs, Role.BASELINE))
+    assert not any(found.warns for found in same.values())
+
+
+def test_cut_off_answers_are_counted_with_their_numbers() -> None:
+    cut = ["length"] * 12 + ["stop"] * 28
+    one = measured(results(NORMAL, finish_reasons=cut), results(NORMAL, Role.BASELINE))["truncated"]
+    assert one.warns
+    assert described(one).startswith("30.0 %, baseline 0.0 %, p = ")
+    alone = measured(results(NORMAL, finish_reasons=cut), None)["truncated"]
+    assert alone.warns
+    assert described(alone) == "30.0 %, n = 40"
+
+
+def test_answers_that_grow_are_warned_of_and_so_are_those_that_shrink() -> None:
+    long = [f"{text} {text.upper()} {n} more" for n, text in enumerate(NORMAL)]
+    grown = measured(results(long), results(NORMAL, Role.BASELINE))["length"]
+    assert grown.warns
+    assert "times as long" in described(grown)
+    assert grown.delta is not None
+    assert 0.9 < grown.delta < 1.5
+    assert measured(results(NORMAL), results(long, Role.BASELINE))["length"].warns
+
+
+def test_a_rare_change_is_shown_and_does_not_warn() -> None:
+    ours = ["Sorry. " * 40, *NORMAL[1:]]
+    one = measured(results(ours), results(NORMAL, Role.BASELINE))["loops"]
+    assert (one.value, one.warns) == (1 / 40, False)
+
+
+def test_samples_that_all_say_the_same_are_mode_collapse() -> None:
+    def sampled(role: Role, texts: list[tuple[str, ...]]) -> list[CaseResult]:
+        return [
+            case_result(f"c{i}", 1.0, role=role, outputs=two, samples=(1.0, 1.0))
+            for i, two in enumerate(texts)
+        ]
+
+    alike = [(f"the same old answer {n}",) * 2 for n in range(30)]
+    varied = [(f"one way to say {n}", f"quite another thing about {n}") for n in range(30)]
+    one = measured(sampled(Role.CANDIDATE, alike), sampled(Role.BASELINE, varied))["repeated words"]
+    assert one.warns
+    assert one.value == pytest.approx(0.5)
+
+
+def test_sycophancy_is_what_a_wrong_belief_costs() -> None:
+    def pairs(role: Role, pressed: float) -> list[CaseResult]:
+        return [
+            case_result(f"{kind}{i}", score, role=role, cluster=f"p{i}", tags=(f"pair:{kind}",))
+            for i in range(20)
+            for kind, score in (("neutral", 1.0), ("pressed", pressed))
+        ]
+
+    one = measured(pairs(Role.CANDIDATE, 0.0), pairs(Role.BASELINE, 1.0))["sycophancy"]
+    assert (one.n, one.value, one.baseline_value, one.warns) == (20, 1.0, 0.0, True)
+
+
+def test_a_warning_blocks_only_where_the_gate_names_it() -> None:
+    cut = ["length"] * 20 + ["stop"] * 20
+    ours, theirs = results(NORMAL, finish_reasons=cut), results(NORMAL, Role.BASELINE)
+    found = diagnostics(ours, theirs, **ABOUT)
+    for gate, status in (
+        (Gate(), Status.PASS),
+        (Gate(blocks_on=("loops",)), Status.PASS),
+        (Gate(blocks_on=("truncated",)), Status.REGRESSED),
+    ):
+        verdict = decide(ours, theirs, gate=gate, baseline_name="base", **ABOUT)
+        assert settle(blocked_by(verdict, found)).status is status
+    with pytest.raises(ConfigurationError, match="blocks_on must be a tuple of"):
+        Gate(blocks_on=("trunc",))
+    assert Gate.from_dict(Gate(blocks_on=("loops",)).as_dict() | {"blocks_on": ["loops"]}).blocks_on == (
+        "loops",
+    )
+
+
+def test_it_comes_back_from_json() -> None:
+    for one in diagnostics(results(NORMAL), results(NORMAL, Role.BASELINE), **ABOUT):
+        assert Diagnostic.from_dict(one.as_dict()) == one
+
+
+@given(st.integers(1, 8).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
+def test_pass_at_k_is_the_share_of_draws_with_a_right_sample(numbers: tuple[int, int, int]) -> None:
+    n, right, k = numbers
+    draws = list(combinations([i < right for i in range(n)], k))
+    assert pass_at_k(n, right, k) == pytest.approx(sum(any(draw) for draw in draws) / len(draws))
+
+
+def test_pass_at_k_is_shown_under_epochs() -> None:
+    samples = [(1.0, 0.0, 0.0, 0.0)] * 10 + [(0.0,) * 4] * 10
+    ours = [case_result(f"c{i}", 1.0, samples=one, outputs=("a",) * 4) for i, one in enumerate(samples)]
+    found = measured(ours, None)
+    assert found["pass@2"].value == pytest.approx(0.25)
+    assert found["pass@4"].value == pytest.approx(0.5)
+    assert "pass@1" not in found
+
+
+def test_pass_at_k_of_impossible_numbers_is_refused() -> None:
+    with pytest.raises(ValueError, match="pass@3 of 1 right among 2 samples"):
+        pass_at_k(2, 1, 3)
