@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ConfigurationError
 from harness.gate import adjust_family, with_comparison
 from harness.policy import Gate
-from harness.stats.paired import SAME, compare_pairs
+from harness.stats.adjusted import Sample
+from harness.stats.paired import SAME, compare_pairs, with_adjustment
 from harness.verdict import Verdict
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["compare_scores"]
+__all__ = ["RestOfSuite", "compare_scores"]
+
+
+@dataclass(frozen=True)
+class RestOfSuite:
+    """What is known of the suite that the compared cases were drawn from at random.
+
+    Covariates must have been fixed before the candidate ran: how earlier checkpoints did on a case, its
+    stratum as 0 and 1, the length of its prompt. NaN stands for what is not known of a case. Nothing that
+    the candidate did is allowed, such as the length of its answers.
+
+    Attributes:
+        baseline: The baseline's scores on the cases that the candidate was not asked, shape (M,).
+        covariates: Of the compared cases, shape (n,) or (n, k).
+        rest_covariates: Of the M others, shape (M,) or (M, k).
+        clusters: Clusters of the M others, where the compared cases have clusters.
+    """
+
+    baseline: Any
+    covariates: Any = None
+    rest_covariates: Any = None
+    clusters: Sequence[Hashable] | None = None
 
 
 def compare_scores(
@@ -28,6 +51,7 @@ def compare_scores(
     alpha: float = 0.05,
     policy: str = "no-significant-drop",
     seed: int = 0,
+    rest: RestOfSuite | None = None,
 ) -> Verdict:
     """Decide whether a candidate's scores got worse than a baseline's on the same cases.
 
@@ -39,6 +63,9 @@ def compare_scores(
         alpha: Chance of a false block, in (0, 0.5).
         policy: `no-significant-drop` or `non-inferior`.
         seed: Of the permutation test's draws, for graded or clustered scores.
+        rest: Where the cases are a random part of a suite, what is known of all of it. The verdict is then
+            on the whole suite, and needs fewer cases (`Verdict.adjusted_delta`). Never give it for cases
+            that were chosen in any other way.
 
     Returns:
         A verdict like those of a session; `improved_ids` and `worsened_ids` hold the positions as text.
@@ -63,6 +90,8 @@ def compare_scores(
                     f"clusters[{position}] is {cluster!r}: name the cluster of every case"
                 )
     comparison = compare_pairs(ours, theirs, groups, alpha=alpha, seed=seed)
+    if rest is not None:
+        comparison = with_adjustment(comparison, _sample(ours, theirs, groups, rest), alpha=alpha)
     differences = (ours - theirs).tolist()
     verdict = Verdict(
         suite="",
@@ -75,6 +104,54 @@ def compare_scores(
         worsened_ids=tuple(str(i) for i, difference in enumerate(differences) if difference < -SAME),
     )
     return adjust_family([with_comparison(verdict, comparison)])[0]
+
+
+def _sample(
+    ours: NDArray[np.float64],
+    theirs: NDArray[np.float64],
+    clusters: list[Hashable] | None,
+    rest: RestOfSuite,
+) -> Sample:
+    import numpy as np
+
+    others = _scores(rest.baseline, "rest.baseline")
+    if (clusters is None) != (rest.clusters is None):
+        raise ConfigurationError("give the clusters of the compared cases and of the rest, or of neither")
+    if rest.clusters is not None and len(rest.clusters) != len(others):
+        raise ConfigurationError(
+            f"rest.clusters has {len(rest.clusters)} entries for {len(others)} cases: give one each"
+        )
+    known = _covariates(rest.covariates, len(ours), "rest.covariates")
+    unasked = _covariates(rest.rest_covariates, len(others), "rest.rest_covariates")
+    if known.shape[1] != unasked.shape[1]:
+        raise ConfigurationError(
+            f"rest.covariates has {known.shape[1]} columns and rest.rest_covariates {unasked.shape[1]}: "
+            "give the same of every case"
+        )
+    return Sample(
+        candidate=ours,
+        baseline=np.concatenate([theirs, others]),
+        covariates=np.concatenate([known, unasked]),
+        clusters=None if clusters is None else [*clusters, *(rest.clusters or ())],
+    )
+
+
+def _covariates(values: Any, cases: int, name: str) -> NDArray[np.float64]:
+    import numpy as np
+
+    if values is None:
+        return np.empty((cases, 0))
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{name} must hold numbers, NaN where nothing is known") from None
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or len(array) != cases:
+        raise ConfigurationError(f"{name} must have the shape ({cases},) or ({cases}, k), not {array.shape}")
+    if np.isinf(array).any():
+        raise ConfigurationError(f"{name} holds an infinite number: give NaN where nothing is known")
+    return array
 
 
 def _scores(values: Any, side: str) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.case_result import CaseResult
 from harness.cases import Outcome
+from harness.coverage import with_comparability, with_coverage
 from harness.errors import HarnessError
 from harness.exit_codes import ExitCode
 from harness.pairing import Pairing, cluster_of, is_right_or_wrong, label, naming, pair_results
@@ -28,6 +29,7 @@ from harness.stats.clusters import cluster_standard_error, group, mean_interval
 from harness.stats.multiplicity import holm
 from harness.stats.paired import SAME, Comparison, compare_pairs
 from harness.stats.power import cases_to_settle_drop, cases_to_settle_floor, minimum_detectable_drop
+from harness.stats.repeats import split_variance
 from harness.verdict import Status, Verdict, percent, points
 
 __all__ = [
@@ -81,7 +83,7 @@ def decide(
         if result.suite != suite:
             raise HarnessError(f"a result of suite {result.suite!r} was given to the gate of {suite!r}")
     same_suite = None if baseline is None else [result for result in baseline if result.suite == suite]
-    pairing = pair_results(candidate, same_suite)
+    pairing = pair_results(candidate, same_suite, reduce=gate.reduce)
     verdict = Verdict(
         suite=suite,
         golden=golden,
@@ -95,11 +97,12 @@ def decide(
         partial=partial,
     )
     verdict = _with_means(verdict, pairing, seed)
+    verdict = _with_repeats(verdict, pairing)
     verdict = _with_must_pass(verdict, pairing)
     verdict = _with_floor(verdict, pairing)
     if gate.needs_baseline:
-        verdict = _with_comparability(verdict, pairing, same_suite, baseline_problem)
-    return settle(_with_coverage(verdict, pairing))
+        verdict = with_comparability(verdict, pairing, same_suite, baseline_problem)
+    return settle(with_coverage(verdict, pairing))
 
 
 def settle(verdict: Verdict) -> Verdict:
@@ -110,13 +113,13 @@ def settle(verdict: Verdict) -> Verdict:
     gate = verdict.gate
     blocks, doubts, notes = list(verdict.blocks), list(verdict.doubts), list(verdict.notes)
     p_value = verdict.p_value if verdict.adjusted_p is None else verdict.adjusted_p
-    if gate.needs_baseline and verdict.delta is not None and verdict.bounds is not None:
+    if gate.needs_baseline and verdict.effect is not None and verdict.bounds is not None:
         assert p_value is not None
         lower, upper = verdict.bounds
         is_shown = p_value <= gate.alpha and upper < 0.0
-        evidence = f"{points(verdict.delta)} points, p = {p_value:.2g}, n = {verdict.n}"
+        evidence = f"{points(verdict.effect)} points, p = {p_value:.2g}, n = {verdict.n}"
         margin = percent(gate.margin)
-        if is_shown and verdict.delta < -gate.margin - SAME:
+        if is_shown and verdict.effect < -gate.margin - SAME:
             blocks.insert(0, f"the mean fell by more than the margin of {margin}: {evidence}")
         elif lower > -gate.margin:
             notes.insert(0, f"non-inferior: a drop of more than {margin} is ruled out ({evidence})")
@@ -162,14 +165,15 @@ def exit_codes(verdicts: Iterable[Verdict]) -> set[ExitCode]:
 def with_comparison(verdict: Verdict, comparison: Comparison) -> Verdict:
     """Return the verdict with the numbers of a comparison; its status is still to be settled."""
     gate = verdict.gate
-    spread, delta = comparison.spread, comparison.delta
+    spread = comparison.spread
+    delta = comparison.delta if comparison.adjusted_delta is None else comparison.adjusted_delta
     return dataclasses.replace(
         verdict,
         n=comparison.n,
         clusters=comparison.groups,
         mean=comparison.mean,
         baseline_mean=comparison.baseline_mean,
-        delta=delta,
+        delta=comparison.delta,
         standard_error=comparison.standard_error,
         interval=comparison.interval,
         bounds=comparison.bounds,
@@ -179,6 +183,8 @@ def with_comparison(verdict: Verdict, comparison: Comparison) -> Verdict:
         worsened=comparison.worsened,
         method=comparison.method,
         cases_for_drop=cases_to_settle_drop(spread, delta, margin=gate.margin, alpha=gate.alpha),
+        adjusted_delta=comparison.adjusted_delta,
+        variance_reduction=comparison.variance_reduction,
     )
 
 
@@ -213,6 +219,34 @@ def _with_means(verdict: Verdict, pairing: Pairing, seed: int) -> Verdict:
         with_comparison(verdict, comparison),
         improved_ids=tuple(label(pair.candidate, tests=tests) for pair in pairs if pair.difference > SAME),
         worsened_ids=tuple(label(pair.candidate, tests=tests) for pair in pairs if pair.difference < -SAME),
+    )
+
+
+def _with_repeats(verdict: Verdict, pairing: Pairing) -> Verdict:
+    """Add how much of the noise comes from drawing answers, and what more samples would be worth."""
+    import numpy as np
+
+    samples = {len(result.samples) for pair in pairing.pairs for result in (pair.candidate, pair.baseline)}
+    if len(samples) != 1 or (count := samples.pop()) < 2:
+        return verdict
+    sides = [
+        np.array([result.samples for result in results])
+        for results in zip(*((pair.candidate, pair.baseline) for pair in pairing.pairs), strict=True)
+    ]
+    found = split_variance(*sides)
+    if found is None:
+        return dataclasses.replace(verdict, samples=count)
+    worth = found.cases_worth(2 * count)
+    note = (
+        f"{percent(round(found.share_within, 2))} of the differences' variance comes from drawing answers: "
+        f"{2 * count} samples per case instead of {count} would do as much as {worth:.2g} times the cases"
+    )
+    return dataclasses.replace(
+        verdict,
+        samples=count,
+        share_within=found.share_within,
+        epochs_worth=worth,
+        notes=(*verdict.notes, note),
     )
 
 
@@ -254,74 +288,3 @@ def _with_floor(verdict: Verdict, pairing: Pairing) -> Verdict:
     variance = len(scores) * (cluster_standard_error(group(scores, clusters)) or 0.5) ** 2
     needed = cases_to_settle_floor(mean, floor, variance, alpha=alpha)
     return dataclasses.replace(verdict, doubts=(*verdict.doubts, reason), cases_for_floor=needed)
-
-
-def _with_comparability(
-    verdict: Verdict, pairing: Pairing, baseline: Sequence[CaseResult] | None, problem: str | None
-) -> Verdict:
-    """Doubt where the baseline is missing, untrusted, or answered something else."""
-    doubts = list(verdict.doubts)
-    if problem is not None:
-        doubts.append(problem)
-    if baseline is None:
-        if problem is None:
-            doubts.append("no baseline to compare with: name one with --baseline, or accept a run as one")
-        return dataclasses.replace(verdict, doubts=tuple(doubts))
-    versions = sorted({result.golden for result in baseline} - {verdict.golden})
-    if versions:
-        doubts.append(f"the baseline answered {', '.join(versions)}, this run {verdict.golden}: run it again")
-    if pairing.changed:
-        doubts.append(f"not comparable, the case itself differs on the two sides: {naming(pairing.changed)}")
-    if pairing.reconfigured:
-        doubts.append(
-            "not comparable, sampling or samples per case differ on the two sides: "
-            f"{naming(pairing.reconfigured)}"
-        )
-    if not pairing.pairs:
-        doubts.append("no case was decided on both sides: there is nothing to compare")
-    return dataclasses.replace(verdict, doubts=tuple(doubts))
-
-
-def _with_coverage(verdict: Verdict, pairing: Pairing) -> Verdict:
-    """Account for every planned case that was not decided; doubt where they are too many."""
-    paired = verdict.gate.needs_baseline
-    unreported = verdict.planned - len(pairing.candidate)
-    missing = max(unreported, 0)
-    gaps: list[str] = []
-    if pairing.errors:
-        gaps.append(f"{_cases(len(pairing.errors))} ended in error: {naming(pairing.errors)}")
-    if pairing.skipped:
-        gaps.append(f"{_cases(len(pairing.skipped))} skipped: {naming(pairing.skipped)}")
-    if unreported > 0:
-        gaps.append(f"{_cases(unreported)} planned and never reported")
-    if paired and pairing.baseline_undecided:
-        undecided = pairing.baseline_undecided
-        gaps.append(f"{_cases(len(undecided))} not decided by the baseline: {naming(undecided)}")
-    if paired and pairing.unmatched and pairing.pairs:
-        missing += len(pairing.unmatched)
-        gaps.append(
-            f"{_cases(len(pairing.unmatched))} the baseline never answered: {naming(pairing.unmatched)}"
-        )
-    absent = [r for r in pairing.absent if r.golden == verdict.golden]
-    if paired and absent and not verdict.partial:
-        missing += len(absent)
-        gaps.append(f"{_cases(len(absent))} of the baseline not in this run: {naming(absent)}")
-    doubts, notes = list(verdict.doubts), list(verdict.notes)
-    decided = len(pairing.pairs) if paired else len(pairing.decided)
-    expected = max(verdict.planned, len(pairing.candidate)) + (len(absent) if paired else 0)
-    if gaps and decided >= verdict.gate.coverage * expected - 1e-9:
-        share = (
-            f"{decided} of {expected} cases were decided, the gate asks for {percent(verdict.gate.coverage)}"
-        )
-        notes.append(f"tolerated, {share}: {'; '.join(gaps)}")
-    else:
-        doubts.extend(gaps)
-    if unreported < 0:
-        doubts.append(f"{_cases(-unreported)} more reported than the {verdict.planned} planned")
-    if verdict.partial:
-        doubts.append("only a part of the suite was selected: a part can prove a regression, never a pass")
-    return dataclasses.replace(verdict, doubts=tuple(doubts), notes=tuple(notes), missing=missing)
-
-
-def _cases(count: int) -> str:
-    return "1 case" if count == 1 else f"{count} cases"

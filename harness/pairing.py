@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.case_result import CaseResult
 from harness.cases import Outcome
 from harness.errors import IntegrityError, ScoringError
+from harness.stats.repeats import reduce_samples
 
-__all__ = ["Key", "Pair", "Pairing", "cluster_of", "is_right_or_wrong", "label", "naming", "pair_results"]
+__all__ = [
+    "Key",
+    "Pair",
+    "Pairing",
+    "cluster_of",
+    "is_right_or_wrong",
+    "label",
+    "naming",
+    "pair_results",
+]
 
 Key = tuple[str, str, str, str]
 """Suite, golden set and version, test, case id."""
@@ -66,8 +76,15 @@ class Pairing:
     decided: tuple[CaseResult, ...] = field(default=())
 
 
-def pair_results(candidate: Sequence[CaseResult], baseline: Sequence[CaseResult] | None) -> Pairing:
+def pair_results(
+    candidate: Sequence[CaseResult], baseline: Sequence[CaseResult] | None, *, reduce: str = "mean"
+) -> Pairing:
     """Join two sides on suite, golden set and version, test and case id.
+
+    Args:
+        candidate: Results of the candidate in one suite.
+        baseline: Results of the baseline; None without one.
+        reduce: How the samples of a case make the score of what is paired or decided.
 
     Raises:
         IntegrityError: A case is reported twice on one side.
@@ -77,7 +94,7 @@ def pair_results(candidate: Sequence[CaseResult], baseline: Sequence[CaseResult]
     results = tuple(ours[key] for key in sorted(ours))
     errors = tuple(r for r in results if r.skipped is None and r.score is None)
     skipped = tuple(r for r in results if r.skipped is not None)
-    decided = tuple(r for r in results if r.score is not None)
+    decided = tuple(_reduced(r, reduce) for r in results if r.score is not None)
     if baseline is None:
         return Pairing(pairs=(), candidate=results, errors=errors, skipped=skipped, decided=decided)
     theirs = _by_key(baseline, "baseline")
@@ -92,12 +109,12 @@ def pair_results(candidate: Sequence[CaseResult], baseline: Sequence[CaseResult]
             unmatched.append(result)
         elif result.content_hash != other.content_hash:
             changed.append(result)
-        elif result.config_hash != other.config_hash:
+        elif result.config_hash != other.config_hash or _differ_in_samples(result, other):
             reconfigured.append(result)
         elif result.score is not None and other.score is None:
             undecided.append(other)
         elif result.score is not None:
-            pairs.append(Pair(result, other))
+            pairs.append(Pair(_reduced(result, reduce), _reduced(other, reduce)))
     return Pairing(
         pairs=tuple(pairs),
         candidate=results,
@@ -110,6 +127,19 @@ def pair_results(candidate: Sequence[CaseResult], baseline: Sequence[CaseResult]
         absent=tuple(theirs[key] for key in sorted(theirs) if key not in ours),
         decided=decided,
     )
+
+
+def _reduced(result: CaseResult, reduction: str) -> CaseResult:
+    """Return a result whose score is what the gate looks at; the mean of its samples is that already."""
+    if reduction == "mean":
+        return result
+    return replace(result, samples=(reduce_samples(result.samples, reduction),))
+
+
+def _differ_in_samples(one: CaseResult, two: CaseResult) -> bool:
+    """Whether both are decided, by different numbers of samples: their spread is not the same."""
+    decided = one.score is not None and two.score is not None
+    return decided and len(one.samples) != len(two.samples)
 
 
 def cluster_of(result: CaseResult) -> Hashable:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from harness.errors import ConfigurationError
+from harness.stats.repeats import REDUCTIONS
 
 __all__ = ["DIAGNOSTICS", "POLICIES", "Gate"]
 
@@ -45,6 +46,7 @@ class Gate:
             `non-inferior`, else 1).
         coverage: Share of the planned cases that must be decided on both sides, in (0, 1]. Below 1 it
             tolerates cases that ended in error; what was tolerated is said.
+        reduce: How the samples of a case make its score: `mean`, or `all` (pass^k, the worst of them).
         blocks_on: Names of `DIAGNOSTICS` whose warning blocks; the others are only shown.
         allow_margin_below_noise: Whether a margin is accepted that lies below what `harness noise` has
             measured between two runs of the baseline itself.
@@ -59,6 +61,7 @@ class Gate:
     min_score: float | None = None
     min_cases: int | None = None
     coverage: float = 1.0
+    reduce: str = "mean"
     blocks_on: tuple[str, ...] = ()
     allow_margin_below_noise: bool = False
 
@@ -86,6 +89,8 @@ class Gate:
             problems.append(
                 f"allow_margin_below_noise must be true or false, not {self.allow_margin_below_noise!r}"
             )
+        if self.reduce not in REDUCTIONS:
+            problems.append(f"reduce must be one of {', '.join(map(repr, REDUCTIONS))}, not {self.reduce!r}")
         if self.policy == "absolute" and self.min_score is None:
             problems.append("min_score is missing: the policy 'absolute' compares with nothing else")
         if problems:

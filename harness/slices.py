@@ -70,6 +70,7 @@ def slices(
     margin: float = 0.02,
     alpha: float = 0.05,
     seed: int = 0,
+    reduce: str = "mean",
 ) -> tuple[SliceResult, ...]:
     """Compare the two sides within each tag, sorted by tag; empty without a baseline.
 
@@ -82,6 +83,7 @@ def slices(
         margin: The gate's margin.
         alpha: Expected share of false warnings among the warnings of this suite × checkpoint.
         seed: Of the permutation tests' draws.
+        reduce: The gate's: how the samples of a case make its score.
 
     Raises:
         IntegrityError: A case is reported twice on one side.
@@ -90,7 +92,7 @@ def slices(
     import numpy as np
 
     same_suite = None if baseline is None else [result for result in baseline if result.suite == suite]
-    pairs = pair_results(candidate, same_suite).pairs
+    pairs = pair_results(candidate, same_suite, reduce=reduce).pairs
     tags = sorted({tag for pair in pairs for tag in pair.candidate.tags})
     compared = []
     for tag in tags:

@@ -142,6 +142,7 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
                     checkpoint=spec,
                     margin=gate.margin,
                     alpha=gate.alpha,
+                    reduce=gate.reduce,
                 )
             cases += ours
     settled = adjust_family(verdicts)

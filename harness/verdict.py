@@ -63,6 +63,12 @@ class Verdict:
         notes: Worth saying, decides nothing.
         cases_for_drop: How many cases would settle whether the drop exceeds the margin, if delta is true.
         cases_for_floor: How many cases would settle an open question about `min_score`.
+        adjusted_delta: delta over the whole suite, estimated from a random part of it and what was known of
+            the rest; None where the cases compared are all there are. Interval and p are then of this one.
+        variance_reduction: Share of delta's variance that the adjustment takes away.
+        samples: Per case and side (`--epochs`).
+        share_within: Share of the differences' variance that comes from drawing answers; None with 1 sample.
+        epochs_worth: By what factor the cases would have to grow to do as much as twice the samples.
         stopped: By what rule the suite was settled before its end (`--early-stop`); None if it was not.
         not_needed: Selected cases that were not run because the suite was settled.
     """
@@ -103,6 +109,11 @@ class Verdict:
     notes: tuple[str, ...] = ()
     cases_for_drop: int | None = None
     cases_for_floor: int | None = None
+    adjusted_delta: float | None = None
+    variance_reduction: float | None = None
+    samples: int = 1
+    share_within: float | None = None
+    epochs_worth: float | None = None
     stopped: str | None = None
     not_needed: int = 0
 
@@ -120,6 +131,11 @@ class Verdict:
     def alpha(self) -> float:
         """The gate's alpha."""
         return self.gate.alpha
+
+    @property
+    def effect(self) -> float | None:
+        """The best estimate of the difference: `adjusted_delta` where there is one, else `delta`."""
+        return self.delta if self.adjusted_delta is None else self.adjusted_delta
 
     @property
     def is_compared(self) -> bool:

@@ -195,6 +195,7 @@ class Controller:
                     checkpoint=candidate.spec,
                     margin=plan.gate.margin,
                     alpha=plan.gate.alpha,
+                    reduce=plan.gate.reduce,
                 )
 
     def _diagnostics(self, plan: SuitePlan) -> Iterable[Diagnostic]:
@@ -303,6 +304,7 @@ class Controller:
             "early_stop": settings.early_stop,
             "gates": {name: dict(plan.gate_sources) for name, plan in self._plans().items()},
             "baseline": settings.baseline,
+            "workers": settings.workers,
             "requests": {"wanted": wanted, "reused": reused, "generated": generated, "failed": failed},
             "argv": [_without_secrets(argument) for argument in sys.argv[1:]],
         }

@@ -40,7 +40,7 @@ LAYERS = [
         "pairing",
         "engine",
     },
-    {"verdict", "slices", "answer_measures", "diagnostics", "inference", "data"},
+    {"verdict", "coverage", "slices", "answer_measures", "diagnostics", "inference", "data"},
     {"gate", "gate_file", "comparison", "train"},
     {"case_table", "record", "early_stop"},
     {"store", "noise", "gate_overview", "selection_rule", "selection", "best"},

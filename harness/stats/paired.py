@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from harness.stats.adjusted import Sample, adjusted_difference
 from harness.stats.binary import mcnemar_mid_p, tango_interval
 from harness.stats.clusters import FEW_CHANGED, Clusters, cluster_standard_error, effective_changes, group
 from harness.stats.flips import FlipTest, sign_flips
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SAME", "Comparison", "compare_pairs"]
+__all__ = ["SAME", "Comparison", "compare_pairs", "with_adjustment"]
 
 SAME = 1e-12
 """Scores that differ by no more than this are equal: what sums of floats leave behind."""
@@ -44,6 +45,9 @@ class Comparison:
         worsened: Pairs whose score fell.
         method: Test and interval, in words.
         spread: For power and sample size.
+        adjusted_delta: Over the whole suite, when only a random part of it was asked: standard error,
+            interval, bounds and p-value are then of this estimate.
+        variance_reduction: Share of the variance that this takes away.
     """
 
     n: int
@@ -59,6 +63,8 @@ class Comparison:
     worsened: int
     method: str
     spread: Spread
+    adjusted_delta: float | None = None
+    variance_reduction: float | None = None
 
 
 def compare_pairs(
@@ -77,7 +83,7 @@ def compare_pairs(
         baseline: Scores of the same cases in the same order, shape (n,).
         clusters: Cluster of each case; None makes each case its own.
         alpha: Level of the one-sided bounds and of the two-sided interval.
-        seed: Of the permutation test's draws; results depend on the order of the cases with it.
+        seed: Of the permutation test's draws.
         single: Whether a score is one answer rather than a mean of several, so that 0 and 1 mean wrong
             and right.
     """
@@ -103,7 +109,10 @@ def compare_pairs(
         found = moments(grouped)
         up, down = int((grouped.totals > SAME).sum()), int((grouped.totals < -SAME).sum())
         measured = up + down >= FEW_CHANGED and error is not None
-        interval, bounds = (_bounds(flips, found, grouped, level) for level in (alpha / 2, alpha))
+        tested = _tested(flips, found, alpha)
+        interval = _unseen(_tested(flips, found, alpha / 2), grouped, alpha / 2)
+        # A drop is shown by what was seen; it is ruled out only if what was not seen is thought of as well.
+        bounds = _unseen(tested, grouped, alpha)[0], tested[1]
         if found is not None and found.is_skewed:
             method += ", skewness corrected"
         square = n * error**2 + delta**2 if measured and error is not None else (up + down) / groups
@@ -125,22 +134,50 @@ def compare_pairs(
     )
 
 
-def _bounds(flips: FlipTest, found: Moments | None, grouped: Clusters, level: float) -> tuple[float, float]:
-    """Return the bounds of the test, made wider where its symmetry or its sample cannot be trusted.
+def with_adjustment(comparison: Comparison, sample: Sample, *, alpha: float) -> Comparison:
+    """Return the comparison for the whole suite that its pairs are a random part of.
 
-    Flipping signs presumes that rises and falls look alike. Where the differences are skewed beyond chance,
-    the bounds also cover Hall's; where a few clusters make the whole spread, changes of full size that were
-    not seen yet.
+    It stays as it is where the part is too small for that, or is the whole.
     """
+    found = adjusted_difference(sample)
+    if found is None:
+        return comparison
+    left = max(1.0 - found.reduction, 0.0)
+    spread = comparison.spread
+    return replace(
+        comparison,
+        standard_error=found.error,
+        interval=found.bounds(alpha / 2),
+        bounds=found.bounds(alpha),
+        p_value=found.p_value,
+        method=f"regression estimate of a suite of {len(sample.baseline):,} cases, Student's t",
+        spread=replace(spread, square=spread.square * left, measured=True),
+        adjusted_delta=found.delta,
+        variance_reduction=found.reduction,
+    )
+
+
+def _tested(flips: FlipTest, found: Moments | None, level: float) -> tuple[float, float]:
+    """Return the bounds of the test; where the differences are skewed beyond chance they also cover Hall's.
+
+    Flipping signs presumes that rises and falls look alike.
+    """
+    bounds = flips.bounds(level)
+    if found is not None and found.is_skewed:
+        bounds = _hull(bounds, skew_bounds(found, level))
+    return max(bounds[0], -1.0), min(bounds[1], 1.0)
+
+
+def _unseen(bounds: tuple[float, float], grouped: Clusters, level: float) -> tuple[float, float]:
+    """Return bounds that allow for changes of full size not seen yet, where a few make the whole spread."""
     import numpy as np
 
-    lower, upper = flips.bounds(level)
-    if found is not None and found.is_skewed:
-        low, high = skew_bounds(found, level)
-        lower, upper = min(lower, low), max(upper, high)
-    if effective_changes(grouped.totals) < FEW_CHANGED:
-        up = float(np.maximum(grouped.totals / grouped.sizes, 0.0).sum())
-        down = float(np.maximum(-grouped.totals / grouped.sizes, 0.0).sum())
-        low, high = tango_interval(up, down, len(grouped), level=level)
-        lower, upper = min(lower, low), max(upper, high)
-    return max(lower, -1.0), min(upper, 1.0)
+    if effective_changes(grouped.totals) >= FEW_CHANGED:
+        return bounds
+    averages = grouped.totals / grouped.sizes
+    up, down = float(np.maximum(averages, 0.0).sum()), float(np.maximum(-averages, 0.0).sum())
+    return _hull(bounds, tango_interval(up, down, len(grouped), level=level))
+
+
+def _hull(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    return min(first[0], second[0]), max(first[1], second[1])
