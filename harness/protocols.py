@@ -67,7 +67,10 @@ class BackendOptions:
 
 @runtime_checkable
 class Backend(Protocol):
-    """Turns requests into responses. Built with `BackendOptions`; one instance serves a whole session."""
+    """Turns requests into responses. Built with `BackendOptions`; one instance serves a whole session.
+
+    One that computes likelihoods has a class attribute `LIKELIHOODS = True`; the others are not asked for them.
+    """
 
     def resolve(self, name: str, spec: str) -> Checkpoint:
         """Return the checkpoint that `name` (the spec without its provider) stands for.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from filelock import FileLock
 
 from harness.cases import Response
 from harness.engine.cache import ResponseCache
+from harness.engine.likelihoods import refusal, verified
 from harness.engine.plan import Plan, PlannedRequest
 from harness.protocols import Backend, Checkpoint
 
@@ -92,10 +93,10 @@ def _fill_checkpoint(
             progress(checkpoint, len(done), len(group))
 
     try:
-        for index, response in backend.generate(checkpoint, [planned.request for planned in group]):
+        for planned, response in _answers(checkpoint, group, backend):
             clean = _encodable(response)
-            done[group[index].key] = clean
-            pending.append((group[index], clean))
+            done[planned.key] = clean
+            pending.append((planned, clean))
             if len(pending) >= _COMMIT_ROWS or time.monotonic() - last_commit >= _COMMIT_SECONDS:
                 commit()
     finally:
@@ -108,6 +109,22 @@ def _fill_checkpoint(
     if pending:
         commit()
     return done
+
+
+def _answers(
+    checkpoint: Checkpoint, group: list[PlannedRequest], backend: Backend
+) -> Iterator[tuple[PlannedRequest, Response]]:
+    """Ask a backend what it can answer, and refuse the rest."""
+    asked = []
+    for planned in group:
+        refused = refusal(checkpoint, backend, planned.request)
+        if refused is None:
+            asked.append(planned)
+        else:
+            yield planned, refused
+    if asked:
+        for index, response in backend.generate(checkpoint, [planned.request for planned in asked]):
+            yield asked[index], verified(checkpoint, asked[index].request, response)
 
 
 def _encodable(response: Response) -> Response:

@@ -43,6 +43,7 @@ class HFBackend:
         options: Session options.
     """
 
+    LIKELIHOODS = True
     ARGUMENTS: Mapping[str, str] = {
         "device": "auto, cpu, cuda, cuda:N or mps",
         "dtype": "auto, float32, bfloat16 or float16",
