@@ -18,7 +18,8 @@ from harness.scoring.check_type import CheckType, Example, Scorer
 from harness.scoring.selftest import case_faults
 
 WITHOUT_REJECTS = {"allow_empty"}  # it passes any answer, on purpose
-WITHOUT_EXAMPLES = {"ends_by_itself"}  # checks that read more of a response than its text
+# Checks that read more of a response than its text, or need a model.
+WITHOUT_EXAMPLES = {"ends_by_itself", "semantic_similarity"}
 
 
 EXAMPLES = [

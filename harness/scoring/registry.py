@@ -23,8 +23,10 @@ from harness.scoring.instruction_check import INSTRUCTION_CHECKS
 from harness.scoring.json_checks import JSON_CHECKS
 from harness.scoring.list_check import LIST_CHECKS
 from harness.scoring.number_check import NUMBER_CHECKS
+from harness.scoring.overlap_checks import OVERLAP_CHECKS
 from harness.scoring.refusal_checks import REFUSAL_CHECKS
 from harness.scoring.regex_check import REGEX_CHECKS
+from harness.scoring.semantic_check import SEMANTIC_CHECKS
 from harness.scoring.table_checks import TABLE_CHECKS
 from harness.scoring.template_check import TEMPLATE_CHECKS
 from harness.scoring.text_checks import TEXT_CHECKS
@@ -58,8 +60,10 @@ _BUILT_IN = {
         *JSON_CHECKS,
         *LIST_CHECKS,
         *NUMBER_CHECKS,
+        *OVERLAP_CHECKS,
         *REFUSAL_CHECKS,
         *REGEX_CHECKS,
+        *SEMANTIC_CHECKS,
         *TABLE_CHECKS,
         *TEMPLATE_CHECKS,
         *TEXT_CHECKS,
