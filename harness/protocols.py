@@ -55,6 +55,7 @@ class BackendOptions:
         state: Directory for what may be kept between sessions (`.harness`).
         batch_size: Rows per batch of a local model, or `auto`.
         concurrency: Most requests in flight at a served model.
+        workers: What holds replicas of a local model, as `KIND` or `KIND:COUNT`; None for this process.
         arguments: The `-M key=value` pairs; a backend refuses keys that it does not know.
     """
 
@@ -62,6 +63,7 @@ class BackendOptions:
     state: Path
     batch_size: int | None = None
     concurrency: int = 8
+    workers: str | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,7 +71,7 @@ class BackendOptions:
 class Backend(Protocol):
     """Turns requests into responses. Built with `BackendOptions`; one instance serves a whole session.
 
-    One that computes likelihoods has a class attribute `LIKELIHOODS = True`; the others are not asked for them.
+    One that computes likelihoods has a class attribute `LIKELIHOODS = True`; no other is asked for them.
     """
 
     def resolve(self, name: str, spec: str) -> Checkpoint:

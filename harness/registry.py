@@ -9,9 +9,12 @@ from typing import Any
 
 from harness.errors import ConfigurationError, MissingDependencyError
 
-__all__ = ["BACKENDS", "did_you_mean", "load_adapter", "names"]
+__all__ = ["BACKENDS", "WORKERS", "did_you_mean", "load_adapter", "names"]
 
 BACKENDS = "harness.backends"
+WORKERS = "harness.workers"
+"""Entry-point group of what spreads a backend over several processes; built with the backend's name, the
+backend, its options and the number of replicas (None for as many as there are devices); is a `Backend`."""
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

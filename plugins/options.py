@@ -49,6 +49,7 @@ class Settings:
         arguments: `-M key=value` pairs for the backends.
         batch_size: Rows per batch of a local model; None for auto.
         concurrency: Most requests in flight at a served model.
+        workers: What holds replicas of a local model, as `ray` or `ray:N`; None for this process.
         state: Where runs and the response cache are kept.
         golden_roots: Where golden sets are looked up before the shipped ones.
         use_cache: Whether answers of earlier sessions are used.
@@ -70,6 +71,7 @@ class Settings:
     arguments: Mapping[str, str] = field(default_factory=dict)
     batch_size: int | None = None
     concurrency: int = _DEFAULT_CONCURRENCY
+    workers: str | None = None
     state: Path = Path(".harness")
     golden_roots: tuple[Path, ...] = ()
     use_cache: bool = True
@@ -113,6 +115,12 @@ def add_options(parser: pytest.Parser) -> None:
     option("--max-tokens", type=_at_least(1), metavar="N", help="overrides the golden sets' answer length")
     option("--batch-size", type=_batch_size, metavar="N|auto", help="rows per batch of a local model")
     option("--concurrency", type=_at_least(1), metavar="N", help="requests in flight at a served model (8)")
+    option(
+        "--workers",
+        type=_workers,
+        metavar="ray[:N]",
+        help="replicas of a local model as Ray actors: one per GPU, or N",
+    )
     option("-M", "--model-arg", action="append", metavar="KEY=VALUE", help="argument for the backends")
     option(
         "--allow-margin-below-noise",
@@ -213,6 +221,13 @@ def _temperature(text: str) -> float:
     return value
 
 
+def _workers(text: str) -> str:
+    kind, colon, count = text.partition(":")
+    if not kind or (colon and not (count.isascii() and count.isdigit() and int(count))):
+        raise argparse.ArgumentTypeError(f"expected ray or ray:N, not {text!r}")
+    return text
+
+
 def _batch_size(text: str) -> int | str:
     return "auto" if text == "auto" else _at_least(1)(text)
 
@@ -249,6 +264,7 @@ def read_settings(config: pytest.Config) -> Settings:
         arguments=_arguments(value("model_arg") or []),
         batch_size=None if batch_size in (None, "auto") else batch_size,
         concurrency=value("concurrency") or _DEFAULT_CONCURRENCY,
+        workers=value("workers"),
         state=root / (_fallback(config, "state") or ".harness"),
         golden_roots=(root / (config.getini("harness_golden") or "golden"),),
         use_cache=not value("no_cache"),

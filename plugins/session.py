@@ -82,6 +82,7 @@ class GateSession:
             state=settings.state,
             batch_size=settings.batch_size,
             concurrency=settings.concurrency,
+            workers=settings.workers,
             arguments=settings.arguments,
         )
         self.engine = Engine(options)

@@ -14,7 +14,7 @@ from harness.engine.fill import FillReport, Progress, fill
 from harness.engine.plan import Plan, PlannedRequest, RequestKeys, request_key
 from harness.errors import ConfigurationError, InferenceError
 from harness.protocols import Backend, BackendOptions, Checkpoint
-from harness.registry import BACKENDS, did_you_mean, load_adapter, names
+from harness.registry import BACKENDS, WORKERS, did_you_mean, load_adapter, names
 
 __all__ = ["Engine", "Question"]
 
@@ -81,6 +81,8 @@ class Engine:
             backend = self._backend(spec.backend or _LOCAL)
             resolved.append(backend.resolve(spec.name, spec.text))
         self._refuse_unknown_arguments()
+        if self.options.workers is not None and not any(map(_replicates, self._backends.values())):
+            raise ConfigurationError("--workers: no checkpoint of this session is a local model to replicate")
         taken = [checkpoint.name for checkpoint in resolved]
         return tuple(
             dataclasses.replace(checkpoint, name=checkpoint.spec.replace("::", "-"))
@@ -106,7 +108,7 @@ class Engine:
 
     def _backend(self, name: str) -> Backend:
         if name not in self._backends:
-            self._backends[name] = load_adapter(BACKENDS, name)(self.options)
+            self._backends[name] = _spread(name, load_adapter(BACKENDS, name)(self.options), self.options)
         return self._backends[name]
 
     def changed_since(self, checkpoints: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
@@ -143,6 +145,7 @@ class Engine:
                     asked.append((question, found))
             self.fill(stage, progress)
             waiting = asked
+        self._openings.clear()  # every checkpoint has been asked
 
     def fill(self, plan: Plan, progress: Progress | None = None) -> None:
         """Fill one stage and remember its answers for this session."""
@@ -251,3 +254,16 @@ class Engine:
 
 def _identity(question: Question) -> tuple[int, int, Sampling, int]:
     return (id(question.checkpoint), id(question.case), question.sampling, question.sample)
+
+
+def _replicates(backend: Backend) -> bool:
+    return bool(getattr(backend, "REPLICATES", False))
+
+
+def _spread(name: str, backend: Backend, options: BackendOptions) -> Backend:
+    """Put a backend that gains from replicas (it says so) behind the workers that the session asks for."""
+    if options.workers is None or not _replicates(backend):
+        return backend
+    kind, _, count = options.workers.partition(":")
+    spread: Backend = load_adapter(WORKERS, kind)(name, backend, options, int(count) if count else None)
+    return spread

@@ -44,6 +44,9 @@ class HFBackend:
     """
 
     LIKELIHOODS = True
+    REPLICATES = True
+    """Whether several processes that each hold the model answer sooner than one (see --workers)."""
+
     ARGUMENTS: Mapping[str, str] = {
         "device": "auto, cpu, cuda, cuda:N or mps",
         "dtype": "auto, float32, bfloat16 or float16",

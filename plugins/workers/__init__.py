@@ -1,0 +1,1 @@
+"""Several processes that each hold a replica of a local model; the engine sees one backend."""
