@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import importlib.metadata
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cases import Request, Response, content_digest
 from harness.checkpoint import LocalModel, check_adapter_fits, inspect_directory, locate
-from harness.errors import CheckpointError, ConfigurationError, MissingDependencyError, TrustError
+from harness.errors import CheckpointError, ConfigurationError, TrustError
 from harness.fingerprint import DigestMemo, fingerprint_directory
+from harness.inference.folding import can_fold
 from harness.manifest import read_manifest, verify_files
 from harness.protocols import BackendOptions, Checkpoint
 from harness.registry import BACKENDS, names
 
+from .hf_numerics import BATCHING, DTYPES, hf_numerics
+from .hub import hub_snapshot
+
 if TYPE_CHECKING:
+    from harness.inference.folding import PristineWeights
     from harness.inference.memory import Limits
 
 __all__ = ["HFBackend"]
-
-_ROWS = 64
-_DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Files:
     """Where a checkpoint's pieces lie: the base model, its adapter if any, and its tokenizer."""
 
-    base: Path
-    adapter: Path | None
+    base: LocalModel
+    adapter: LocalModel | None
     tokenizer: Path
+    folds: bool
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether it needs PEFT's layers around the base's: an adapter that cannot be folded."""
+        return self.adapter is not None and not self.folds
+
+
+@dataclasses.dataclass
+class _Loaded:
+    """The one base model in memory."""
+
+    path: Path
+    wrapped: bool
+    model: Any
+    pristine: PristineWeights
+    adapters: set[str] = dataclasses.field(default_factory=set)
 
 
 class HFBackend:
@@ -43,14 +60,15 @@ class HFBackend:
         options: Session options.
     """
 
-    LIKELIHOODS = True
     REPLICATES = True
     """Whether several processes that each hold the model answer sooner than one (see --workers)."""
 
+    LIKELIHOODS = True
     ARGUMENTS: Mapping[str, str] = {
         "device": "auto, cpu, cuda, cuda:N or mps",
         "dtype": "auto, float32, bfloat16 or float16",
         "attention": "attention implementation of transformers (sdpa)",
+        "batching": "auto, cascade (prompts share prefixes) or left-padded",
         "trust_remote_code": "true runs the checkpoint's own code",
     }
 
@@ -58,14 +76,16 @@ class HFBackend:
         self._options = options
         self._memo = DigestMemo(options.state / "digests.json")
         self._files: dict[str, _Files] = {}
-        self._loaded: tuple[Path, Any] | None = None
-        self._adapters: set[str] = set()
+        self._loaded: _Loaded | None = None
         self._tokenizers: dict[Path, Any] = {}
         self._limits: Limits | None = None
         self._budget: int | None = None
         dtype = options.arguments.get("dtype", "auto")
-        if dtype not in _DTYPES:
-            raise ConfigurationError(f"-M dtype={dtype}: expected one of {', '.join(_DTYPES)}")
+        if dtype not in DTYPES:
+            raise ConfigurationError(f"-M dtype={dtype}: expected one of {', '.join(DTYPES)}")
+        batching = options.arguments.get("batching", "auto")
+        if batching not in BATCHING:
+            raise ConfigurationError(f"-M batching={batching}: expected one of {', '.join(BATCHING)}")
 
     # --- resolving -------------------------------------------------------------------------------------
 
@@ -91,14 +111,18 @@ class HFBackend:
             fingerprint = content_digest([base_fingerprint, fingerprint])
         trusted = self._trust(base)
         tokenizer = path if (path / "tokenizer_config.json").is_file() else base.path
-        self._files[fingerprint] = _Files(base.path, path if model.is_adapter else None, tokenizer)
+        folds = model.is_adapter and can_fold(model, base)
+        files = _Files(base, model if model.is_adapter else None, tokenizer, folds)
+        self._files[fingerprint] = files
         return Checkpoint(
             spec=spec,
             name=_display_name(path, name),
             backend="hf",
             location=str(path),
             fingerprint=fingerprint,
-            numerics=self._numerics(base, tokenizer),
+            numerics=hf_numerics(
+                self._options, base, tokenizer, adapter=model if model.is_adapter else None, folds=folds
+            ),
             path=path,
             base=base_fingerprint if model.is_adapter else fingerprint,
             trusted=trusted,
@@ -111,7 +135,7 @@ class HFBackend:
         except CheckpointError:
             if not explicit or name.count("/") != 1 or name.startswith((".", "/", "~")):
                 raise
-        return _hub_snapshot(name)
+        return hub_snapshot(name)
 
     def _find_base(self, adapter: LocalModel) -> Path:
         named = str(adapter.base)
@@ -126,7 +150,7 @@ class HFBackend:
                     f"{adapter.path}: its base {named!r} is not there; "
                     "put it back, or correct base_model_name_or_path in adapter_config.json"
                 ) from None
-        return _hub_snapshot(named)
+        return hub_snapshot(named)
 
     def _verify(self, path: Path) -> None:
         manifest = read_manifest(path)
@@ -142,81 +166,83 @@ class HFBackend:
             )
         return ("trust_remote_code",) if allowed else ()
 
-    def _numerics(self, base: LocalModel, tokenizer: Path) -> dict[str, str]:
-        """Say how answers are computed, without importing torch to find out."""
-        arguments = self._options.arguments
-        device = arguments.get("device", "auto")
-        if device == "auto":
-            device = "cuda" if _cuda_at_hand() else "cpu"
-        dtype = arguments.get("dtype", "auto")
-        if dtype == "auto":
-            own = str(base.config.get("dtype") or base.config.get("torch_dtype") or "bfloat16")
-            dtype = "float32" if device == "cpu" else own if own in _DTYPES else "bfloat16"
-        numerics = {
-            "device": device,
-            "dtype": dtype,
-            "attention": arguments.get("attention", "sdpa"),
-            "batching": "cascade",
-            **{package: _version(package) for package in ("torch", "transformers", "peft", "tokenizers")},
-        }
-        if dtype != "float32":  # in float32 no token was seen to depend on the batch; below it, some do
-            numerics["batch_size"] = str(self._options.batch_size or _ROWS)
-        if _template_reads_clock(tokenizer):
-            numerics["template_date"] = datetime.now(tz=timezone.utc).date().isoformat()
-        return numerics
-
     # --- generating ------------------------------------------------------------------------------------
 
     def generate(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         """Answer requests in continuous batches over shared prefixes, or as their model allows."""
         from harness.inference.generation import generate
-        from harness.inference.layout_support import supports_layouts
         from harness.inference.likelihood import score
-        from harness.inference.loading import active_adapter
         from harness.inference.memory import plan_limits
         from harness.inference.token_likelihood import token_budget
 
-        model, adapter = self._model(checkpoint)
+        loaded = self._model(checkpoint)
         if self._limits is None:  # once, so that candidate and baseline are batched alike
-            self._limits = plan_limits(model, self._options.batch_size)
-            self._budget = token_budget(model)
+            self._limits = plan_limits(loaded.model, self._options.batch_size)
+            self._budget = token_budget(loaded.model)
         tokenizer = self._tokenizer(checkpoint)
         scored = [index for index, request in enumerate(requests) if request.continuations]
         drawn = [index for index, request in enumerate(requests) if not request.continuations]
-        with active_adapter(model, adapter) as active:
+        with self._active(checkpoint, loaded) as model:
             asked = [requests[index] for index in scored]
-            for place, response in score(active, tokenizer, asked, budget=self._budget):
+            for place, response in score(model, tokenizer, asked, budget=self._budget):
                 yield scored[place], response
             asked = [requests[index] for index in drawn]
-            for place, response in generate(
-                active, tokenizer, asked, limits=self._limits, cascade=supports_layouts(model)
-            ):
+            cascade = checkpoint.numerics["batching"] == "cascade"
+            for place, response in generate(model, tokenizer, asked, limits=self._limits, cascade=cascade):
                 yield drawn[place], response
 
-    def _model(self, checkpoint: Checkpoint) -> tuple[Any, str | None]:
-        """Return the model that holds this checkpoint, and the name of its adapter."""
-        from harness.inference.loading import attach_adapter, load_model
+    @contextlib.contextmanager
+    def _active(self, checkpoint: Checkpoint, loaded: _Loaded) -> Iterator[Any]:
+        """Make the model in memory be this checkpoint inside the block."""
+        from harness.inference.folding import folded
+        from harness.inference.loading import active_adapter
 
         files = self._files[checkpoint.fingerprint]
-        if self._loaded is None or self._loaded[0] != files.base:
-            self._loaded = None  # free the one before, so that memory is that of one model
-            self._adapters.clear()
-            numerics = checkpoint.numerics
+        if files.adapter is None:
+            yield loaded.model
+        elif files.folds:
+            try:
+                with folded(loaded.model, files.adapter, loaded.pristine) as model:
+                    yield model
+            except CheckpointError:
+                self._loaded = None  # it may not be the base any more
+                raise
+        else:
+            with active_adapter(loaded.model, _adapter_name(checkpoint)) as model:
+                yield model
+
+    def _model(self, checkpoint: Checkpoint) -> _Loaded:
+        """Return the base model of this checkpoint; one that is loaded already is kept if it is the same."""
+        from harness.inference.folding import PristineWeights
+        from harness.inference.layout_support import supports_layouts
+        from harness.inference.loading import attach_adapter, load_model
+        from harness.inference.packed_weights import can_pack, pack_linears
+
+        files, numerics = self._files[checkpoint.fingerprint], checkpoint.numerics
+        loaded = self._loaded
+        if loaded is None or (loaded.path, loaded.wrapped) != (files.base.path, files.wrapped):
+            loaded = self._loaded = None  # free the one before, so that memory is that of one model
             model = load_model(
-                files.base,
+                files.base.path,
                 device=numerics["device"],
                 dtype=numerics["dtype"],
                 attention=numerics["attention"],
                 trust_remote_code="trust_remote_code" in checkpoint.trusted,
             )
-            self._loaded = (files.base, model)
-        if files.adapter is None:
-            return self._loaded[1], None
-        name = f"adapter_{checkpoint.fingerprint[:16]}"
-        if name not in self._adapters:
-            self._loaded = (files.base, attach_adapter(self._loaded[1], files.adapter, name))
-            self._adapters.add(name)
-        return self._loaded[1], name
+            if numerics["weights"] == "packed" and can_pack():
+                pack_linears(model)
+            if numerics["batching"] == "cascade" and not supports_layouts(model):
+                raise CheckpointError(
+                    f"{files.base.path}: prompts of this model cannot share prefixes, its attention is of "
+                    "another kind; pass -M batching=left-padded, for its baseline too"
+                )
+            loaded = _Loaded(files.base.path, files.wrapped, model, PristineWeights(files.base))
+            self._loaded = loaded
+        if files.wrapped and _adapter_name(checkpoint) not in loaded.adapters:
+            assert files.adapter is not None  # a checkpoint without adapter is not wrapped
+            loaded.model = attach_adapter(loaded.model, files.adapter.path, _adapter_name(checkpoint))
+            loaded.adapters.add(_adapter_name(checkpoint))
+        return loaded
 
     def _tokenizer(self, checkpoint: Checkpoint) -> Any:
         from harness.inference.loading import load_tokenizer
@@ -234,6 +260,10 @@ class HFBackend:
         self._memo.save()
 
 
+def _adapter_name(checkpoint: Checkpoint) -> str:
+    return f"adapter_{checkpoint.fingerprint[:16]}"
+
+
 def _display_name(path: Path, name: str) -> str:
     """Return the directory's name; a checkpoint also says its run, as in `refund-lora/checkpoint-300`."""
     if "/" in name and not Path(name).is_absolute() and path.parent.parent.name == "runs":
@@ -248,41 +278,3 @@ def _check_recorded_base(adapter: Path, base: Path, fingerprint: str) -> None:
             f"{adapter}: was trained on a base with fingerprint {manifest.base.fingerprint[:12]}…, "
             f"{base} has {fingerprint[:12]}…; it is another base, or was changed since"
         )
-
-
-def _hub_snapshot(name: str) -> Path:
-    """Return the local snapshot of a hub model; fetches safetensors and text files that are missing."""
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(str(error.name), extra="hf") from error
-    repository, _, revision = name.partition("@")
-    patterns = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
-    try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=patterns))
-    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(
-            f"hf/{name}: not in the local hub cache and cannot be fetched: {first}"
-        ) from error
-
-
-def _cuda_at_hand() -> bool:
-    return os.path.exists("/dev/nvidiactl") and "+cpu" not in _version("torch")
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _template_reads_clock(tokenizer: Path) -> bool:
-    """Whether the chat template asks for today's date: then an answer belongs to its day."""
-    return any(
-        "strftime_now" in (tokenizer / name).read_text(encoding="utf-8", errors="replace")
-        for name in ("chat_template.jinja", "tokenizer_config.json", "chat_template.json")
-        if (tokenizer / name).is_file()
-    )

@@ -1,0 +1,49 @@
+"""Which architectures let prompts share prefixes, from `config.json` alone.
+
+How answers are computed is part of their key in the cache, so it must be known before a model is loaded. Only
+architectures that were tried are named here; `layout_support` asks the loaded model again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["expects_layouts"]
+
+_TRIED = frozenset(
+    {
+        "apertus", "arcee", "cohere", "ernie4_5", "gemma", "glm", "glm4", "gpt2", "gpt_bigcode",
+        "gpt_neox", "granite", "granitemoe", "helium", "hunyuan_v1_dense", "llama", "ministral3",
+        "mistral", "mixtral", "olmo", "olmo2", "olmoe", "opt", "persimmon", "phi", "phi3", "qwen2",
+        "qwen2_moe", "qwen3", "qwen3_moe", "seed_oss", "smollm3", "starcoder2",
+    }
+)  # fmt: skip
+_WINDOW_IS_OFF = frozenset({"qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "smollm3"})
+"""Architectures that ignore `sliding_window` unless `use_sliding_window` is set."""
+
+
+def expects_layouts(config: Mapping[str, Any]) -> bool:
+    """Whether each layer of this model attends to all earlier tokens, in a way that can be laid out anew.
+
+    Args:
+        config: The model's `config.json`.
+    """
+    kind = str(config.get("model_type"))
+    window = config.get("sliding_window", 4096 if kind == "mistral" else None)  # mistral's own default
+    if kind in _WINDOW_IS_OFF and not config.get("use_sliding_window"):
+        window = None
+    layers = config.get("layer_types") or ()
+    return (
+        kind in _TRIED
+        and "auto_map" not in config
+        and (window is None or bool(layers))
+        and all(layer == "full_attention" for layer in layers)
+        # these scale rotations by the longest position of a call, so a prefix run alone would differ
+        and not _rope_types(config) & {"dynamic", "longrope", "su"}
+    )
+
+
+def _rope_types(config: Mapping[str, Any]) -> set[str]:
+    found = (config.get(name) or {} for name in ("rope_parameters", "rope_scaling"))
+    return {str(rope.get(key)) for rope in found for key in ("rope_type", "type") if isinstance(rope, dict)}

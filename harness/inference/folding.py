@@ -1,0 +1,229 @@
+"""Fold a LoRA adapter into the weights of its base for a while, and put the base back bit by bit.
+
+A folded adapter costs nothing per token, and a model with it runs through exactly the code of a model without
+one. Unfolding by subtraction drifts, and a second copy of the weights would double the memory, so the base's
+weights are read again from its files, after they were found to hold what is in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.checkpoint import LocalModel, tensor_shapes
+from harness.errors import CheckpointError
+from harness.inference.packed_weights import set_weight, weight_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["PristineWeights", "can_fold", "folded"]
+
+_WEIGHTS = "adapter_model.safetensors"
+_PREFIX = "base_model.model."
+_PLAIN = frozenset(
+    # what says where and how large the adapter is, or matters in training only
+    {
+        "alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias", "eva_config",
+        "exclude_modules", "inference_mode", "init_lora_weights", "loftq_config", "lora_alpha",
+        "lora_dropout", "megatron_core", "peft_type", "peft_version", "qalora_group_size", "r",
+        "rank_pattern", "revision", "target_modules", "task_type", "use_rslora",
+    }
+)  # fmt: skip
+
+
+def can_fold(adapter: LocalModel, base: LocalModel) -> bool:
+    """Whether an adapter is a plain LoRA: a product of two matrices on top of linear layers and nothing else.
+
+    Everything that the configuration sets and that is not known to be harmless (DoRA, saved modules, biases,
+    patterns of other scalings, kinds to come) rules folding out.
+
+    Args:
+        adapter: The adapter's directory.
+        base: The base's directory.
+    """
+    config = adapter.config
+    others = [key for key, value in config.items() if value and key not in _PLAIN and key != "runtime_config"]
+    names = tensor_shapes(adapter.path / _WEIGHTS) if (adapter.path / _WEIGHTS).is_file() else {}
+    tied = base.config.get("tie_word_embeddings", True)
+    return (
+        str(config.get("peft_type")) == "LORA"
+        and not others
+        and not config.get("alpha_pattern")
+        and not config.get("rank_pattern")
+        and config.get("bias", "none") == "none"
+        and config.get("init_lora_weights", True) in (True, False, "gaussian")
+        and bool(names)
+        and all(name.endswith((".lora_A.weight", ".lora_B.weight")) for name in names)
+        and not (tied and any(".lm_head." in name for name in names))
+    )
+
+
+class PristineWeights:
+    """The base's weights as its files hold them, read tensor by tensor.
+
+    Args:
+        base: The base's directory.
+    """
+
+    def __init__(self, base: LocalModel) -> None:
+        self._places: dict[str, tuple[Path, int, int, str, list[int]]] = {}
+        self._stamps: dict[Path, tuple[int, int]] = {}
+        self._kept: dict[str, Tensor] = {}
+        self._confirmed: set[str] = set()
+        for shard in base.shards:
+            self._stamps[shard] = _stamp(shard)
+            with shard.open("rb") as file:
+                (size,) = struct.unpack("<Q", file.read(8))
+                header = json.loads(file.read(size))
+            for name, entry in header.items():
+                if name != "__metadata__":
+                    first, end = entry["data_offsets"]
+                    self._places[name] = (
+                        shard,
+                        8 + size + first,
+                        end - first,
+                        entry["dtype"],
+                        entry["shape"],
+                    )
+
+    def confirm(self, name: str, weight: Tensor) -> None:
+        """Make sure that `read` will give this weight; keeps a copy where the files do not hold it."""
+        import torch
+
+        if name in self._confirmed or name in self._kept:
+            return
+        if name in self._places and torch.equal(self._from_file(name, weight), weight):
+            self._confirmed.add(name)
+        else:
+            self._kept[name] = weight.clone()
+
+    def read(self, name: str, like: Tensor) -> Tensor:
+        """Return a weight of the base.
+
+        Args:
+            name: Its name, confirmed before.
+            like: A tensor of the type and on the device that is wanted.
+
+        Raises:
+            CheckpointError: The file was changed since.
+        """
+        return self._kept[name] if name in self._kept else self._from_file(name, like)
+
+    def _from_file(self, name: str, like: Tensor) -> Tensor:
+        import torch
+
+        path, first, size, kind, shape = self._places[name]
+        dtypes = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+        if kind not in dtypes:
+            return like.new_empty(0)
+        if _stamp(path) != self._stamps[path]:
+            raise CheckpointError(f"{path}: was changed while it was in use; run again")
+        with path.open("rb") as file:  # not mapped: mapped pages would count as this process's memory
+            file.seek(first)
+            data = bytearray(file.read(size))
+        return torch.frombuffer(data, dtype=dtypes[kind]).view(shape).to(like.device, like.dtype)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class _Factor:
+    """What an adapter adds to one layer: `scaling` × `after` @ `before`."""
+
+    before: Tensor
+    after: Tensor
+    scaling: float
+
+    def added_to(self, weight: Tensor) -> Tensor:
+        """Return weight + adapter, summed in float32 and rounded once."""
+        device = weight.device
+        change = self.after.to(device).float() @ self.before.to(device).float()
+        return weight.float().add(change, alpha=self.scaling).to(weight.dtype)
+
+
+@contextlib.contextmanager
+def folded(model: Any, adapter: LocalModel, pristine: PristineWeights) -> Iterator[Any]:
+    """Have an adapter in a model's weights inside the block; afterwards they are the base's again.
+
+    Args:
+        model: The base model, in memory.
+        adapter: An adapter for which `can_fold` holds.
+        pristine: The base's weights on disk.
+
+    Raises:
+        CheckpointError: Tensors are missing, do not fit the base or are not finite.
+    """
+    import torch
+
+    layers = dict(model.named_modules())
+    factors = _factors(adapter, layers)
+    changed: list[str] = []
+    try:
+        with torch.inference_mode():
+            for name, factor in factors.items():
+                weight = weight_of(layers[name])
+                pristine.confirm(f"{name}.weight", weight)
+                changed.append(name)
+                set_weight(layers[name], factor.added_to(weight))
+        yield model
+    finally:
+        with torch.inference_mode():
+            for name in changed:
+                like = weight_of(layers[name])
+                set_weight(layers[name], pristine.read(f"{name}.weight", like))
+
+
+def _factors(adapter: LocalModel, layers: Mapping[str, Any]) -> dict[str, _Factor]:
+    """Read an adapter's tensors and match them with the layers that they are for."""
+    import torch
+    from safetensors.torch import load_file
+
+    config, path = adapter.config, adapter.path
+    tensors = load_file(path / _WEIGHTS)
+    found: dict[str, _Factor] = {}
+    names = {name.removeprefix(_PREFIX).rsplit(".", 2)[0] for name in tensors}
+    rank = int(config["r"])
+    scaling = float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    for name in sorted(names):
+        before = tensors.get(f"{_PREFIX}{name}.lora_A.weight")
+        after = tensors.get(f"{_PREFIX}{name}.lora_B.weight")
+        layer = layers.get(name)
+        if before is None or after is None or type(layer) is not torch.nn.Linear:
+            raise CheckpointError(
+                f"{path}: missing or unexpected tensors of {name}: the adapter does not fit this base"
+            )
+        expected = (rank, layer.in_features), (layer.out_features, rank)
+        if (tuple(before.shape), tuple(after.shape)) != expected:
+            raise CheckpointError(
+                f"{path}: {name} has shapes {tuple(before.shape)} and {tuple(after.shape)}, expected "
+                f"{expected[0]} and {expected[1]}: the adapter does not fit this base"
+            )
+        if not bool(torch.isfinite(before).all() and torch.isfinite(after).all()):
+            raise CheckpointError(
+                f"{path}: tensors of {name} hold NaN or infinite values; the training run diverged"
+            )
+        found[name] = _Factor(before, after, scaling)
+    targets = config.get("target_modules")
+    if isinstance(targets, list):
+        wanted = {
+            name
+            for name, layer in layers.items()
+            if type(layer) is torch.nn.Linear and any(f".{name}".endswith(f".{target}") for target in targets)
+        }
+        missing = sorted(wanted - names) if not config.get("exclude_modules") else []
+        if missing:
+            raise CheckpointError(
+                f"{path}: {len(missing)} missing keys ({', '.join(missing[:3])}): "
+                "the adapter does not fit this base"
+            )
+    return found

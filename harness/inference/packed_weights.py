@@ -1,0 +1,87 @@
+"""Weights of linear layers, packed once for oneDNN instead of by the product at every call.
+
+On a CPU in float32 this makes products of 8 to 128 rows 1.2 to 1.6 times as fast (docs/performance.md).
+Packing only moves numbers, so that a weight can be unpacked bit by bit; the unpacked one is not kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["can_pack", "pack_linears", "set_weight", "weight_of"]
+
+_ROWS = 64  # a hint; the order that oneDNN chooses was the same for 16 and 1,024
+
+
+def can_pack() -> bool:
+    """Whether this torch has oneDNN and lets weights be packed."""
+    import torch
+
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+
+
+def pack_linears(model: Any) -> None:
+    """Pack the weight of every plain linear layer that has it to itself (a tied one stays as it is).
+
+    Afterwards `module.weight` is empty: `weight_of` gives the weight, `set_weight` changes it.
+
+    Args:
+        model: A model on the CPU.
+    """
+    import torch
+
+    owners: dict[int, int] = {}
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        if type(module) is torch.nn.Linear and weight.dtype == torch.float32 and owners[id(weight)] == 1:
+            packed = _Packed(module, weight.data)
+            weight.data = weight.data.new_empty(0)
+            module.forward = packed.forward
+
+
+def weight_of(linear: Any) -> Tensor:
+    """Return the weight of a linear layer; of a packed one, a copy."""
+    packed = _packed(linear)
+    return linear.weight.data if packed is None else packed.weight.to_dense()
+
+
+def set_weight(linear: Any, weight: Tensor) -> None:
+    """Change the weight of a linear layer, packed or not."""
+    packed = _packed(linear)
+    if packed is None:
+        linear.weight.data.copy_(weight)
+    else:
+        packed.weight = _reordered(weight)
+
+
+class _Packed:
+    """A packed weight, and the layer's computation with it."""
+
+    def __init__(self, linear: Any, weight: Tensor) -> None:
+        self.linear, self.weight = linear, _reordered(weight)
+
+    def forward(self, input: Tensor) -> Tensor:
+        import torch
+
+        found: Tensor = torch.ops.mkldnn._linear_pointwise(
+            input, self.weight, self.linear.bias, "none", [], ""
+        )
+        return found
+
+
+def _packed(linear: Any) -> _Packed | None:
+    owner = getattr(linear.__dict__.get("forward"), "__self__", None)
+    return owner if isinstance(owner, _Packed) else None
+
+
+def _reordered(weight: Tensor) -> Tensor:
+    import torch
+
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
+    return packed
