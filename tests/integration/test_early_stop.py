@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from loopback import KEY, LoopbackLLM, Question
 
 from harness.errors import UsageError
 from harness.store import RunStore
@@ -262,3 +263,87 @@ def test_the_record_reads_back(large: Project) -> None:
     assert record.not_needed == only(results)["not_needed"]
     assert record.verdicts[0].stopped == only(results)["stopped"]
     assert json.loads(record.to_json())["verdicts"] == results["verdicts"]
+
+
+JUDGED = """
+import pytest
+import harness
+
+@pytest.mark.suite("sums", rubric=harness.Rubric("Is it right?", scale="pass/fail"))
+def test_sum(case, response, judge, record_score):
+    score = judge(case, response)
+    record_score(score.value, explanation=score.explanation)
+"""
+
+
+def grade(question: Question) -> str:
+    fails = "no idea" in question.text or "leap year" in question.text
+    return json.dumps({"reasoning": "Seen.", "verdict": "fail" if fails else "pass"})
+
+
+def lenient(question: Question) -> str:
+    """Grade the cases well, and let canaries pass that must lose."""
+    return json.dumps(
+        {
+            "reasoning": "Nice.",
+            "verdict": "fail" if "what is" in question.text and "no idea" in question.text else "pass",
+        }
+    )
+
+
+def test_the_judge_is_asked_about_a_batch_at_a_time(large: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    large.module(JUDGED, "suites/test_sums.py")
+    with LoopbackLLM(grade) as server:
+        arguments = (f"--judge=openai/gpt@{server.openai_url}", "--early-stop")
+        code, results = large.results(BAD, BASE, *arguments)
+        asked = len(server.questions)
+    used = only(results)["n"]
+    assert (code, only(results)["status"]) == (1, "REGRESSED")
+    assert used < COUNT / 2
+    assert used < asked < 2 * used + 20  # equal answers are judged once, canaries in addition
+
+
+def test_a_judge_that_is_not_trusted_settles_nothing(large: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    large.module(JUDGED, "suites/test_sums.py")
+    with LoopbackLLM(lenient) as server:
+        code, results = large.results(BAD, BASE, f"--judge=openai/gpt@{server.openai_url}", "--early-stop")
+    assert (code, only(results)["not_needed"], len(results["cases"])) == (10, 0, COUNT)
+
+
+INTERRUPTED = """
+import os
+import signal
+import pathlib
+import pytest
+
+SEEN = pathlib.Path(__file__).parent / "seen.txt"
+
+@pytest.mark.suite("sums")
+def test_sums(case, response):
+    with SEEN.open("a") as stream:
+        stream.write(".")
+    if len(SEEN.read_text()) == 30:
+        os.kill(os.getpid(), signal.SIGINT)
+    assert response.text == case.target
+"""
+
+
+def test_an_interruption_keeps_what_was_finished(large: Project) -> None:
+    large.module(INTERRUPTED, "suites/test_sums.py")
+    path = large.path / "results.json"
+    done = large.run_process(GOOD, BASE, "--early-stop", f"--harness-json={path}")
+    results = json.loads(path.read_text(encoding="utf-8"))
+    assert done.ret == 2
+    assert results["complete"] is False
+    assert 0 < len(results["cases"]) < 30
+    assert (only(results)["stopped"], only(results)["not_needed"]) == (None, 0)
+    assert any("never reported" in reason for reason in only(results)["reasons"])
+
+
+def test_what_may_still_block_is_waited_for(large: Project) -> None:
+    large.suite("sums", 'gate=harness.Gate(blocks_on=("truncated",))')
+    code, results = large.results(GOOD, BASE, "--early-stop")
+    assert (code, only(results)["not_needed"]) == (0, 0)
+    assert only(large.results(BAD, BASE, "--early-stop")[1])["not_needed"] > 0
