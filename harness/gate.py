@@ -215,10 +215,19 @@ def _with_means(verdict: Verdict, pairing: Pairing, seed: int) -> Verdict:
         single=is_right_or_wrong(result for pair in pairs for result in (pair.candidate, pair.baseline)),
     )
     tests = len({pair.candidate.test for pair in pairs}) > 1
+    differences = (scores[:, 0] - scores[:, 1]).tolist()
     return dataclasses.replace(
         with_comparison(verdict, comparison),
-        improved_ids=tuple(label(pair.candidate, tests=tests) for pair in pairs if pair.difference > SAME),
-        worsened_ids=tuple(label(pair.candidate, tests=tests) for pair in pairs if pair.difference < -SAME),
+        improved_ids=tuple(
+            label(pair.candidate, tests=tests)
+            for pair, difference in zip(pairs, differences, strict=True)
+            if difference > SAME
+        ),
+        worsened_ids=tuple(
+            label(pair.candidate, tests=tests)
+            for pair, difference in zip(pairs, differences, strict=True)
+            if difference < -SAME
+        ),
     )
 
 

@@ -109,11 +109,15 @@ def pair_results(
             unmatched.append(result)
         elif result.content_hash != other.content_hash:
             changed.append(result)
-        elif result.config_hash != other.config_hash or _differ_in_samples(result, other):
+        elif result.config_hash != other.config_hash:
             reconfigured.append(result)
-        elif result.score is not None and other.score is None:
+        elif result.score is None:
+            continue
+        elif other.score is None:
             undecided.append(other)
-        elif result.score is not None:
+        elif len(result.samples) != len(other.samples):
+            reconfigured.append(result)
+        else:
             pairs.append(Pair(_reduced(result, reduce), _reduced(other, reduce)))
     return Pairing(
         pairs=tuple(pairs),
@@ -134,12 +138,6 @@ def _reduced(result: CaseResult, reduction: str) -> CaseResult:
     if reduction == "mean":
         return result
     return replace(result, samples=(reduce_samples(result.samples, reduction),))
-
-
-def _differ_in_samples(one: CaseResult, two: CaseResult) -> bool:
-    """Whether both are decided, by different numbers of samples: their spread is not the same."""
-    decided = one.score is not None and two.score is not None
-    return decided and len(one.samples) != len(two.samples)
 
 
 def cluster_of(result: CaseResult) -> Hashable:

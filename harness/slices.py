@@ -93,20 +93,27 @@ def slices(
 
     same_suite = None if baseline is None else [result for result in baseline if result.suite == suite]
     pairs = pair_results(candidate, same_suite, reduce=reduce).pairs
-    tags = sorted({tag for pair in pairs for tag in pair.candidate.tags})
-    compared = []
-    for tag in tags:
-        tagged = [pair for pair in pairs if tag in pair.candidate.tags]
-        scores = np.array([pair.scores for pair in tagged])
-        comparison = compare_pairs(
-            scores[:, 0],
-            scores[:, 1],
-            [cluster_of(pair.candidate) for pair in tagged],
-            alpha=alpha,
-            seed=seed,
-            single=is_right_or_wrong(r for pair in tagged for r in (pair.candidate, pair.baseline)),
+    rows: dict[str, list[int]] = {}
+    for row, pair in enumerate(pairs):
+        for tag in pair.candidate.tags:
+            rows.setdefault(tag, []).append(row)
+    scores = np.array([pair.scores for pair in pairs]).reshape(-1, 2)
+    clusters = [cluster_of(pair.candidate) for pair in pairs]
+    single = np.array([is_right_or_wrong((pair.candidate, pair.baseline)) for pair in pairs])
+    compared = [
+        (
+            tag,
+            compare_pairs(
+                scores[rows[tag], 0],
+                scores[rows[tag], 1],
+                [clusters[row] for row in rows[tag]],
+                alpha=alpha,
+                seed=seed,
+                single=bool(single[rows[tag]].all()),
+            ),
         )
-        compared.append((tag, comparison))
+        for tag in sorted(rows)
+    ]
     adjusted = benjamini_hochberg([comparison.p_value for _, comparison in compared])
     return tuple(
         SliceResult(

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DRAWS", "MANY", "FlipTest", "LargeSampleFlips", "SignFlips", "sign_flips"]
 
-DRAWS = 20_000
+DRAWS = 10_000
 """Random sign patterns; up to this many patterns are enumerated instead, and the test is exact."""
 
-MANY = 1_000
+MANY = 500
 """With more clusters than this the distribution over all patterns is taken to be normal."""
 
 _DECIMALS = 12  # sums of floats that differ by less are equal
