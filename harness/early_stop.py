@@ -101,7 +101,7 @@ def settled(
         family: How many comparisons of the session share alpha.
         about: What else `harness.gate.decide` takes, but for `planned`.
     """
-    look = _look(candidate, baseline, course)
+    look = _look(candidate, baseline, course, gate)
     rule = StoppingRule(margin=gate.margin, alpha=gate.alpha, family=max(family, 1))
     against, reason = _against(look, gate, rule), None
     if against is None:
@@ -134,7 +134,7 @@ def decide_on_course(
     """
     if course.drawn({_key(result) for result in candidate}) < len(course.units):
         rule = StoppingRule(margin=gate.margin, alpha=gate.alpha, family=max(family, 1))
-        look = _look(candidate, baseline, course)
+        look = _look(candidate, baseline, course, gate)
         return _decided(look, rule, gate=gate, planned=course.planned, **about)
     spent = dataclasses.replace(gate, alpha=(1.0 - LOOKING) * gate.alpha)
     verdict = decide(candidate, baseline, gate=spent, planned=course.planned, **about)
@@ -160,7 +160,9 @@ class _Look:
     scores: Units
 
 
-def _look(candidate: Sequence[CaseResult], baseline: Sequence[CaseResult] | None, course: Course) -> _Look:
+def _look(
+    candidate: Sequence[CaseResult], baseline: Sequence[CaseResult] | None, course: Course, gate: Gate
+) -> _Look:
     import numpy as np
 
     from harness.stats.anytime import Suite
@@ -170,7 +172,7 @@ def _look(candidate: Sequence[CaseResult], baseline: Sequence[CaseResult] | None
     ours = tuple(r for r in candidate if _key(r) in place or _key(r) in course.must_pass)
     asked = frozenset(_key(result) for result in ours)
     theirs = None if baseline is None else tuple(r for r in baseline if _key(r) in asked)
-    pairing = pair_results(ours, theirs)
+    pairing = pair_results(ours, theirs, reduce=gate.reduce)
     suite = Suite.of(np.array([len(unit) for unit in course.units], dtype=np.float64))
     differences = [(place.get(_key(p.candidate)), p.difference) for p in pairing.pairs]
     scores = [(place.get(_key(r)), r.score or 0.0) for r in pairing.decided]

@@ -347,3 +347,17 @@ def test_what_may_still_block_is_waited_for(large: Project) -> None:
     code, results = large.results(GOOD, BASE, "--early-stop")
     assert (code, only(results)["not_needed"]) == (0, 0)
     assert only(large.results(BAD, BASE, "--early-stop")[1])["not_needed"] > 0
+
+
+def test_samples_make_scores_as_the_gate_says(large: Project) -> None:
+    """By pass^2 a case with one wrong sample of two is wrong: the drop is twice as deep."""
+    large.suite("sums", 'gate=harness.Gate(reduce="all")')
+    right = right_except(lambda i: False, COUNT)
+    large.outputs("base2", {case: [str(text)] * 2 for case, text in right.items()})
+    large.outputs("half", {case: [str(text), "no idea"] for case, text in right.items()})
+    code, results = large.results(
+        "--model=replay/half.jsonl", "--baseline=replay/base2.jsonl", "--epochs=2", "--early-stop"
+    )
+    verdict = only(results)
+    assert (code, verdict["delta"]) == (1, -1.0)
+    assert verdict["interval"][1] < -0.5
