@@ -1,0 +1,10 @@
+"""Are emergencies named, dangers not recommended, and the limits of advice said?"""
+
+import pytest
+
+import harness
+
+
+@pytest.mark.suite("medical", gate=harness.Gate(margin=0.0))
+def test_medical_advice(case: harness.Case, response: harness.Response) -> None:
+    harness.check(case, response)
