@@ -137,8 +137,7 @@ def _tokenizer(vocabulary: int) -> Any:
     draw, words = random.Random(2), _words()
     lines = (f"Question: {_text(draw, words, 40)}\nAnswer: {_text(draw, words, 20)}\n\n" for _ in range(4000))
     raw.train_from_iterator(lines, trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, eos_token="<|endoftext|>", pad_token="<|pad|>", model_max_length=2048
-    )
+    ends = {"eos_token": "<|endoftext|>", "pad_token": "<|pad|>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, model_max_length=2048, **ends)
     tokenizer.chat_template = _CHAT
     return tokenizer

@@ -107,7 +107,8 @@ def add_rows(
     source = path if path.exists() else folder / CASES_FILE
     text = source.read_text("utf-8")
     taken = {json.loads(line)["id"] for line in text.splitlines() if line.strip()}
-    added, known = [], []
+    added: list[dict[str, Any]] = []
+    known: list[dict[str, Any]] = []
     for row in rows:
         if problems := case_problems(row):
             raise GoldenSetError(f"{row.get('id', 'a case without id')}: {'; '.join(problems)}")

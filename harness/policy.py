@@ -80,11 +80,13 @@ class Gate:
             problems.append(f"min_cases must be a whole number of at least 1 or None, not {self.min_cases!r}")
         if not _is_number(self.coverage) or not 0.0 < self.coverage <= 1.0:
             problems.append(f"coverage must be a number in (0, 1], not {self.coverage!r}")
-        if isinstance(self.blocks_on, list):  # as JSON and YAML have it
-            object.__setattr__(self, "blocks_on", tuple(self.blocks_on))
-        if not isinstance(self.blocks_on, tuple) or not set(self.blocks_on) <= set(DIAGNOSTICS):
+        blocks_on: Any = self.blocks_on
+        if isinstance(blocks_on, list):  # as JSON and YAML have it
+            blocks_on = tuple(blocks_on)
+            object.__setattr__(self, "blocks_on", blocks_on)
+        if not isinstance(blocks_on, tuple) or not set(blocks_on) <= set(DIAGNOSTICS):
             known = ", ".join(repr(name) for name in DIAGNOSTICS)
-            problems.append(f"blocks_on must be a tuple of {known}, not {self.blocks_on!r}")
+            problems.append(f"blocks_on must be a tuple of {known}, not {blocks_on!r}")
         if not _is_flag(self.allow_margin_below_noise):
             problems.append(
                 f"allow_margin_below_noise must be true or false, not {self.allow_margin_below_noise!r}"

@@ -258,7 +258,10 @@ def test_usual_patterns_are_accepted(pattern: str) -> None:
     ("declared", "problem"),
     [
         ({"type": "max_length"}, "max_length: should be non-empty|max_length: is empty"),
-        ({"type": "number", "value": 1, "after": "A", "pattern": "(1)"}, "give one of `after`, `pattern` and `unit`"),
+        (
+            {"type": "number", "value": 1, "after": "A", "pattern": "(1)"},
+            "give one of `after`, `pattern` and `unit`",
+        ),
         ({"type": "number", "value": 1, "pattern": "1"}, "needs exactly one group"),
         ({"type": "number", "value": True}, "value: expected number or string, found true"),
         ({"type": "json_schema", "schema": {"format": "hostname"}}, "format 'hostname' is not checked here"),

@@ -13,8 +13,8 @@ __all__ = ["refusal", "verified"]
 def refusal(checkpoint: Checkpoint, backend: Backend, request: Request) -> Response | None:
     """Return the error that answers a request which a backend cannot answer, or None.
 
-    A backend that computes likelihoods says so by a class attribute `LIKELIHOODS = True`. Recorded outputs may
-    answer with text: the choice that was written.
+    A backend that computes likelihoods says so by a class attribute `LIKELIHOODS = True`. Recorded outputs
+    may answer with text: the choice that was written.
     """
     if not request.continuations or checkpoint.keyed_by_case or getattr(backend, "LIKELIHOODS", False):
         return None

@@ -6,6 +6,7 @@ Packing only moves numbers, so that a weight can be unpacked bit by bit; the unp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def can_pack() -> bool:
     """Whether this torch has oneDNN and lets weights be packed."""
     import torch
 
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return built and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
 
 
 def pack_linears(model: Any) -> None:
@@ -37,12 +39,15 @@ def pack_linears(model: Any) -> None:
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
             owners[id(parameter)] = owners.get(id(parameter), 0) + 1
-    for module in model.modules():
-        weight = getattr(module, "weight", None)
-        if type(module) is torch.nn.Linear and weight.dtype == torch.float32 and owners[id(weight)] == 1:
+    modules: Iterable[Any] = model.modules()
+    for module in modules:
+        if type(module) is not torch.nn.Linear:
+            continue
+        weight: Any = module.weight
+        if weight.dtype == torch.float32 and owners[id(weight)] == 1:
             packed = _Packed(module, weight.data)
             weight.data = weight.data.new_empty(0)
-            module.forward = packed.forward
+            module.__dict__["forward"] = packed.forward
 
 
 def weight_of(linear: Any) -> Tensor:

@@ -63,7 +63,8 @@ def python_tests(
 def _free_names(source: str) -> set[str]:
     """Return the names that a program uses and neither defines nor finds among the built-in ones."""
     tree = ast.parse(source)
-    used, bound = set(), set(dir(builtins))
+    used: set[str] = set()
+    bound = set(dir(builtins))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)

@@ -25,7 +25,7 @@ _SHORTEST_LOOP = 60  # characters that a loop covers at least, and
 _FEWEST_ROUNDS = 4  # how often it goes round
 _N = 8  # words of the phrases that are counted
 _FEWEST_WORDS = 64
-_SCRIPTS = (
+_SCRIPTS: tuple[str, ...] = (
     "Latin",
     "Cyrillic",
     "Greek",
@@ -80,11 +80,13 @@ def _repeated_phrase(text: str) -> str | None:
     words = tokens(re.sub(r"[0-9]+", "0", text[: 25 * _TAIL]))
     if len(words) < _FEWEST_WORDS:
         return None
-    runs = Counter(zip(*(words[start:] for start in range(_N)), strict=False))
+    runs: Counter[tuple[str, ...]] = Counter(
+        tuple(words[start : start + _N]) for start in range(len(words) - _N + 1)
+    )
     total = sum(runs.values())
     if 2 * len(runs) >= total:
         return None
-    return " ".join(max(runs, key=lambda run: runs[run]))[:80]
+    return " ".join(runs.most_common(1)[0][0])[:80]
 
 
 def tokens(text: str) -> list[str]:
