@@ -38,6 +38,8 @@ class CaseResult:
         samples: One value in [0, 1] per sample; empty when the outcome is *error* or the case was skipped.
         outputs: The text of each sample.
         finish_reasons: How each of them ended: `stop`, `length` (cut at max_tokens), …
+        label: The class that the case should be given, where it carries a `label` check.
+        labels: The classes that the samples give; None for one that gives none of the set, or two.
         explanation: Why, in one line.
         answer: What was extracted and compared.
         cluster: Cluster id for the statistics; the case's own id where it names none.
@@ -75,6 +77,8 @@ class CaseResult:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reasons: tuple[str, ...] = ()
+    label: str | None = None
+    labels: tuple[str | None, ...] = ()
 
     @property
     def score(self) -> float | None:
@@ -97,6 +101,7 @@ class CaseResult:
         data["outputs"] = list(self.outputs)
         data["finish_reasons"] = list(self.finish_reasons)
         data["tags"] = list(self.tags)
+        data["labels"] = list(self.labels)
         return data
 
     @classmethod
@@ -105,7 +110,7 @@ class CaseResult:
         fields = dict(data)
         fields["role"] = Role(fields["role"])
         fields["outcome"] = Outcome(fields["outcome"])
-        for name in ("samples", "outputs", "tags", "finish_reasons"):
+        for name in ("samples", "outputs", "tags", "finish_reasons", "labels"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
 

@@ -45,6 +45,7 @@ def _schema() -> pa.Schema:
         "outputs": pa.list_(pa.string()),
         "tags": pa.list_(pa.string()),
         "finish_reasons": pa.list_(pa.string()),
+        "labels": pa.list_(pa.string()),
     }
     kinds = lists | {
         "must_pass": pa.bool_(),

@@ -7,6 +7,7 @@ it for other programs.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 import secrets
@@ -16,6 +17,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from harness.case_result import CaseResult, Role
+from harness.classification import Classification, classify
 from harness.diagnostics import Diagnostic
 from harness.errors import HarnessError, IntegrityError, UsageError
 from harness.slices import SliceResult
@@ -104,6 +106,21 @@ class RunRecord:
             if result.role is role and result.suite == verdict.suite and result.checkpoint in specs
         )
 
+    @functools.cached_property
+    def classifications(self) -> tuple[Classification, ...]:
+        """Accuracy, precision, recall and F1 of every suite whose cases carry labels, for both sides.
+
+        They follow from the cases, so they are computed anew wherever a record is read.
+        """
+        found = {}
+        for verdict in self.verdicts:
+            for role in Role:
+                results = self.results(verdict, role)
+                one = classify(results, alpha=verdict.alpha) if any(r.label for r in results) else None
+                if one is not None:
+                    found[(one.suite, one.checkpoint, one.role)] = one
+        return tuple(found.values())
+
     def head(self) -> dict[str, Any]:
         """Return everything but the cases, as plain JSON values whose text can be encoded."""
         head: dict[str, Any] = encodable(
@@ -122,6 +139,7 @@ class RunRecord:
                 "verdicts": [verdict.as_dict() for verdict in self.verdicts],
                 "slices": [one.as_dict() for one in self.slices],
                 "diagnostics": [one.as_dict() for one in self.diagnostics],
+                "classifications": [one.as_dict() for one in self.classifications],
             }
         )
         return head

@@ -112,6 +112,14 @@ class DirectCall:
             known = self._functions[id(item.fixturenames)] = _Function.of(item)
         return known
 
+    def place(self, item: pytest.Function) -> None:
+        """Tell an item where it is, which pytest would look up in the source file for each anew."""
+        known = self._function(item)
+        if not known.place:
+            known.place.append(item.location[:2])
+        file, line = known.place[0]
+        item.__dict__["location"] = (file, line, item.name)
+
     # --- how -------------------------------------------------------------------------------------------
 
     def run(self, item: pytest.Function, rounds: Sequence[Round]) -> list[Ran] | None:
@@ -177,6 +185,7 @@ class _Function:
     count: int
     arguments: tuple[str, ...]
     is_plain: bool
+    place: list[tuple[str, int | None]]
 
     @classmethod
     def of(cls, item: pytest.Function) -> _Function:
@@ -195,7 +204,7 @@ class _Function:
             and set(vars(function)) <= {"pytestmark"}
             and set(item.callspec.params) == {"harness_item"}
         )
-        return cls(item.fixturenames, len(item.fixturenames), tuple(info.argnames), is_plain)
+        return cls(item.fixturenames, len(item.fixturenames), tuple(info.argnames), is_plain, [])
 
 
 @dataclass(frozen=True)

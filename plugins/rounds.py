@@ -17,6 +17,7 @@ from _pytest.runner import runtestprotocol
 
 from harness.case_result import CaseResult, Role, combine_outcomes
 from harness.cases import Outcome, Response
+from harness.scoring.label_check import labels_of
 
 from .direct_call import DirectCall, Ran
 from .round_result import RESULT, RoundResult, begin
@@ -43,15 +44,20 @@ class Items:
 
     def run(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Run all rounds of an item and log one set of reports."""
-        hook = item.ihook
-        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        hook, nodeid = item.ihook, item.nodeid
+        ran = None
         rounds = self._session.rounds(item)
-        ran = self._direct.run(item, rounds) if self._direct.takes(item, nextitem) else None
+        if self._direct.takes(item, nextitem):
+            self._direct.place(item)
+            hook.pytest_runtest_logstart(nodeid=nodeid, location=item.location)
+            ran = self._direct.run(item, rounds)
+        else:
+            hook.pytest_runtest_logstart(nodeid=nodeid, location=item.location)
         if ran is None:
             ran = list(_by_protocol(item, nextitem, rounds))
         for report in self._merged(item, list(zip(rounds, ran, strict=True))):
             hook.pytest_runtest_logreport(report=report)
-        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        hook.pytest_runtest_logfinish(nodeid=nodeid, location=item.location)
 
     def _merged(self, item: pytest.Item, ran: Sequence[tuple[Round, Ran]]) -> list[pytest.TestReport]:
         """Make one set of reports of all rounds; hand the results over, or attach them for the controller."""
@@ -125,6 +131,7 @@ def _case_result(
     telling = next((result for result in results if result.outcome is not Outcome.PASSED), results[0])
     answers = _answers(item, session, model, suite.epochs)
     decided = outcome is not Outcome.ERROR and skipped is None
+    labels = labels_of(case, answers)
     return CaseResult(
         suite=suite.name,
         golden=suite.golden,
@@ -137,6 +144,8 @@ def _case_result(
         samples=tuple(value for result in results for value in result.values) if decided else (),
         outputs=tuple(answer.text for answer in answers),
         finish_reasons=tuple(answer.finish_reason for answer in answers),
+        label=None if labels is None else labels[0],
+        labels=() if labels is None else labels[1],
         explanation=telling.explanation,
         answer=telling.answer,
         cluster=case.cluster or case.id,

@@ -262,6 +262,6 @@ def fixture_names(item: pytest.Item) -> frozenset[str]:
 
 def test_name(item: pytest.Item) -> str:
     """Return the test's name without its parameters, as results know it: function, or Class::function."""
-    cls = getattr(item, "cls", None)
+    parent = item.parent
     name = str(getattr(item, "originalname", None) or item.name)
-    return name if cls is None else f"{cls.__name__}::{name}"
+    return f"{parent.obj.__name__}::{name}" if isinstance(parent, pytest.Class) else name

@@ -10,6 +10,7 @@ from typing import Any
 from harness.engine.fill import Progress
 from harness.protocols import Checkpoint
 from harness.record import RunRecord
+from harness.report.classes import classification_lines
 from harness.report.terminal import diagnostic_lines, flip_lines, suggestions, verdict_lines, verdict_table
 from harness.verdict import Status
 
@@ -81,6 +82,8 @@ def summarise(
                 f"early stop: {verdict.suite} × {verdict.checkpoint}: settled after {verdict.planned} cases, "
                 f"{verdict.not_needed} not needed: {verdict.stopped}"
             )
+    for line in classification_lines(record):
+        write(line)
     for line in diagnostic_lines(record):
         write(line, yellow=True)
     regressed = [verdict for verdict in record.verdicts if verdict.status is Status.REGRESSED]

@@ -19,7 +19,7 @@ from harness.scoring.selftest import case_faults
 
 WITHOUT_REJECTS = {"allow_empty"}  # it passes any answer, on purpose
 # Checks that read more of a response than its text, or need a model.
-WITHOUT_EXAMPLES = {"ends_by_itself", "semantic_similarity"}
+WITHOUT_EXAMPLES = {"ends_by_itself", "exact_greedy", "perplexity", "semantic_similarity"}
 
 
 EXAMPLES = [

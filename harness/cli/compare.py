@@ -82,12 +82,17 @@ def _compared(baseline: str, candidates: list[str], store: RunStore) -> RunRecor
 def _print(record: RunRecord, flips: int) -> None:
     from rich.console import Console
 
+    from harness.report.classes import classification_lines
     from harness.report.terminal import flip_lines, slice_lines, suggestions, verdict_table
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDE)  # a pipe has no width: leave nothing out
-    for line in (*(flip_lines(record, limit=flips) if flips else ()), *slice_lines(record)):
+    for line in (
+        *(flip_lines(record, limit=flips) if flips else ()),
+        *classification_lines(record),
+        *slice_lines(record),
+    ):
         typer.echo(line)
     for verdict in record.verdicts:
         for reason in verdict.reasons:

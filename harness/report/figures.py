@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.verdict import Verdict, points
 
-__all__ = ["drop", "interval", "outcomes", "p_value", "score", "shape"]
+__all__ = ["drop", "interval", "outcomes", "p_value", "p_values", "score", "shape"]
 
 NOTHING = "–"
 
@@ -24,6 +24,11 @@ def p_value(value: float | None) -> str:
     if value is None:
         return NOTHING
     return "<0.0001" if value < 0.0001 else f"{value:.2g}"
+
+
+def p_values(raw: float | None, adjusted: float | None) -> str:
+    """Return a p-value and, in brackets, the same adjusted for the other questions of the session."""
+    return p_value(raw) if adjusted is None else f"{p_value(raw)} ({p_value(adjusted)})"
 
 
 def drop(value: float | None) -> str:

@@ -12,6 +12,7 @@ from harness.diagnostics import described
 from harness.errors import MissingDependencyError
 from harness.record import RunRecord, encodable
 from harness.report import figures
+from harness.report.classes import sides, with_interval
 from harness.report.flips import flips
 from harness.report.plain_text import one_line, visible_lines
 from harness.report.plot import DARK, LIGHT, delta_plot
@@ -49,9 +50,10 @@ def render(record: RunRecord, *, limit: int = _FLIPS) -> str:
         "score": figures.score,
         "points": lambda value: figures.NOTHING if value is None else points(value),
         "interval": figures.interval,
-        "p": figures.p_value,
+        "p": figures.p_values,
         "drop": figures.drop,
         "percent": percent,
+        "rate": with_interval,
         "json": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
     }
     template = environment.from_string(here.joinpath("page.html.j2").read_text(encoding="utf-8"))
@@ -67,6 +69,7 @@ def render(record: RunRecord, *, limit: int = _FLIPS) -> str:
         sections=sorted(sections, key=lambda section: _ORDER.index(section["verdict"].status)),
         levels=", ".join(percent(1 - alpha) for alpha in sorted({v.alpha for v in record.verdicts})),
         slices=sorted(record.slices, key=lambda one: (one.suite, one.checkpoint, one.adjusted_p, one.tag)),
+        classes=list(sides(record)),
         diagnostics=[(one, described(one)) for one in record.diagnostics],
         plots=plots,
         no_plot=no_plot,
@@ -113,6 +116,17 @@ def _facts(verdict: Verdict) -> list[tuple[str, str]]:
         if verdict.standard_error is not None:
             facts.append(("standard error", f"{100 * verdict.standard_error:.2f} points"))
         facts.append(("smallest drop it detects", f"{figures.drop(verdict.minimum_detectable_drop)} points"))
+    if verdict.adjusted_delta is not None and verdict.variance_reduction is not None:
+        less = percent(round(verdict.variance_reduction, 2))
+        facts.append(
+            ("over the whole suite", f"{points(verdict.adjusted_delta)} points, {less} less variance")
+        )
+    if verdict.share_within is not None and verdict.epochs_worth is not None:
+        said = (
+            f"{percent(round(verdict.share_within, 2))} of the variance ({verdict.samples} samples per case)"
+        )
+        worth = f"twice as many are worth {verdict.epochs_worth:.2g} times the cases"
+        facts.append(("drawing answers makes", f"{said}; {worth}"))
     if verdict.floor_interval is not None and verdict.gate.min_score is not None:
         low, high = (percent(round(bound, 4)) for bound in verdict.floor_interval)
         facts.append(("floor", f"{percent(verdict.gate.min_score)}; the mean lies between {low} and {high}"))

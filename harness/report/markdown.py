@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from harness.record import RunRecord
 from harness.report import figures
+from harness.report.classes import classification_tables
 from harness.report.flips import Flip, flips
 from harness.report.plain_text import one_line, visible_lines
 from harness.report.terminal import diagnostic_lines
@@ -33,18 +34,19 @@ def render(record: RunRecord, *, limit: int = 10) -> str:
         about = f"**{_escaped(verdict.suite)} × {_escaped(verdict.checkpoint)}**"
         lines += [f"- {about}: {_escaped(reason)}" for reason in verdict.reasons]
     lines += [f"- ⚠ {_escaped(line)}" for line in diagnostic_lines(record)]
+    lines += classification_tables(record, _escaped)
     fallen = [one for one in record.slices if one.warns]
     if fallen:
         lines += [
             "",
             "### Slices that fell",
             "",
-            "| suite | checkpoint | slice | n | Δ points | interval | p adj. |",
+            "| suite | checkpoint | slice | n | Δ points | interval | p (adj.) |",
         ]
         lines += ["| --- | --- | --- | ---: | ---: | ---: | ---: |"]
         lines += [
             f"| {_escaped(one.suite)} | {_escaped(one.checkpoint)} | {_escaped(one.tag)} | {one.n} "
-            f"| {points(one.delta)} | {figures.interval(one.interval)} | {_p(one.adjusted_p)} |"
+            f"| {points(one.delta)} | {figures.interval(one.interval)} | {_p(one.p_value, one.adjusted_p)} |"
             for one in fallen
         ]
     for verdict in record.verdicts:
@@ -66,7 +68,7 @@ def _headline(record: RunRecord) -> str:
 
 
 def _table(record: RunRecord) -> list[str]:
-    headings = "|verdict|suite|checkpoint|n|score|base|Δ points|interval|p adj.|detects|flips|outcomes"
+    headings = "|verdict|suite|checkpoint|n|score|base|Δ points|interval|p (adj.)|detects|flips|outcomes"
     rows = [headings.split("|"), [":--"] * 4 + ["--:"] * 8 + [":--"]]
     for verdict in record.verdicts:
         rows.append(
@@ -80,7 +82,7 @@ def _table(record: RunRecord) -> list[str]:
                 figures.score(verdict.baseline_mean),
                 figures.NOTHING if verdict.delta is None else points(verdict.delta),
                 figures.interval(verdict.interval),
-                _p(verdict.p_value if verdict.adjusted_p is None else verdict.adjusted_p),
+                _p(verdict.p_value, verdict.adjusted_p),
                 figures.drop(verdict.minimum_detectable_drop),
                 figures.shape(verdict),
                 figures.outcomes(verdict),
@@ -121,8 +123,8 @@ def _escaped(text: str) -> str:
     return _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", one_line(text))
 
 
-def _p(value: float | None) -> str:
-    return figures.p_value(value).replace("<", "&lt;")
+def _p(raw: float | None, adjusted: float | None) -> str:
+    return figures.p_values(raw, adjusted).replace("<", "&lt;")
 
 
 def _legend(record: RunRecord) -> str:
@@ -130,5 +132,6 @@ def _legend(record: RunRecord) -> str:
     level = f" at {percent(1 - levels[0])}" if len(levels) == 1 else ""
     return (
         f"Scores in percent, differences in points, intervals two-sided{level}; p is one-sided for a drop, "
-        "after Holm; detects: the smallest true drop that is blocked 4 times out of 5 with these cases."
+        "in brackets after Holm; detects: the smallest true drop that is blocked 4 times out of 5 with these "
+        "cases."
     )

@@ -28,7 +28,7 @@ __all__ = [
 STYLES = {Status.PASS: "bold green", Status.REGRESSED: "bold red", Status.INCONCLUSIVE: "bold yellow"}
 
 
-_DROPPED_FIRST = ("detects", "p adj.", "base", "n", "outcomes", "interval", "score")
+_DROPPED_FIRST = ("detects", "p (adj.)", "base", "n", "outcomes", "interval", "score")
 """Columns that a narrow terminal goes without, in this order; nothing is lost, the lines have it all."""
 
 
@@ -77,7 +77,7 @@ def _cells(verdict: Verdict) -> dict[str, str]:
         "base": figures.score(verdict.baseline_mean),
         "Δ points": figures.NOTHING if verdict.delta is None else points(verdict.delta),
         "interval": figures.interval(verdict.interval),
-        "p adj.": figures.p_value(verdict.p_value if verdict.adjusted_p is None else verdict.adjusted_p),
+        "p (adj.)": figures.p_values(verdict.p_value, verdict.adjusted_p),
         "detects": figures.drop(verdict.minimum_detectable_drop),
         "flips": figures.shape(verdict),
         "outcomes": figures.outcomes(verdict),
@@ -98,7 +98,6 @@ def verdict_lines(record: RunRecord) -> list[str]:
     """
     lines = []
     for verdict in record.verdicts:
-        p_value = verdict.p_value if verdict.adjusted_p is None else verdict.adjusted_p
         fields = [
             f"{verdict.status.value:<12}",
             f"suite={_word(verdict.suite)}",
@@ -113,8 +112,14 @@ def verdict_lines(record: RunRecord) -> list[str]:
             fields.append(f"delta={verdict.delta:+.4f}")
         if verdict.interval is not None:
             fields.append(f"interval=[{verdict.interval[0]:+.4f},{verdict.interval[1]:+.4f}]")
-        if p_value is not None:
-            fields.append(f"p={p_value:.4g}")
+        if verdict.p_value is not None:
+            fields.append(f"p={verdict.p_value:.4g}")
+        if verdict.adjusted_p is not None:
+            fields.append(f"p_adjusted={verdict.adjusted_p:.4g}")
+        if verdict.adjusted_delta is not None:
+            fields.append(f"adjusted_delta={verdict.adjusted_delta:+.4f}")
+        if verdict.share_within is not None:
+            fields.append(f"samples={verdict.samples} share_within={verdict.share_within:.2f}")
         if verdict.is_compared:
             fields.append(f"flips=+{verdict.improved}/-{verdict.worsened}")
         fields.append(f"invalid={verdict.invalid}")
@@ -157,7 +162,7 @@ def slice_lines(record: RunRecord) -> list[str]:
     return [
         f"slice {one_line(one.tag)} of {one_line(one.suite)} × {one_line(one.checkpoint)} fell: "
         f"{points(one.delta)} points, interval {figures.interval(one.interval)}, "
-        f"p = {figures.p_value(one.adjusted_p)} (adjusted), n = {one.n}"
+        f"p = {figures.p_values(one.p_value, one.adjusted_p)}, n = {one.n}"
         for one in record.slices
         if one.warns
     ]

@@ -19,8 +19,11 @@ from harness.scoring.code_fence_check import CODE_FENCE_CHECKS
 from harness.scoring.containment_checks import CONTAINMENT_CHECKS
 from harness.scoring.degeneration_checks import DEGENERATION_CHECKS
 from harness.scoring.fuzzy_check import FUZZY_CHECKS
+from harness.scoring.grounding_checks import GROUNDING_CHECKS
 from harness.scoring.instruction_check import INSTRUCTION_CHECKS
 from harness.scoring.json_checks import JSON_CHECKS
+from harness.scoring.label_check import LABEL_CHECKS
+from harness.scoring.likelihood_checks import LIKELIHOOD_CHECKS, default_likelihood_check
 from harness.scoring.list_check import LIST_CHECKS
 from harness.scoring.number_check import NUMBER_CHECKS
 from harness.scoring.overlap_checks import OVERLAP_CHECKS
@@ -56,8 +59,11 @@ _BUILT_IN = {
         *CONTAINMENT_CHECKS,
         *DEGENERATION_CHECKS,
         *FUZZY_CHECKS,
+        *GROUNDING_CHECKS,
         *INSTRUCTION_CHECKS,
         *JSON_CHECKS,
+        *LIKELIHOOD_CHECKS,
+        *LABEL_CHECKS,
         *LIST_CHECKS,
         *NUMBER_CHECKS,
         *OVERLAP_CHECKS,
@@ -123,19 +129,19 @@ def compile_checks(case: Case) -> tuple[Check, ...]:
 
     A case that declares none is compared with its target: a string must be the whole answer (ends
     stripped), a number the last one in it, an object or array the JSON that it consists of. A case with
-    neither has no checks.
+    choices gets the check `choice`, one with a continuation `perplexity`. A case with neither has no checks.
 
     Raises:
         ConfigurationError: A check is unknown or its parameters are wrong; one line that names the check.
     """
-    declared = case.checks or _default(case.target)
+    declared = case.checks or _default(case)
     return tuple(_compile(index, check, case.target) for index, check in enumerate(declared))
 
 
 def check_problems(case: Case) -> list[str]:
     """Return what is wrong with a case's checks, one phrase each."""
     problems = []
-    for index, check in enumerate(case.checks or _default(case.target)):
+    for index, check in enumerate(case.checks or _default(case)):
         try:
             _compile(index, check, case.target)
         except ConfigurationError as problem:
@@ -143,7 +149,10 @@ def check_problems(case: Case) -> list[str]:
     return problems
 
 
-def _default(target: Any) -> tuple[Mapping[str, Any], ...]:
+def _default(case: Case) -> tuple[Mapping[str, Any], ...]:
+    target = case.target
+    if case.continuations:
+        return default_likelihood_check(case)
     if target is None:
         return ()
     if isinstance(target, str):

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NoReturn
 
 from harness.cases import Request, Response, ToolCall, content_digest
 from harness.errors import CheckpointError
+from harness.manifest import file_sha256
 from harness.protocols import BackendOptions, Checkpoint
 from harness.registry import did_you_mean
 from harness.strict_json import read_jsonl
@@ -69,7 +70,8 @@ class ReplayBackend:
         Raises:
             CheckpointError: It is missing, or a row is malformed (file and line).
         """
-        recording = _read(self._locate(name))
+        path = self._locate(name)
+        recording = self._known(path) or _read(path)
         self._recordings[recording.fingerprint] = recording
         return Checkpoint(
             spec=spec,
@@ -95,6 +97,13 @@ class ReplayBackend:
             self._recordings[recording.fingerprint] = recording
         for index, request in enumerate(requests):
             yield index, _answer(recording, request)
+
+    def _known(self, path: Path) -> _Recording | None:
+        """Return what was read of this file before, if its bytes are still those."""
+        if not any(recording.path == path for recording in self._recordings.values()):
+            return None
+        recording = self._recordings.get(file_sha256(path))
+        return recording if recording is not None and recording.path == path else None
 
     def close(self) -> None:
         """Forget the rows."""
