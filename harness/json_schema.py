@@ -146,7 +146,17 @@ def _compile(schema: Mapping[str, Any] | bool, root: Mapping[str, Any]) -> Predi
     ]
     if len(parts) == 1:
         return parts[0]
-    return lambda value: all(part(value) for part in parts)
+    if len(parts) == 2:
+        first, second = parts
+        return lambda value: first(value) and second(value)
+
+    def accepts(value: Any) -> bool:
+        for part in parts:  # noqa: SIM110 - `all` takes twice as long, and a set has thousands of cases
+            if not part(value):
+                return False
+        return True
+
+    return accepts
 
 
 def _raise(keyword: str) -> Predicate:
@@ -175,7 +185,10 @@ def _properties(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Predicate
     def accepts(value: Any) -> bool:
         if not isinstance(value, dict):
             return True
-        return all(parts[name](item) for name, item in value.items() if name in parts)
+        for name, item in value.items():  # noqa: SIM110 - as above
+            if name in parts and not parts[name](item):
+                return False
+        return True
 
     return accepts
 

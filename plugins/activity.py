@@ -19,6 +19,7 @@ from harness.exit_codes import ExitCode
 
 from .controller import Controller, one_line
 from .fixtures import SESSION
+from .garbage import collect_rarely, keep_what_is_there
 from .margins import refuse_margins_below_noise
 from .options import Settings
 from .round_result import call_test, interpret, make_harmless
@@ -50,6 +51,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     except UsageError as error:
         raise pytest.UsageError(one_line(error)) from error
     config.stash[SESSION] = session
+    collect_rarely(config)
     config.pluginmanager.register(Activity(config, session), "harness-activity")
 
 
@@ -162,6 +164,7 @@ class Activity:
         if self._distributes or option.collectonly or broken:
             return None
         try:
+            keep_what_is_there()
             self._session.open_cache()
             if self._session.settings.early_stop:
                 self._run_until_settled(session)

@@ -99,6 +99,8 @@ class ResponseCache:
         """
         found: dict[str, Response] = {}
         with self._reporting():
+            own = "SELECT 1 FROM failures WHERE session = ? LIMIT 1"
+            has_failures = self._connection.execute(own, [self._session]).fetchone() is not None
             for start in range(0, len(keys), _CHUNK):
                 chunk = list(keys[start : start + _CHUNK])
                 marks = ",".join("?" * len(chunk))
@@ -113,6 +115,8 @@ class ResponseCache:
                             "answers will be generated anew"
                         )
                     found[key] = Response.from_dict(json.loads(stored))
+                if not has_failures:
+                    continue
                 rows = self._connection.execute(
                     f"SELECT key, response FROM failures WHERE session = ? AND key IN ({marks})",  # noqa: S608 - as above
                     [self._session, *chunk],

@@ -28,7 +28,7 @@ __all__ = ["decode_cascade"]
 
 _GROUPS_AT_A_TIME = 16  # each prefix among the rows side by side costs every layer a few operations
 _REFILL_SHARE = 4  # slots are refilled when one in so many is free: prompts are read in packs
-_HEADROOM = 32  # tokens that a row may add before its slot must grow
+_HEADROOM = 64  # tokens that a row may add before its slot must grow
 _LEAST_PACK = 64
 
 
