@@ -49,9 +49,12 @@ _DATE = re.compile(
     r")(?!\w)",
     re.IGNORECASE,
 )
-_RUN = re.compile(r"[\w/-]+")
+_RUN = re.compile(r"(?<![\w/-])(?<!\d[.,])[\w/-]+")
 _MEASURE = re.compile(
-    r"\d+(?:st|nd|rd|th)|\d+(?:[-]?(?:x|k|m|h|s|am|pm|kg|g|km|cm|mm|l|ml|mb|gb|px|min|years?))", re.I
+    r"\d+(?:st|nd|rd|th)|\d+(?:[-]?(?:x|k|m|h|s|am|pm|kg|g|km|cm|mm|l|ml|mb|gb|px|min|years?))"
+    r"|\d+(?:-(?:business|working|calendar|full))?-(?:second|minute|hour|day|night|week|month|year|star|page|seat|"
+    r"person|piece|pack|item|part|point|step|digit|inch|mile|met(?:er|re)|euro|pound|dollar)s?",
+    re.I,
 )
 _NUMBER = re.compile(
     r"(?<![\w.,])(?P<digits>\d{1,3}(?:[,.' \u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?)"
