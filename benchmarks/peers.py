@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,8 @@ PEERS = {
     "lm-eval": ("lm-eval==0.4.13", "-e", ".[hf]", "datasets", "accelerate"),
     "deepeval": ("deepeval==4.3.1", "-e", "."),
 }
+UNPINNED = {"deepeval": ("click", "rich", "tabulate")}
+"""What a peer wants in a version that is not ours; everything else is pinned as it is for us."""
 QUIET = {
     "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads slow both sides many times over on shared cores
     "TOKENIZERS_PARALLELISM": "false",
@@ -45,7 +48,9 @@ def environment(name: str) -> Path:
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if "-e" in PEERS[name] and ".[hf]" in PEERS[name]:
         subprocess.run([*install, _torch()], cwd=ROOT, check=True)
-    subprocess.run([*install, "-c", "constraints.txt", *PEERS[name]], cwd=ROOT, check=True)
+    pins = folder / "constraints.txt"
+    pins.write_text(_pins(UNPINNED.get(name, ())), encoding="utf-8")
+    subprocess.run([*install, "-c", str(pins), *PEERS[name]], cwd=ROOT, check=True)
     done.write_text(wanted, encoding="utf-8")
     return python
 
@@ -61,8 +66,16 @@ def reexecute(name: str) -> None:
 
 def _torch() -> str:
     """Return the requirement of torch that the constraints pin."""
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    return next(line for line in lines if line.startswith("torch=="))
+    return next(line for line in _constraints() if line.startswith("torch=="))
+
+
+def _pins(without: Sequence[str]) -> str:
+    """Return our constraints without those of some packages."""
+    return "".join(f"{line}\n" for line in _constraints() if line.partition("==")[0] not in without)
+
+
+def _constraints() -> list[str]:
+    return (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
 
 
 if __name__ == "__main__":
