@@ -89,6 +89,7 @@ def no_hallucination_markers(extra: Sequence[str] = ()) -> Scorer:
 def _known(text: str, derived: Sequence[str]) -> set[tuple[str, str]]:
     known = {(fact.kind, key) for fact in find_facts(text) for key in fact.keys}
     known |= {("dates", f"*{key[4:]}") for kind, key in known if kind == "dates" and key[0] != "*"}
+    known |= {("numbers", key[:4]) for kind, key in known if kind == "dates" and key[0] != "*"}
     known |= {("numbers", key) for key in number_words(text)}
     numbers = sorted({Decimal(key) for kind, key in known if kind == "numbers"})[:_MOST_PAIRS]
     return known | {("numbers", spelled(value)) for value in _derived(numbers, derived)}
