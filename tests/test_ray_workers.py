@@ -16,14 +16,17 @@ import pytest
 from tiny_models import WORDS, save_model
 
 from harness.cases import Message, Request, Sampling
+from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine
+from harness.engine.fill import fill
+from harness.engine.plan import Plan
 from harness.errors import ConfigurationError, UsageError
 from harness.likelihood import Continuation
 from harness.plugins.backends.hf import HFBackend
 from harness.plugins.workers.chunks import cut
 from harness.plugins.workers.ray import RayWorkers
 from harness.plugins.workers.replica import Refusal, Replica
-from harness.protocols import BackendOptions
+from harness.protocols import Backend, BackendOptions, Checkpoint
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra [ray]")
 
@@ -94,12 +97,28 @@ def test_two_actors_answer_as_one_process_and_one_that_is_killed_is_replaced(
     assert workers.restarts == 1
     assert victim not in workers.pids()
     assert len(workers.pids()) == 2
+    assert _filled(workers, checkpoint, options) == _filled(alone, checkpoint, options)
 
     (Path(checkpoint.location) / "config.json").write_text("{}")
     fresh = dataclasses.replace(checkpoint, fingerprint="0" * 64)
     with pytest.raises(UsageError) as raised:
         list(workers.generate(fresh, asked[:3]))
     assert "\n" not in str(raised.value)
+
+
+def _filled(backend: Backend, checkpoint: Checkpoint, options: BackendOptions) -> list[tuple[str, list[str]]]:
+    """Ask for likelihoods as the engine does; return what is the same in every batch."""
+    plan = Plan()
+    for n in range(20):
+        ask = (Message("user", f"{WORDS[n]} is"),)
+        choices = tuple(Continuation(f" {word}") for word in WORDS[n % 5 : n % 5 + 3])
+        plan.add(checkpoint, Request(ask, continuations=choices))
+    cache = ResponseCache(options.state / f"{type(backend).__name__}.sqlite", session="s")
+    _, answers = fill(plan, cache, lambda _: backend)
+    cache.close()
+    found = [answers[planned.key] for planned in plan]
+    assert all(len(response.likelihoods) == 3 for response in found), found[0].detail
+    return [(one.text, [f"{likelihood.logprob:.4f}" for likelihood in one.likelihoods]) for one in found]
 
 
 @needs_ray

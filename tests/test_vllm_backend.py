@@ -15,6 +15,9 @@ import pytest
 from tiny_models import WORDS, save_adapter, save_model
 
 from harness.cases import Message, Request, Response, Sampling
+from harness.engine.cache import ResponseCache
+from harness.engine.fill import fill
+from harness.engine.plan import Plan
 from harness.errors import CheckpointError, ConfigurationError, MissingDependencyError
 from harness.likelihood import Continuation
 from harness.plugins.backends.hf import HFBackend
@@ -89,6 +92,18 @@ def test_the_marshalling_is_that_of_the_hf_backend(
             assert one.logprob == pytest.approx(two.logprob, abs=2e-3)
             assert (one.tokens, one.greedy) == (two.tokens, two.greedy)
     assert len({answer.text for answer in ours[:9]}) > 3
+
+
+def test_the_engine_asks_it_for_likelihoods(place: Path, calls: list[dict[str, Any]], tmp_path: Path) -> None:
+    made = backend(place)
+    checkpoint = made.resolve("base", "vllm/base")
+    plan = Plan()
+    for request in scored():
+        plan.add(checkpoint, request)
+    cache = ResponseCache(tmp_path / "cache.sqlite", session="s")
+    report, answers = fill(plan, cache, lambda _: made)
+    cache.close()
+    assert (report.generated, report.failed) == (4, 0), [answer.detail for answer in answers.values()]
 
 
 def test_base_and_adapter_share_an_engine_and_differ(place: Path, calls: list[dict[str, Any]]) -> None:

@@ -41,6 +41,7 @@ class VLLMBackend:
         options: Session options.
     """
 
+    LIKELIHOODS = True
     ARGUMENTS: Mapping[str, str] = {
         "dtype": "auto, float32, bfloat16 or float16",
         "tensor_parallel_size": "GPUs that share one model (1)",

@@ -8,7 +8,7 @@ import io
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,10 +68,17 @@ class RayWorkers:
         self._started_ray = False
         self._resources: dict[str, float] = {}
         self.ARGUMENTS = getattr(backend, "ARGUMENTS", {})
+        self.LIKELIHOODS = bool(getattr(backend, "LIKELIHOODS", False))
+        self.LIKELIHOODS = bool(getattr(backend, "LIKELIHOODS", False))
 
     def resolve(self, name: str, spec: str) -> Checkpoint:
         """Resolve with the driver's own backend."""
         return self._backend.resolve(name, spec)
+
+    def reconcile(self, checkpoints: Sequence[Checkpoint]) -> Mapping[str, str]:
+        """Ask the driver's own backend what makes checkpoints be computed alike."""
+        reconcile = getattr(self._backend, "reconcile", None)
+        return {} if reconcile is None else dict(reconcile(checkpoints))
 
     def generate(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         """Answer every request, chunk by chunk, in the order in which they come back.
