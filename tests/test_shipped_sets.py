@@ -12,7 +12,15 @@ from harness.scoring.selftest import case_faults
 
 ROOT = Path(__file__).parents[1]
 SUITES = {path.stem for path in (ROOT / "suites").glob("test_*.py")}
-SHIPPED = {"format": 40, "general": 130, "instructions": 40, "medical": 100, "safety": 140, "support": 100}
+SHIPPED = {
+    "email": 110,
+    "format": 40,
+    "general": 130,
+    "instructions": 40,
+    "medical": 100,
+    "safety": 140,
+    "support": 100,
+}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
