@@ -112,10 +112,12 @@ def settled(
     wanted = Status.PASS if against is None else Status.REGRESSED
     if verdict.status is not wanted:  # doubted for another reason, such as an error: go on
         return None
-    rest = course.planned - len(look.candidate)
+    saved = [key for unit in course.units for key in unit if key not in look.asked]
+    ids = tuple(dict.fromkeys(case_id for _, case_id in saved))
     how = against or reason
-    note = f"settled after {len(look.candidate)} of {course.planned} cases, {rest} not needed: {how}"
-    return settle(dataclasses.replace(verdict, stopped=how, not_needed=rest, notes=(*verdict.notes, note)))
+    note = f"settled after {len(look.candidate)} of {course.planned} cases, {len(saved)} not needed: {how}"
+    about = {"stopped": how, "not_needed": len(saved), "not_needed_ids": ids}
+    return settle(dataclasses.replace(verdict, **about, notes=(*verdict.notes, note)))
 
 
 def decide_on_course(

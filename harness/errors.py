@@ -36,6 +36,7 @@ __all__ = [
     "TrainingError",
     "TrustError",
     "UsageError",
+    "problem_lines",
 ]
 
 
@@ -125,3 +126,10 @@ class StoreError(HarnessError):
 
 class IntegrityError(StoreError):
     """Stored content is not what was written: a damaged, cut or edited database."""
+
+
+def problem_lines(error: HarnessError) -> list[str]:
+    """Return an error as it is shown: on one line, or on one for each problem of a file that has several."""
+    several = isinstance(error, (ConfigurationError, GoldenSetError))
+    lines = str(error).splitlines() if several else [str(error)]
+    return [" ".join(line.split()).removesuffix(";") for line in lines if line.strip()]

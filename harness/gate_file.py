@@ -11,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,15 +51,21 @@ class GateFile:
         path: The file, relative to the root; None where the project has none.
         gates: Suite (or `default`) → field → value, each checked.
         lines: (suite,) or (suite, field) → line.
-        select: The section on choosing checkpoints, unchecked; see `harness.selection`.
-        select_line: Where that section begins.
+        select: The section on choosing checkpoints, unchecked; see `harness.selection_rule`.
+        select_lines: Path of a key within that section → line; () is where the section begins.
     """
 
     path: str | None = None
     gates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     select: Any = None
-    select_line: int = 1
+    select_lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict)
+
+    def select_line(self, *key: str | int) -> int:
+        """Return the line of a key of the section `select`, or of what is around it."""
+        while key and key not in self.select_lines:
+            key = key[:-1]
+        return self.select_lines.get(key, 1)
 
     def effective(self, suite: str, marker: Gate) -> EffectiveGate:
         """Return the policy of a suite whose marker carries this gate.
@@ -171,7 +178,18 @@ def _checked(value: Any, path: str, document: Document | _TomlLines) -> GateFile
     if problems:
         raise ConfigurationError("\n".join(f"{path}:{line}: {text}" for line, text in sorted(problems)))
     frozen = {suite: {k: _frozen(v) for k, v in fields.items()} for suite, fields in gates.items()}
-    return GateFile(path, frozen, lines, value.get("select"), document.line(("select",)))
+    select = value.get("select")
+    return GateFile(
+        path, frozen, lines, select, {key: document.line(("select", *key)) for key in _keys(select)}
+    )
+
+
+def _keys(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of everything in a section."""
+    yield at
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, found in inside:
+        yield from _keys(found, (*at, key))
 
 
 def _problems(name: str, value: Any) -> Sequence[str]:
@@ -199,19 +217,24 @@ class _TomlLines:
 
     def line(self, key: tuple[str | int, ...]) -> int:
         """Return the line of a key under [tool.harness], or of the nearest table around it."""
-        found, table = 1, ""
+        found = 1
+        table: list[str] = []
+        entries: Counter[str] = Counter()
         path = [str(part) for part in ("tool", "harness", *key)]
         best = 0
         for number, line in enumerate(self.text.splitlines(), start=1):
-            header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+            header = re.match(r"\s*(\[+)\s*([^\]]+?)\s*\]+", line)
             if header:
-                table = header[1]
-                parts = _split(table)
+                parts = table = _split(header[2])
+                if len(header[1]) == 2:  # [[table]]: one entry of a list
+                    table = [*table, str(entries[header[2]])]
+                    parts = table
+                    entries[header[2]] += 1
             else:
                 assigned = re.match(r"\s*([A-Za-z0-9_\"'.-]+)\s*=", line)
                 if assigned is None:
                     continue
-                parts = [*_split(table), *_split(assigned[1])]
+                parts = [*table, *_split(assigned[1])]
             if len(parts) > best and path[: len(parts)] == parts:
                 found, best = number, len(parts)
         return found

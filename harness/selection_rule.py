@@ -11,7 +11,15 @@ from harness.errors import ConfigurationError
 from harness.gate_file import GateFile
 from harness.registry import did_you_mean
 
-__all__ = ["Objective", "SelectionRule", "objective_of", "overridden", "read_rule"]
+__all__ = [
+    "Objective",
+    "SelectionRule",
+    "described",
+    "named_suites",
+    "objective_of",
+    "overridden",
+    "read_rule",
+]
 
 
 class _Part(BaseModel):
@@ -42,6 +50,21 @@ class SelectionRule(_Part):
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
 
 
+def named_suites(rule: SelectionRule) -> tuple[str, ...]:
+    """Return the suites that a rule names."""
+    return (*(objective.suite for objective in rule.objectives), *rule.require)
+
+
+def described(rule: SelectionRule) -> str:
+    """Return a rule as one sentence's part, such as `weighted: json (2), chat; requires safety`."""
+    parts = [
+        one.suite + ("" if one.weight == 1.0 or rule.order == "lexicographic" else f" ({one.weight:g})")
+        for one in rule.objectives
+    ]
+    how = f"{rule.order}: {', '.join(parts) or 'every suite alike'}"
+    return how + (f"; requires {', '.join(rule.require)}" if rule.require else "")
+
+
 def read_rule(gates: GateFile) -> SelectionRule:
     """Return the rule that a project's file declares, or the default one.
 
@@ -61,7 +84,7 @@ def read_rule(gates: GateFile) -> SelectionRule:
         if problem["type"] == "extra_forbidden":
             known = Objective.model_fields if len(problem["loc"]) > 1 else SelectionRule.model_fields
             message = f"unknown key{did_you_mean(str(problem['loc'][-1]), tuple(known))}"
-        line = gates.lines.get(("select", *map(str, problem["loc"])), gates.select_line)
+        line = gates.select_line(*problem["loc"])
         lines.append(f"{gates.path}:{line}: select: {name}: {message}")
     raise ConfigurationError("\n".join(lines))
 

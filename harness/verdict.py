@@ -70,7 +70,8 @@ class Verdict:
         share_within: Share of the differences' variance that comes from drawing answers; None with 1 sample.
         epochs_worth: By what factor the cases would have to grow to do as much as twice the samples.
         stopped: By what rule the suite was settled before its end (`--early-stop`); None if it was not.
-        not_needed: Selected cases that were not run because the suite was settled.
+        not_needed: Selected cases that were not run because the suite was settled; `not_needed_ids` names
+            them, in the order in which they would have been drawn.
     """
 
     suite: str
@@ -116,6 +117,7 @@ class Verdict:
     epochs_worth: float | None = None
     stopped: str | None = None
     not_needed: int = 0
+    not_needed_ids: tuple[str, ...] = ()
 
     @property
     def policy(self) -> str:

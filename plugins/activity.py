@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import HarnessError, StoreError, UsageError
+from harness.errors import HarnessError, StoreError, UsageError, problem_lines
 from harness.exit_codes import ExitCode
 
 from .controller import Controller, one_line
@@ -49,7 +49,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     try:
         session = GateSession(settings, config.rootpath, worker["harness_session"] if worker else None)
     except UsageError as error:
-        raise pytest.UsageError(one_line(error)) from error
+        raise pytest.UsageError(*problem_lines(error)) from error
     config.stash[SESSION] = session
     collect_rarely(config)
     config.pluginmanager.register(Activity(config, session), "harness-activity")
@@ -125,9 +125,7 @@ class Activity:
         metafunc.parametrize("harness_item", params, ids=ids, indirect=True)
 
     def _refuse(self, error: UsageError) -> None:
-        message = one_line(error)
-        if message not in self._usage_errors:
-            self._usage_errors.append(message)
+        self._usage_errors += [line for line in problem_lines(error) if line not in self._usage_errors]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self) -> Generator[None, Any, Any]:
@@ -206,7 +204,13 @@ class Activity:
             evidence = self._controller.evidence(plans[arm.suite], candidates[arm.checkpoint])
             return None if evidence is None else early_stop.settled(arm, **evidence)
 
-        early_stop.run(session, self._fill, look)
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        # The summary line counts only the kinds that are known when the first test reports.
+        saved = [] if terminal is None else terminal.stats.setdefault("not needed", [])
+        try:
+            early_stop.run(session, self._fill, look)
+        finally:
+            saved.extend(early_stop.not_needed())
 
     @contextlib.contextmanager
     def _progress(self) -> Iterator[Any]:
@@ -311,13 +315,15 @@ class Activity:
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> int | None:
         """Decide and store; whatever goes wrong here is an internal error, and is never raised."""
-        from .results import report_gates, write_results
+        from .results import report_gates, report_not_needed, write_results
 
         try:
             self._record = self._controller.decide(exitstatus)
             if self._record is not None:
                 write_results(self._record, self._session.settings)
                 report_gates(self._record, self._config)
+                if self._session.early_stop is not None:
+                    report_not_needed(self._session.early_stop.not_needed(), self._config)
         except Exception as error:
             kind = "" if isinstance(error, HarnessError) else f"{type(error).__name__}: "
             sys.stderr.write(f"\nharness: no verdict: {kind}{error}\n")

@@ -82,6 +82,7 @@ class EarlyStop:
 
     def __init__(self, items: Sequence[pytest.Item], *, seed: int, compares: bool) -> None:
         self._place = {item: index for index, item in enumerate(items)}
+        self._ran: set[pytest.Item] = set()
         self._arms = {(arm.suite, arm.checkpoint): arm for arm in _arms(items, seed)}
         self.family = sum(compares and _suite(arm).gate.needs_baseline for arm in self._arms.values())
 
@@ -96,14 +97,13 @@ class EarlyStop:
             fill: Answers everything that items will ask.
             look: Returns the settled verdict of an arm, or None.
         """
-        ran: set[pytest.Item] = set()
         last: pytest.Item | None = None
         wanted = [item for item in self._place if not is_ours(item) or _always(param_of(item))]
         while True:
             for arm in self._arms.values():
                 if arm.is_open:
                     wanted.extend(arm.take())
-            batch = sorted(set(wanted) - ran, key=self._place.__getitem__)
+            batch = sorted(set(wanted) - self._ran, key=self._place.__getitem__)
             if not batch:
                 break
             fill(batch)
@@ -116,13 +116,23 @@ class EarlyStop:
                     raise session.Failed(session.shouldfail)
                 if session.shouldstop:
                     raise session.Interrupted(session.shouldstop)
-            ran.update(batch)
+            self._ran.update(batch)
             wanted = []
             for arm in self._arms.values():
                 if arm.is_open:
                     arm.verdict = look(arm)
         if last is not None:
             _tear_down(session, last)
+
+    def not_needed(self) -> dict[pytest.Item, str]:
+        """Return what was never run because its suite was settled, each with the reason."""
+        return {
+            item: f"not needed: {arm.verdict.stopped}"
+            for arm in self._arms.values()
+            if arm.verdict is not None
+            for item in arm.items.values()
+            if item not in self._ran
+        }
 
     def settled(self, arm: Arm, **evidence: Any) -> Verdict | None:
         """Return the verdict of an arm if it is settled; see `harness.early_stop.settled`."""

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import UsageError, problem_lines
 from harness.gate_file import load_gate_file
 from harness.gate_overview import PlannedSuite, dump_plan
 
 from .activity import default_to_suites
-from .controller import one_line
 from .options import Settings
 from .suite import Suites, read_marker
 
@@ -29,7 +28,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     try:
         gates = load_gate_file(config.rootpath)
     except UsageError as error:
-        raise pytest.UsageError(one_line(error)) from error
+        raise pytest.UsageError(*problem_lines(error)) from error
     suites = Suites(
         settings.golden_roots,
         settings.sampling,
@@ -64,12 +63,12 @@ class _Planning:
                 for suite in self._suites.get(read_marker(mark)):
                     tests[suite.name] = tests.get(suite.name, 0) + 1
             except UsageError as error:
-                problems.append(one_line(error))
+                problems += problem_lines(error)
         if self._config.args_source is not pytest.Config.ArgsSource.ARGS and not problems:
             try:
                 self._suites.refuse_unknown_gates()
             except UsageError as error:
-                problems.append(one_line(error))
+                problems += problem_lines(error)
         if problems:
             raise pytest.UsageError(*dict.fromkeys(problems))
         planned = [

@@ -39,7 +39,7 @@ def refuse_margins_below_noise(session: GateSession) -> None:
         if problem is not None:
             problems.append(problem)
     if problems:
-        raise ConfigurationError("; ".join(problems))
+        raise ConfigurationError("\n".join(problems))
 
 
 def _baseline_fingerprint(session: GateSession) -> str | None:

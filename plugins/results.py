@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from harness.store import RunStore
 
 from .options import Settings
 
-__all__ = ["report_gates", "write_results"]
+__all__ = ["report_gates", "report_not_needed", "write_results"]
 
 
 def write_results(record: RunRecord, settings: Settings) -> None:
@@ -43,6 +44,29 @@ def report_gates(record: RunRecord, config: pytest.Config) -> None:
         return
     for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
         for report in _gate_reports(verdict, line):
+            xml.pytest_runtest_logreport(report)
+
+
+def report_not_needed(items: Mapping[pytest.Item, str], config: pytest.Config) -> None:
+    """List what a settled suite did not need in JUnit as skipped: it was not run, so it is no pass.
+
+    Args:
+        items: Item → why it was not needed.
+        config: Of the session.
+    """
+    from _pytest.junitxml import xml_key
+
+    xml = config.stash.get(xml_key, None)
+    if xml is None:
+        return
+    phases: tuple[tuple[Any, Any], ...] = (("setup", "skipped"), ("teardown", "passed"))
+    for item, why in items.items():
+        path, line, _ = item.location
+        for when, outcome in phases:
+            longrepr = (path, (line or 0) + 1, why) if outcome == "skipped" else None
+            report = pytest.TestReport(
+                item.nodeid, item.location, keywords={}, outcome=outcome, longrepr=longrepr, when=when
+            )
             xml.pytest_runtest_logreport(report)
 
 

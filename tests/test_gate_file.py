@@ -108,6 +108,22 @@ def test_toml_says_its_lines_too(tmp_path: Path) -> None:
         load_gate_file(tmp_path)
 
 
+def test_the_keys_of_select_have_lines_in_both_files(tmp_path: Path) -> None:
+    yaml, toml = tmp_path / "gates.yaml", tmp_path / "pyproject.toml"
+    yaml.write_text(
+        "select:\n  objectives:\n    - suite: a\n    - suite: b\n      weight: 2\n", encoding="utf-8"
+    )
+    found = load_gate_file(tmp_path)
+    assert [found.select_line(), found.select_line("objectives", 1, "weight")] == [1, 5]
+    yaml.unlink()
+    table = "[[tool.harness.select.objectives]]"
+    text = f'[tool.harness.select]\n{table}\nsuite = "a"\n{table}\nsuite = "b"\nweight = 2\n'
+    toml.write_text(text, encoding="utf-8")
+    found = load_gate_file(tmp_path)
+    assert [found.select_line(), found.select_line("objectives", 1, "weight")] == [1, 6]
+    assert found.select_line("objectives", 0, "weight") == 2  # not there: the nearest around it
+
+
 def test_values_that_do_not_go_with_the_marker(tmp_path: Path) -> None:
     (tmp_path / "gates.yaml").write_text("gates:\n  a:\n    policy: absolute\n", encoding="utf-8")
     gates = load_gate_file(tmp_path)

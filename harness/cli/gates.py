@@ -11,7 +11,12 @@ from pathlib import Path
 import typer
 
 from harness.errors import ConfigurationError
+from harness.gate_file import load_gate_file
 from harness.gate_overview import GateRow, load_plan, overview
+from harness.project import find_root
+from harness.registry import did_you_mean
+from harness.report.plain_text import one_line
+from harness.selection_rule import described, named_suites, read_rule
 from harness.store import RunStore
 
 __all__ = ["gates"]
@@ -30,15 +35,23 @@ def gates(paths: list[str] | None = _PATHS, json: bool = _JSON, state: Path = _S
         if not plan.exists():
             lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
             said = [line for line in lines if line.startswith(("ERROR", "E  "))] or lines[-5:]
-            raise ConfigurationError(f"the suites could not be collected: {' '.join(said)}")
+            shown = "\n".join(line.removeprefix("ERROR: ") for line in said)
+            raise ConfigurationError(f"the suites could not be collected:\n{shown}")
         planned = load_plan(plan.read_text(encoding="utf-8"))
     if not planned:
         raise ConfigurationError("no suite was collected: mark tests with @pytest.mark.suite('GOLDEN')")
     rows = overview(planned, RunStore(state))
+    written = load_gate_file(find_root(Path.cwd()))
+    rule = read_rule(written)  # what `harness select` would stumble over is said now
     if json:
         typer.echo(json_format.dumps([row.as_dict() for row in rows], indent=1, default=list))
         return
     _print(rows)
+    if written.select is not None:
+        known = {row.planned.suite for row in rows}
+        typer.echo(f"\nselect: {described(rule)} from {written.path}:{written.select_line()}")
+        for name in sorted(set(named_suites(rule)) - known):
+            typer.echo(f"select: no suite {one_line(name)!r} here{did_you_mean(name, sorted(known))}")
 
 
 def _print(rows: tuple[GateRow, ...]) -> None:
@@ -48,7 +61,6 @@ def _print(rows: tuple[GateRow, ...]) -> None:
     from rich.text import Text
 
     from harness.report import figures
-    from harness.report.plain_text import one_line
     from harness.verdict import percent
 
     console = Console(highlight=False)

@@ -17,7 +17,7 @@ from harness.cli.init import init
 from harness.cli.noise import noise
 from harness.cli.select import select
 from harness.cli.train import train
-from harness.errors import HarnessError
+from harness.errors import HarnessError, problem_lines
 
 __all__ = ["app", "main"]
 
@@ -47,9 +47,10 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command; an error of ours is one line on stderr and its own exit code."""
+    """Run the command; an error of ours is a line on stderr, one for each problem, and its own exit code."""
     try:
         app()
     except HarnessError as error:
-        typer.echo(f"harness: {' '.join(str(error).split())}", err=True)
+        for line in problem_lines(error):
+            typer.echo(f"harness: {line}", err=True)
         sys.exit(error.exit_code)

@@ -42,12 +42,13 @@ def shape(verdict: Verdict) -> str:
 
 
 def outcomes(verdict: Verdict) -> str:
-    """Return the counts of outcomes that are neither passed nor missed, such as `2 errors, 1 invalid`."""
+    """Return what cases are neither passed nor missed, such as `2 errors, 1 invalid`."""
     counts = (
         (verdict.errors, "error" if verdict.errors == 1 else "errors"),
         (verdict.invalid, "invalid"),
         (verdict.skipped, "skipped"),
         (verdict.missing, "missing"),
+        (verdict.not_needed, "not needed"),
     )
     said = [f"{count} {word}" for count, word in counts if count]
     return ", ".join([*said, "partial"] if verdict.partial else said)

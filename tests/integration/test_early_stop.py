@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,28 @@ def test_an_equal_checkpoint_passes_after_a_part_and_exits_with_0(large: Project
     said = large.run(GOOD, BASE, "--early-stop").stdout
     said.fnmatch_lines(["early stop: sums × *: settled after * cases, * not needed: *", "*exit code 0*"])
     assert "deselected" not in said.str()
+    said.fnmatch_lines([f"* passed, {verdict['not_needed']} not needed, * missed*"])
+
+
+def test_what_was_not_needed_is_listed_and_is_no_pass(large: Project) -> None:
+    junit = large.path / "junit.xml"
+    _, results = large.results(GOOD, BASE, "--early-stop", f"--junitxml={junit}")
+    verdict = only(results)
+    ran = {case["id"] for case in results["cases"]}
+    saved = verdict["not_needed_ids"]
+    assert len(saved) == len(set(saved)) == verdict["not_needed"]
+    assert ran | set(saved) == {f"c{i}" for i in range(COUNT)}
+    assert not ran & set(saved)
+    assert saved != sorted(saved)
+    (suite,) = ElementTree.parse(junit).getroot().iter("testsuite")
+    skipped = {
+        entry.attrib["name"]: entry.find("skipped").attrib["message"]  # type: ignore[union-attr]
+        for entry in suite.iter("testcase")
+        if entry.find("skipped") is not None
+    }
+    assert set(skipped) == {f"test_sums[{case}-good]" for case in saved}
+    assert set(skipped.values()) == {f"not needed: {verdict['stopped']}"}
+    assert int(suite.attrib["tests"]) == COUNT + 1  # and the gate
 
 
 def test_only_what_is_needed_is_asked(large: Project) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -89,6 +92,39 @@ def test_harness_gates_says_what_is_wrong(desk: Project, monkeypatch: pytest.Mon
     done = CliRunner().invoke(app, ["gates"])
     assert isinstance(done.exception, ConfigurationError)
     assert "no suite 'smus'" in str(done.exception)
+
+
+def test_every_problem_has_its_own_line(desk: Project) -> None:
+    write(desk, "gates:\n  sums:\n    magrin: 0.2\n    alpha: 2\n")
+    wanted = [
+        "gates.yaml:3: sums: unknown key 'magrin' (did you mean 'margin'?)*",
+        "gates.yaml:4: sums: alpha must be a number in (0, 0.5), not 2",
+    ]
+    done = desk.run(WORSE, BASE)
+    assert done.ret == 4
+    done.stderr.fnmatch_lines([f"ERROR: {line}" for line in wanted])
+    told = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "gates"], cwd=desk.path, capture_output=True, text=True
+    )
+    assert told.returncode == 4
+    assert fnmatch_all(told.stderr.splitlines()[1:], [f"harness: {line}" for line in wanted])
+
+
+def fnmatch_all(lines: list[str], patterns: list[str]) -> bool:
+    return len(lines) == len(patterns) and all(map(fnmatch.fnmatchcase, lines, patterns))
+
+
+def test_harness_gates_reads_the_rule_of_choosing_too(desk: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk.path)
+    text = "select:\n  order: lexicographic\n  objectives: [{suite: sums}]\n  require: [smus]\n"
+    write(desk, text)
+    done = CliRunner().invoke(app, ["gates"])
+    assert "select: lexicographic: sums; requires smus from gates.yaml:1" in done.output
+    assert "select: no suite 'smus' here (did you mean 'sums'?)" in done.output
+    write(desk, text + "  oder: x\n")
+    done = CliRunner().invoke(app, ["gates"])
+    assert isinstance(done.exception, ConfigurationError)
+    assert str(done.exception) == "gates.yaml:5: select: oder: unknown key (did you mean 'order'?)"
 
 
 def test_the_desk_of_several_suites(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
