@@ -1,4 +1,4 @@
-"""Does the checkpoint write the format that is asked for: JSON, dates, lists, tables, choices?"""
+"""Does the checkpoint write the form that is asked for: JSON, tool calls, verifiable instructions, tables?"""
 
 import pytest
 
