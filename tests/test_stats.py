@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from random import Random
 
 import numpy as np
 import pytest
@@ -460,3 +461,60 @@ def test_enough_cases_show_that_a_floor_is_missed() -> None:
     assert needed is not None
     assert exact_proportion_bound(round(0.55 * needed), needed, level=0.05)[1] < 0.6
     assert cases_to_settle_floor(0.6, 0.6, 0.25, alpha=0.05) is None
+
+
+# --- what must not matter ------------------------------------------------------------------------------
+
+clustered = st.integers(2, 24).flatmap(
+    lambda n: st.tuples(
+        *[st.lists(st.sampled_from([0.0, 1.0]) | st.sampled_from([0.25, 0.5]), min_size=n, max_size=n)] * 2,
+        st.none() | st.lists(st.integers(0, 9), min_size=n, max_size=n),
+    )
+)
+right_or_wrong = st.integers(2, 40).flatmap(
+    lambda n: st.tuples(
+        *[st.lists(st.sampled_from([0.0, 1.0]), min_size=n, max_size=n)] * 2,
+        st.none() | st.lists(st.integers(0, 30), min_size=n, max_size=n),
+    )
+)
+either = clustered | right_or_wrong
+
+
+@quick
+@given(either, st.randoms(use_true_random=False))
+def test_the_order_of_cases_never_matters(
+    sides: tuple[list[float], list[float], list[int] | None], random: Random
+) -> None:
+    ours, theirs, clusters = sides
+    order = list(range(len(ours)))
+    random.shuffle(order)
+    one = compare_pairs(np.array(ours), np.array(theirs), clusters, alpha=0.05)
+    two = compare_pairs(
+        np.array(ours)[order],
+        np.array(theirs)[order],
+        None if clusters is None else [clusters[i] for i in order],
+        alpha=0.05,
+    )
+    assert (one.delta, one.p_value, one.method) == (two.delta, two.p_value, two.method)
+    assert one.interval == pytest.approx(two.interval, abs=1e-9)
+    assert one.bounds == pytest.approx(two.bounds, abs=1e-9)
+
+
+@quick
+@given(either, st.integers(2, 5))
+def test_copies_of_every_case_within_its_cluster_do_not_shrink_the_interval(
+    sides: tuple[list[float], list[float], list[int] | None], copies: int
+) -> None:
+    ours, theirs, clusters = sides
+    own: list[int] = list(range(len(ours))) if clusters is None else clusters
+    one = compare_pairs(np.array(ours), np.array(theirs), clusters, alpha=0.05)
+    more = compare_pairs(
+        np.tile(ours, copies).astype(float), np.tile(theirs, copies).astype(float), own * copies, alpha=0.05
+    )
+    assert more.delta == pytest.approx(one.delta, abs=1e-12)
+    for few, many in ((one.interval, more.interval), (one.bounds, more.bounds)):
+        assert many[0] <= few[0] + 1e-9
+        assert many[1] >= few[1] - 1e-9
+    floor, copied = (mean_interval(np.tile(ours, k).astype(float), own * k, level=0.05) for k in (1, copies))
+    assert copied[0] <= floor[0] + 1e-9
+    assert copied[1] >= floor[1] - 1e-9

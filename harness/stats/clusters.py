@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FEW_CHANGED", "Clusters", "cluster_standard_error", "effective_changes", "group", "mean_interval"]
+__all__ = [
+    "FEW_CHANGED",
+    "Clusters",
+    "cluster_standard_error",
+    "effective_changes",
+    "group",
+    "is_single_answers",
+    "mean_interval",
+]
 
 FEW_CHANGED = 5
 """With fewer clusters than this away from the common value, the spread counts as not measured."""
@@ -64,6 +72,22 @@ def cluster_standard_error(clusters: Clusters) -> float | None:
     return math.sqrt(groups / (groups - 1) * float(residuals @ residuals)) / n
 
 
+def is_single_answers(*sides: Clusters) -> bool:
+    """Whether each cluster is one right-or-wrong answer: a single one, or as many copies as in any other.
+
+    Copies of a case within its cluster then change nothing. A single cluster of several cases does not
+    count: how much such a cluster can differ from another was not seen.
+    """
+    if len(sides[0]) == 1 and sides[0].sizes[0] > 1:
+        return False
+    return all(
+        bool(
+            (side.sizes == side.sizes[0]).all() and ((side.totals == 0.0) | (side.totals == side.sizes)).all()
+        )
+        for side in sides
+    )
+
+
 def effective_changes(totals: NDArray[np.float64]) -> float:
     """Return how many equal changes would vary as much as these: (Σ total²)² / Σ total⁴; 0 without any."""
     squares = totals * totals
@@ -76,18 +100,18 @@ def mean_interval(
 ) -> tuple[float, float]:
     """Return the bounds of a mean score in [0, 1], each one-sided at `level`.
 
-    Right-or-wrong scores of independent cases: Clopper–Pearson. Otherwise Student's t on the
-    cluster-robust standard error with G−1 degrees of freedom, made at least as wide as Clopper–Pearson
-    over the clusters while fewer than `FEW_CHANGED` of them differ from the common score. One cluster
-    says nothing: (0, 1).
+    Right-or-wrong scores of independent cases, or copies of them: Clopper–Pearson. Otherwise Student's t
+    on the cluster-robust standard error with G−1 degrees of freedom, made at least as wide as
+    Clopper–Pearson over the clusters while fewer than `FEW_CHANGED` of them differ from the common score.
+    One cluster of several cases says nothing: (0, 1).
     """
     import numpy as np
 
     grouped = group(scores, clusters)
     n, groups = float(len(scores)), len(grouped)
     mean = float(scores.sum()) / n
-    if groups == n and bool(np.all((scores == 0.0) | (scores == 1.0))):
-        return exact_proportion_bound(float(scores.sum()), n, level=level)
+    if is_single_answers(grouped):
+        return exact_proportion_bound(float((grouped.totals > 0.0).sum()), groups, level=level)
     error = cluster_standard_error(grouped)
     if error is None:
         return 0.0, 1.0

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from harness.stats.adjusted import Sample, adjusted_difference
 from harness.stats.binary import mcnemar_mid_p, tango_interval
-from harness.stats.clusters import FEW_CHANGED, Clusters, cluster_standard_error, effective_changes, group
+from harness.stats.clusters import (
+    FEW_CHANGED,
+    Clusters,
+    cluster_standard_error,
+    effective_changes,
+    group,
+    is_single_answers,
+)
 from harness.stats.flips import FlipTest, sign_flips
 from harness.stats.power import Spread
 from harness.stats.skewed import Moments, moments, skew_bounds
@@ -96,18 +103,17 @@ def compare_pairs(
     improved, worsened = int((differences > 0).sum()), int((differences < 0).sum())
     delta = math.fsum(differences) / n
     error = cluster_standard_error(grouped)
-    values = np.concatenate([candidate, baseline])
-    if single and groups == n and bool(np.all((values == 0.0) | (values == 1.0))):
-        interval = tango_interval(improved, worsened, n, level=alpha / 2)
-        bounds = tango_interval(improved, worsened, n, level=alpha)
-        p_value, method = mcnemar_mid_p(improved, worsened), BINARY
+    up, down = int((grouped.totals > SAME).sum()), int((grouped.totals < -SAME).sum())
+    if single and is_single_answers(group(candidate, clusters), group(baseline, clusters)):
+        interval = tango_interval(up, down, groups, level=alpha / 2)
+        bounds = tango_interval(up, down, groups, level=alpha)
+        p_value, method = mcnemar_mid_p(up, down), BINARY
         # Treating a drop as changes of full size is no worst case here: there are no others.
-        spread = Spread(n, groups, (improved + worsened) / n, measured=False)
+        spread = Spread(n, groups, (up + down) / groups, measured=False)
     else:
         flips = sign_flips(grouped.totals, grouped.sizes, seed=seed)
         p_value, method = flips.p_value, f"{FLIPS} ({flips.described})"
         found = moments(grouped)
-        up, down = int((grouped.totals > SAME).sum()), int((grouped.totals < -SAME).sum())
         measured = up + down >= FEW_CHANGED and error is not None
         tested = _tested(flips, found, alpha)
         interval = _unseen(_tested(flips, found, alpha / 2), grouped, alpha / 2)
