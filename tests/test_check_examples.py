@@ -1,53 +1,46 @@
-"""Every built-in check is held to its own examples, and the examples notice a check that decides nothing."""
+"""Every built-in check is held to its own examples, and the examples notice a check that is weakened."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.cases import Case, Message, Score
+from harness.cases import Score
 from harness.errors import MissingDependencyError
 from harness.sandbox import code_allowed
 from harness.scoring import registry
 from harness.scoring.catalogue import refresh
 from harness.scoring.check_type import CheckType, Example, Scorer
-from harness.scoring.selftest import case_faults
+from harness.scoring.selftest import example_faults
 
 WITHOUT_REJECTS = {"allow_empty"}  # it passes any answer, on purpose
-# Checks that read more of a response than its text, or need a model.
-WITHOUT_EXAMPLES = {"ends_by_itself", "exact_greedy", "perplexity", "semantic_similarity"}
-
+WITHOUT_EXAMPLES = {"not_toxic", "semantic_similarity"}  # need a model; their tests make one
+# They change no decision: limits (test_sandbox.py), and what a form is worth (test_format_checks.py).
+WITHOUT_EFFECT = {("python_tests", "seconds"), ("python_tests", "memory"), ("json", "credit")}
 
 EXAMPLES = [
     pytest.param(kind, example, id=f"{name}-{index}")
     for name, kind in registry._BUILT_IN.items()
     for index, example in enumerate(kind.examples)
 ]
-
-
-def case_of(kind: CheckType, example: Example) -> Case:
-    return Case(
-        "example",
-        (Message("user", "?"),),
-        checks=({"type": kind.name, **example.parameters},),
-        tools=example.tools,
-        accepts=example.accepts,
-        rejects=example.rejects,
-    )
+OPTIONAL = [
+    pytest.param(kind, name, id=f"{kind.name}-{name}")
+    for kind in registry._BUILT_IN.values()
+    for name in kind.parameters
+    if name not in kind.required and kind.examples and (kind.name, name) not in WITHOUT_EFFECT
+]
+Weaken = Callable[[CheckType, Callable[..., Scorer]], None]
 
 
 @pytest.fixture
-def weakened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Replace a check by one that gives every answer the same score."""
+def weakened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Weaken]:
+    """Replace what builds a check."""
 
-    def replace_by(kind: CheckType, score: Score) -> None:
-        def build(**parameters: Any) -> Scorer:
-            return lambda case, response: score
-
+    def replace_by(kind: CheckType, build: Callable[..., Scorer]) -> None:
         weak = replace(kind, build=build)
         monkeypatch.setattr(registry, "_BUILT_IN", {**registry._BUILT_IN, kind.name: weak})
         clear()
@@ -59,6 +52,17 @@ def weakened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield replace_by
     monkeypatch.undo()
     clear()
+
+
+def always(score: Score) -> Callable[..., Scorer]:
+    return lambda **parameters: lambda case, response: score
+
+
+def faults_of(kind: CheckType, example: Example) -> list[str]:
+    try:
+        return example_faults(kind, example)
+    except MissingDependencyError as problem:
+        pytest.skip(str(problem))
 
 
 def test_the_page_lists_every_check() -> None:
@@ -84,15 +88,29 @@ def examples_may_run() -> Iterator[None]:
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES)
 def test_each_check_decides_its_examples(kind: CheckType, example: Example) -> None:
-    try:
-        assert case_faults(case_of(kind, example)) == []
-    except MissingDependencyError as problem:
-        pytest.skip(str(problem))
+    assert faults_of(kind, example) == []
 
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES)
-def test_a_weakened_check_fails_its_examples(kind: CheckType, example: Example, weakened: Any) -> None:
-    weakened(kind, Score.passed())
-    assert len(case_faults(case_of(kind, example))) == len(example.rejects)
-    weakened(kind, Score.missed("no"))
-    assert len(case_faults(case_of(kind, example))) == len(example.accepts)
+def test_a_check_that_decides_nothing_fails_its_examples(
+    kind: CheckType, example: Example, weakened: Weaken
+) -> None:
+    weakened(kind, always(Score.passed()))
+    assert len(faults_of(kind, example)) == len(example.rejects)
+    weakened(kind, always(Score.missed("no")))
+    assert len(faults_of(kind, example)) == len(example.accepts)
+
+
+@pytest.mark.parametrize(("kind", "parameter"), OPTIONAL)
+def test_a_check_that_ignores_a_parameter_fails_its_examples(
+    kind: CheckType, parameter: str, weakened: Weaken
+) -> None:
+    def build(**parameters: Any) -> Scorer:
+        parameters.pop(parameter, None)
+        return kind.build(**parameters)
+
+    examples = [example for example in kind.examples if parameter in example.parameters]
+    assert examples, f"no example of {kind.name} uses {parameter}"
+    assert not any(faults_of(kind, example) for example in examples)
+    weakened(kind, build)
+    assert any(faults_of(kind, example) for example in examples), f"none needs {parameter}"

@@ -19,19 +19,24 @@ class Example:
     """What a check type must decide: its own unit test, and a reader's example.
 
     A check of these parameters passes each of `accepts` and fails each of `rejects`. The test suite holds
-    every built-in check to its examples, and the examples to notice a check that decides nothing.
+    every built-in check to its examples, and the examples to notice a check that decides nothing, or that
+    ignores one of its parameters.
 
     Attributes:
         parameters: The check's parameters.
-        accepts: Answers that pass.
+        accepts: Answers that pass: their text, or a whole response where the check reads more than text.
         rejects: Answers that are missed or invalid.
         tools: The case's tools, where the check reads them.
+        question: The case's question, where the check reads it.
+        choices: The texts whose likelihoods are asked, where the check reads those.
     """
 
     parameters: Mapping[str, Any]
-    accepts: tuple[str, ...]
-    rejects: tuple[str, ...]
+    accepts: tuple[str | Response, ...]
+    rejects: tuple[str | Response, ...]
     tools: tuple[Mapping[str, Any], ...] = ()
+    question: str = "?"
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

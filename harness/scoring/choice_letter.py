@@ -170,6 +170,7 @@ CHOICE_CHECKS = (
                 ("B", "(b)", "**B**", "Answer: (B)", "A is tempting, but the answer is b.", "B) Paris"),
                 ("A", "the answer is C", "A or B", "It is a good question.", "(A) or (B)", "not B"),
             ),
+            Example({"value": "C", "letters": "AC"}, ("C", "**B**? **C**"), ("A", "**A**? **C**")),
         ),
     ),
 )

@@ -120,6 +120,16 @@ CODE_CHECKS = (
                 ),
                 rejects=("    pass", "    return x"),
             ),
+            Example(
+                {"tests": "assert 1", "entry_point": "spin"},
+                accepts=("def spin():\n    return 1",),
+                rejects=("def turn():\n    return 1",),
+            ),
+            Example(
+                {"tests": "assert Stack().items == []", "in_process": True},
+                accepts=("class Stack:\n    def __init__(self):\n        self.items = []",),
+                rejects=("class Stack:\n    items = None",),
+            ),
         ),
     ),
 )

@@ -97,20 +97,32 @@ CONTAINMENT_CHECKS = (
         contains_all,
         _MANY,
         ("values",),
-        examples=(Example({"values": ["red", "blue"]}, ("blue and red",), ("red only", "green")),),
+        examples=(
+            Example({"values": ["red", "blue"]}, ("blue and red",), ("red only", "green")),
+            Example({"values": ["no", "US"], "ignore_case": True}, ("No, us.",), ("no, we",)),
+            Example({"values": ["no", "us"], "whole_words": True}, ("no, us",), ("now, bus",)),
+        ),
     ),
     CheckType(
         "contains_any",
         contains_any,
         _MANY,
         ("values",),
-        examples=(Example({"values": ["yes", "sure"]}, ("sure thing",), ("no",)),),
+        examples=(
+            Example({"values": ["yes", "sure"]}, ("sure thing",), ("no",)),
+            Example({"values": ["Yes"], "ignore_case": True}, ("yes",), ("no",)),
+            Example({"values": ["no"], "whole_words": True}, ("no way",), ("know",)),
+        ),
     ),
     CheckType(
         "not_contains",
         not_contains,
         _MANY,
         ("values",),
-        examples=(Example({"values": ["guarantee"]}, ("We will try.",), ("We guarantee it.",)),),
+        examples=(
+            Example({"values": ["guarantee"]}, ("We will try.",), ("We guarantee it.",)),
+            Example({"values": ["Guarantee"], "ignore_case": True}, ("We try.",), ("We GUARANTEE it.",)),
+            Example({"values": ["no"], "whole_words": True}, ("We know.",), ("no",)),
+        ),
     ),
 )

@@ -53,7 +53,11 @@ def script(value: str = "question") -> Scorer:
 
 
 DEGENERATION_CHECKS = (
-    CheckType("ends_by_itself", ends_by_itself),
+    CheckType(
+        "ends_by_itself",
+        ends_by_itself,
+        examples=(Example({}, ("Yes.", Response("Yes.", "stop")), (Response("Yes, and then", "length"),)),),
+    ),
     CheckType(
         "no_loop",
         no_loop,

@@ -69,6 +69,8 @@ FUZZY_CHECKS = (
                 ("Marie Curie,",),
                 ("Pierre Curie",),
             ),
+            Example({"value": "Mississippi", "at_least": 0.6}, ("Missouripi",), ("Ohio",)),
+            Example({"value": "NATO", "at_least": 1, "normalize": ["strip"]}, ("NATO ",), ("nato",)),
         ),
     ),
 )

@@ -172,6 +172,11 @@ GROUNDING_CHECKS = (
                 accepts=("Order A-17 arrives in 5 days.",),
                 rejects=("Order A-18 arrives in 5 days.",),
             ),
+            Example(
+                {"source": _SOURCE, "allow": ["0800 123 45"]},
+                accepts=("Call 0800 123 45.",),
+                rejects=("Call 0800 123 46.",),
+            ),
         ),
     ),
     CheckType(

@@ -146,6 +146,9 @@ JSON_CHECKS = (
         examples=(
             Example({"value": {"a": [1, 2]}}, ('{"a": [1.0, 2]}',), ('{"a": [2, 1]}', '{"a": true}', "a")),
             Example({"value": [1, 2], "ignore_order": True}, ("[2, 1]",), ("[2]", "[2, 1, 1]")),
+            Example({"value": {"a": 1}, "extra_keys": True}, ('{"a": 1, "b": 2}',), ('{"b": 2}',)),
+            Example({"value": [1], "strict": True}, ("[1]",), ("```\n[1]\n```",)),
+            Example({"value": {"a": 1}, "form": "embedded"}, ('It is {"a": 1}.',), ('It is {"a": 2}.',)),
         ),
     ),
     CheckType(
@@ -171,6 +174,11 @@ JSON_CHECKS = (
                 ),
             ),
             Example({"fields": {"a": 1, "b": 2}, "at_least": 0.5}, ('{"a": 1}',), ('{"a": 2}',)),
+            Example({"fields": {"a": 1.5}, "tolerance": 0.1}, ('{"a": 1.45}',), ('{"a": 1.7}',)),
+            Example(
+                {"fields": {"a": "Oslo"}, "normalize": ["casefold"]}, ('{"a": "OSLO"}',), ('{"a": "Bergen"}',)
+            ),
+            Example({"fields": {"a": 1}, "form": "strict"}, ('{"a": 1}',), ('```\n{"a": 1}\n```',)),
         ),
     ),
     CheckType(
@@ -183,6 +191,12 @@ JSON_CHECKS = (
                 {"schema": {"type": "object", "required": ["sku"]}},
                 ('{"sku": 1}', 'Here:\n```json\n{"sku": 1}\n```'),
                 ('{"id": 1}', "sku 1", "[]"),
+            ),
+            Example({"schema": {"type": "array"}, "strict": True}, ("[1]",), ("```\n[1]\n```",)),
+            Example(
+                {"schema": {"required": ["a"]}, "form": "embedded"},
+                ('It is {"a": 1}.',),
+                ('It is {"b": 1}.',),
             ),
         ),
     ),

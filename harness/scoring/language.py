@@ -21,17 +21,22 @@ def require_language_detection() -> None:
     require("py3langid", "text")
 
 
-def detect_language(text: str) -> str | None:
+def detect_language(text: str, among: frozenset[str] = frozenset()) -> str | None:
     """Return the ISO 639 code of a text's language, or None for a text without a word.
 
     Texts of a few words are often told wrong. Case is ignored.
     Source: Lui & Baldwin, ACL 2012 (langid.py), as packaged by py3langid.
+
+    Args:
+        text: At most 20,000 characters are read.
+        among: The languages that come into question; empty for all.
     """
     if not any(character.isalpha() for character in text):
         return None
     encodable = text[:_MAX_CHARACTERS].lower().encode("utf-8", "replace").decode("utf-8")
-    code, _ = _identifier().classify(encodable)
-    return str(code)
+    if not among:
+        return str(_identifier().classify(encodable)[0])
+    return next(str(code) for code, _ in _identifier().rank(encodable) if code in among)
 
 
 def known_languages() -> frozenset[str]:

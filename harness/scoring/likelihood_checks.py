@@ -164,6 +164,16 @@ def _is_likelihood(parameters: Mapping[str, Any], response: Response) -> bool:
     return bool(response.likelihoods)
 
 
+def _with_likelihood(logprob: float, *, greedy: bool = False) -> Response:
+    """Return the response to a text of two tokens, for the examples."""
+    return Response("", likelihoods=(Likelihood(logprob, 2, greedy),))
+
+
+def _chosen(*logprobs: float) -> Response:
+    """Return the response to choices, for the examples."""
+    return Response("", likelihoods=tuple(Likelihood(logprob, 1, greedy=False) for logprob in logprobs))
+
+
 _TARGET = {"type": ["integer", "string", "array"], "minItems": 1, "items": {"type": ["integer", "string"]}}
 
 LIKELIHOOD_CHECKS = (
@@ -177,6 +187,12 @@ LIKELIHOOD_CHECKS = (
         examples=(
             Example({"target": "Lima"}, accepts=("Lima", " Lima\n"), rejects=("Quito", "Lima is")),
             Example({"target": ["Lima", "Cusco"]}, accepts=("Cusco",), rejects=("Arequipa",)),
+            Example(
+                {"target": 1, "normalize": "characters"},
+                accepts=(_chosen(-3.0, -4.0),),
+                rejects=(_chosen(-3.0, -18.0),),
+                choices=("no", "certainly"),
+            ),
         ),
     ),
     CheckType(
@@ -187,6 +203,32 @@ LIKELIHOOD_CHECKS = (
             "per": {"type": "string", "enum": ["token", "byte"]},
         },
         allows_empty=_is_likelihood,
+        examples=(  # perplexity 4 and 16 per token; 2 and 4 per byte
+            Example(
+                {"max": 5},
+                accepts=(_with_likelihood(-2 * math.log(4)),),
+                rejects=(_with_likelihood(-2 * math.log(16)),),
+                choices=("Lima",),
+            ),
+            Example(
+                {"max": 3, "per": "byte"},
+                accepts=(_with_likelihood(-4 * math.log(2)),),
+                rejects=(_with_likelihood(-4 * math.log(4)),),
+                choices=("Lima",),
+            ),
+        ),
     ),
-    CheckType("exact_greedy", exact_greedy, allows_empty=_is_likelihood),
+    CheckType(
+        "exact_greedy",
+        exact_greedy,
+        allows_empty=_is_likelihood,
+        examples=(
+            Example(
+                {},
+                accepts=(_with_likelihood(-1.0, greedy=True),),
+                rejects=(_with_likelihood(-1.0),),
+                choices=("Lima",),
+            ),
+        ),
+    ),
 )

@@ -166,6 +166,11 @@ LIST_CHECKS = (
                 ("a, b", "a, b, c, d"),
                 ("a", "x, y, z"),
             ),
+            Example({"values": ["a", "b"], "after": "List:"}, ("x, y\nList: a, b",), ("a, b",)),
+            Example({"values": ["a, b", "c"], "separator": "|"}, ("c | a, b",), ("a | b | c",)),
+            Example(
+                {"values": ["e-mail", "fax"], "normalize": ["punctuation"]}, ("email, fax",), ("mail, fax",)
+            ),
         ),
     ),
 )

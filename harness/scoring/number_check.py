@@ -165,6 +165,12 @@ NUMBER_CHECKS = (
                 ("5 km", "It is 5000 m in 2 steps"),
                 ("5 miles", "5", "5 m"),
             ),
+            Example({"value": 9.8, "tolerance": 0.05}, ("9.83", "9.76 m"), ("9.7", "9.9")),
+            Example(
+                {"value": 12, "pattern": "sum is ([0-9]+)"},
+                ("The sum is 12, of 3 parts.",),
+                ("12", "The sum is 3."),
+            ),
         ),
     ),
 )

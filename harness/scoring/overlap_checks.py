@@ -169,6 +169,11 @@ OVERLAP_CHECKS = (
         target="value",
         examples=(
             Example({"value": _CATS, "at_least": 0.5}, ("The cats sat on a mat.",), ("Dogs run fast.",)),
+            Example(
+                {"value": _CATS, "at_least": 0.8, "word_order": 1},
+                accepts=("The mat sat on the cat.",),
+                rejects=("A mat sat on the cat.",),
+            ),
         ),
     ),
     CheckType(
@@ -179,6 +184,7 @@ OVERLAP_CHECKS = (
         target="value",
         examples=(
             Example({"value": _CATS, "at_most": 1.5}, ("One two three.",), ("One.", "a b c d e f g h i j")),
+            Example({"value": _CATS, "at_least": 0.2}, ("One two.",), ("One.",)),
         ),
     ),
     CheckType(
@@ -211,6 +217,12 @@ OVERLAP_CHECKS = (
                 ("The cat sat on a mat.", "A cat was sitting there."),
                 ("Mat the on sat dog a.", "No idea."),
             ),
+            Example(
+                {"value": _CATS, "at_least": 0.8, "metric": "rouge1"},
+                accepts=("The mat sat on the cat.",),
+                rejects=("A dog ran.",),
+            ),
+            Example({"value": "running dogs", "at_least": 1, "stem": True}, ("Run, dog!",), ("Cat runs",)),
         ),
     ),
     CheckType(

@@ -153,6 +153,9 @@ REGEX_CHECKS = (
                 ("order 12", "My Order 123456"),
             ),
             Example({"pattern": "[a-z]+", "match": "full"}, (" abc ",), ("abc 1",)),
+            Example({"pattern": "order", "ignore_case": True}, ("Order 12",), ("12",)),
+            Example({"pattern": "^Total", "multiline": True}, ("Sum\nTotal 3",), ("In Total",)),
+            Example({"pattern": "Dear.*Regards", "dotall": True}, ("Dear Ann,\nRegards",), ("Dear Ann,",)),
         ),
     ),
 )

@@ -18,11 +18,14 @@ from harness.scoring.code_checks import CODE_CHECKS
 from harness.scoring.code_fence_check import CODE_FENCE_CHECKS
 from harness.scoring.containment_checks import CONTAINMENT_CHECKS
 from harness.scoring.degeneration_checks import DEGENERATION_CHECKS
+from harness.scoring.disclaimer_check import DISCLAIMER_CHECKS
 from harness.scoring.fuzzy_check import FUZZY_CHECKS
 from harness.scoring.grounding_checks import GROUNDING_CHECKS
 from harness.scoring.instruction_check import INSTRUCTION_CHECKS
 from harness.scoring.json_checks import JSON_CHECKS
 from harness.scoring.label_check import LABEL_CHECKS
+from harness.scoring.language_check import LANGUAGE_CHECKS
+from harness.scoring.leak_checks import LEAK_CHECKS
 from harness.scoring.likelihood_checks import LIKELIHOOD_CHECKS, default_likelihood_check
 from harness.scoring.list_check import LIST_CHECKS
 from harness.scoring.number_check import NUMBER_CHECKS
@@ -34,6 +37,7 @@ from harness.scoring.table_checks import TABLE_CHECKS
 from harness.scoring.template_check import TEMPLATE_CHECKS
 from harness.scoring.text_checks import TEXT_CHECKS
 from harness.scoring.tool_calls_check import TOOL_CALL_CHECKS
+from harness.scoring.toxicity_check import TOXICITY_CHECKS
 from harness.scoring.xml_check import XML_CHECKS
 from harness.scoring.yaml_check import YAML_CHECKS
 
@@ -58,12 +62,15 @@ _BUILT_IN = {
         *CODE_FENCE_CHECKS,
         *CONTAINMENT_CHECKS,
         *DEGENERATION_CHECKS,
+        *DISCLAIMER_CHECKS,
         *FUZZY_CHECKS,
         *GROUNDING_CHECKS,
         *INSTRUCTION_CHECKS,
         *JSON_CHECKS,
-        *LIKELIHOOD_CHECKS,
         *LABEL_CHECKS,
+        *LANGUAGE_CHECKS,
+        *LEAK_CHECKS,
+        *LIKELIHOOD_CHECKS,
         *LIST_CHECKS,
         *NUMBER_CHECKS,
         *OVERLAP_CHECKS,
@@ -74,6 +81,7 @@ _BUILT_IN = {
         *TEMPLATE_CHECKS,
         *TEXT_CHECKS,
         *TOOL_CALL_CHECKS,
+        *TOXICITY_CHECKS,
         *XML_CHECKS,
         *YAML_CHECKS,
     )

@@ -1,12 +1,16 @@
-"""A case's own unit test: its checks must accept its `accepts` and reject its `rejects`."""
+"""A check's own unit test: it must accept the `accepts` and reject the `rejects` of a case or an example."""
 
 from __future__ import annotations
 
-from harness.cases import Case, Outcome, Response
+from collections.abc import Sequence
+
+from harness.cases import Case, Message, Outcome, Response
 from harness.errors import HarnessError
+from harness.likelihood import Continuation
+from harness.scoring.check_type import CheckType, Example
 from harness.scoring.evaluate import score
 
-__all__ = ["case_faults"]
+__all__ = ["case_faults", "example_faults"]
 
 
 def case_faults(case: Case) -> list[str]:
@@ -14,11 +18,27 @@ def case_faults(case: Case) -> list[str]:
 
     A check that lets a bad answer through is as wrong as one that rejects a good answer.
     """
+    return _faults(case, case.accepts, case.rejects)
+
+
+def example_faults(kind: CheckType, example: Example) -> list[str]:
+    """Return what a check type decides otherwise than its example says, one line each; [] if nothing."""
+    case = Case(
+        "example",
+        (Message("user", example.question),),
+        checks=({"type": kind.name, **example.parameters},),
+        tools=example.tools,
+        continuations=tuple(map(Continuation, example.choices)),
+    )
+    return _faults(case, example.accepts, example.rejects)
+
+
+def _faults(case: Case, accepts: Sequence[str | Response], rejects: Sequence[str | Response]) -> list[str]:
     faults = []
-    for kind, answers in (("accepts", case.accepts), ("rejects", case.rejects)):
+    for kind, answers in (("accepts", accepts), ("rejects", rejects)):
         for index, answer in enumerate(answers):
             try:
-                result = score(case, Response(answer))
+                result = score(case, Response(answer) if isinstance(answer, str) else answer)
             except HarnessError as problem:
                 faults.append(f"{kind}[{index}] cannot be scored: {problem}")
                 continue
@@ -26,7 +46,8 @@ def case_faults(case: Case) -> list[str]:
             if kind == "accepts" and not passed:
                 faults.append(f"accepts[{index}] is {result.outcome}: {result.explanation}")
             if kind == "rejects" and passed:
-                faults.append(f"rejects[{index}] passes: {_shown(answer)}")
+                shown = answer if isinstance(answer, str) else answer.text
+                faults.append(f"rejects[{index}] passes: {_shown(shown)}")
     return faults
 
 

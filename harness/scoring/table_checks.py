@@ -169,6 +169,7 @@ TABLE_CHECKS = (
                 ("name,age\na,1", "age,name\n1,a\n2,b", "name,age\na,1\nb", "two people", 'name,age\n"a,1'),
             ),
             Example({"delimiter": ";", "header": False, "min_rows": 1}, ("1;2",), ("1,2",)),
+            Example({"columns": ["a"], "min_rows": 1, "max_rows": 2}, ("a\n1\n2",), ("a", "a\n1\n2\n3")),
         ),
     ),
     CheckType(
@@ -185,6 +186,16 @@ TABLE_CHECKS = (
                     "Plan, Price",
                     "```\n| Plan | Price |\n| --- | --- |\n| a | 1 |\n| b | 2 |\n```",
                 ),
+            ),
+            Example(
+                {"rows": 1},
+                accepts=("| a |\n| --- |\n| 1 |",),
+                rejects=("| a |\n| --- |\n| 1 |\n| 2 |",),
+            ),
+            Example(
+                {"max_rows": 1},
+                accepts=("| a |\n| --- |\n| 1 |",),
+                rejects=("| a |\n| --- |\n| 1 |\n| 2 |",),
             ),
         ),
     ),

@@ -92,6 +92,7 @@ TEMPLATE_CHECKS = (
                     "Hi! Subject: Your order\n\nDear Ann,\nx\nRegards, Bo",
                 ),
             ),
+            Example({"template": "SUBJECT: {s}", "ignore_case": True}, ("Subject: Hi",), ("Re: Hi",)),
         ),
     ),
 )

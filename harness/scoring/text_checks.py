@@ -112,7 +112,10 @@ TEXT_CHECKS = (
         ends_with,
         {"value": TEXT, "ignore_case": FLAG},
         ("value",),
-        examples=(Example({"value": "Kind regards"}, ("Done. Kind regards\n",), ("Kind regards, Ann",)),),
+        examples=(
+            Example({"value": "Kind regards"}, ("Done. Kind regards\n",), ("Kind regards, Ann",)),
+            Example({"value": "Regards", "ignore_case": True}, ("Kind regards",), ("Regards, Ann",)),
+        ),
     ),
     CheckType(
         "equals",
@@ -138,14 +141,22 @@ TEXT_CHECKS = (
         max_length,
         _COUNTS,
         some=True,
-        examples=(Example({"words": 3}, ("one two three",), ("one two three four",)),),
+        examples=(
+            Example({"words": 3}, ("one two three",), ("one two three four",)),
+            Example({"characters": 5}, ("one",), ("one two",)),
+            Example({"lines": 1}, ("one",), ("one\ntwo",)),
+        ),
     ),
     CheckType(
         "min_length",
         min_length,
         _COUNTS,
         some=True,
-        examples=(Example({"lines": 2}, ("one\ntwo",), ("one\n\n",)),),
+        examples=(
+            Example({"lines": 2}, ("one\ntwo",), ("one\n\n",)),
+            Example({"characters": 5}, ("one two",), ("one",)),
+            Example({"words": 2}, ("one two",), ("onetwothree",)),
+        ),
     ),
     CheckType(
         "one_of",
@@ -153,13 +164,21 @@ TEXT_CHECKS = (
         {"values": TEXTS, "normalize": NORMALIZE},
         ("values",),
         target="values",
-        examples=(Example({"values": ["yes", "no"]}, ("yes", " no "), ("maybe", "yes or no")),),
+        examples=(
+            Example({"values": ["yes", "no"]}, ("yes", " no "), ("maybe", "yes or no")),
+            Example(
+                {"values": ["Yes", "No"], "normalize": ["casefold", "punctuation"]}, ("yes.",), ("maybe",)
+            ),
+        ),
     ),
     CheckType(
         "starts_with",
         starts_with,
         {"value": TEXT, "ignore_case": FLAG},
         ("value",),
-        examples=(Example({"value": "Subject:"}, ("\nSubject: Your order",), ("Re: Subject: x",)),),
+        examples=(
+            Example({"value": "Subject:"}, ("\nSubject: Your order",), ("Re: Subject: x",)),
+            Example({"value": "Subject:", "ignore_case": True}, ("SUBJECT: x",), ("Re: x",)),
+        ),
     ),
 )

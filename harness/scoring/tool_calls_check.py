@@ -130,6 +130,24 @@ TOOL_CALL_CHECKS = (
                 tools=(_WEATHER,),
             ),
             Example({"calls": []}, ("I can help with that.",), ("weather(city='Oslo')",), tools=(_WEATHER,)),
+            Example(
+                {
+                    "calls": [
+                        {"name": "weather", "arguments": {"city": ["Oslo"]}},
+                        {"name": "weather", "arguments": {"city": ["Rome"]}},
+                    ],
+                    "ordered": True,
+                },
+                accepts=("[weather(city='Oslo'), weather(city='Rome')]",),
+                rejects=("[weather(city='Rome'), weather(city='Oslo')]",),
+                tools=(_WEATHER,),
+            ),
+            Example(
+                {"calls": [{"name": "weather", "arguments": {"city": ["Oslo"]}}], "exact": True},
+                accepts=("weather(city='Oslo')",),
+                rejects=("weather(city='oslo')",),
+                tools=(_WEATHER,),
+            ),
         ),
     ),
 )
