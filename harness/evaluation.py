@@ -56,7 +56,8 @@ def evaluate(
     cases = tuple(golden.cases)
     engine = Engine(BackendOptions(root=base, state=state))
     try:
-        models = engine.resolve([spec for spec in (checkpoint, baseline) if spec is not None])
+        specs = [spec for spec in (checkpoint, baseline) if spec is not None]
+        models = engine.resolve(specs, compared=len(specs))
         engine.open_cache(ResponseCache(state / "cache.sqlite", session=uuid.uuid4().hex))
         engine.ask(
             [

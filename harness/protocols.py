@@ -72,6 +72,8 @@ class Backend(Protocol):
     """Turns requests into responses. Built with `BackendOptions`; one instance serves a whole session.
 
     One that computes likelihoods has a class attribute `LIKELIHOODS = True`; no other is asked for them.
+    One whose numerics depend on the checkpoint may have a method `reconcile(checkpoints)`, which returns the
+    `-M` arguments under which all of them are computed alike.
     """
 
     def resolve(self, name: str, spec: str) -> Checkpoint:

@@ -12,6 +12,7 @@ from harness.diagnostics import Diagnostic, blocked_by, diagnostics
 from harness.errors import UsageError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import Gate, adjust_family, decide, exit_codes, slices
+from harness.numerics import differences
 from harness.record import RunRecord, candidate_of, new_run_id, results_of, utc_now
 from harness.slices import SliceResult
 from harness.store import RunStore
@@ -180,11 +181,9 @@ def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base:
         return f"the baseline's run {base.record.run} stopped early and lacks {base.record.not_needed} cases"
     if ours.get("backend") != theirs.get("backend"):
         return None  # numerics of different backends have nothing in common
-    mine, other = dict(ours.get("numerics") or {}), dict(theirs.get("numerics") or {})
-    changed = sorted(key for key in mine.keys() | other.keys() if mine.get(key) != other.get(key))
-    if not changed:
+    said = differences(ours.get("numerics") or {}, theirs.get("numerics") or {})
+    if not said:
         return None
-    said = ", ".join(f"{key} {other.get(key, 'unset')} → {mine.get(key, 'unset')}" for key in changed)
     return f"computed under other numerics than the baseline ({said}): run both the same way"
 
 

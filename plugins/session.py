@@ -90,7 +90,8 @@ class GateSession:
         specs = list(settings.models)
         live_baseline = None if stored else settings.baseline
         specs += [spec for spec in (live_baseline, settings.judge) if spec is not None]
-        resolved = list(self.engine.resolve(specs))
+        compared = 0 if live_baseline is None else len(settings.models) + 1
+        resolved = list(self.engine.resolve(specs, compared=compared))
         self.judge: Checkpoint | None = resolved.pop() if settings.judge is not None else None
         self.baseline: Checkpoint | None = resolved.pop() if live_baseline is not None else None
         self.candidates = tuple(resolved)

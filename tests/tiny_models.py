@@ -77,7 +77,9 @@ def save_model(
     return path
 
 
-def save_adapter(path: Path, base: Path, *, seed: int = 1, spelled: str | None = None) -> Path:
+def save_adapter(
+    path: Path, base: Path, *, seed: int = 1, spelled: str | None = None, use_dora: bool = False
+) -> Path:
     """Save a random LoRA adapter that changes its base's answers."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -85,13 +87,14 @@ def save_adapter(path: Path, base: Path, *, seed: int = 1, spelled: str | None =
 
     torch.manual_seed(seed)
     model = LlamaForCausalLM.from_pretrained(base)
-    wrapped = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], lora_alpha=8))
+    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], lora_alpha=8, use_dora=use_dora)
+    wrapped = get_peft_model(model, config)
     with torch.no_grad():
         for name, parameter in wrapped.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(0.0, 0.5)
     wrapped.save_pretrained(path)
-    config = json.loads((path / "adapter_config.json").read_text())
-    config["base_model_name_or_path"] = spelled or str(base)
-    (path / "adapter_config.json").write_text(json.dumps(config))
+    saved = json.loads((path / "adapter_config.json").read_text())
+    saved["base_model_name_or_path"] = spelled or str(base)
+    (path / "adapter_config.json").write_text(json.dumps(saved))
     return path

@@ -13,6 +13,7 @@ from harness.engine.dialogue import next_request
 from harness.engine.fill import FillReport, Progress, fill
 from harness.engine.plan import Plan, PlannedRequest, RequestKeys, request_key
 from harness.errors import ConfigurationError, InferenceError
+from harness.numerics import require_alike
 from harness.protocols import Backend, BackendOptions, Checkpoint
 from harness.registry import BACKENDS, WORKERS, did_you_mean, load_adapter, names
 
@@ -68,19 +69,26 @@ class Engine:
 
     # --- checkpoints -----------------------------------------------------------------------------------
 
-    def resolve(self, specs: Sequence[str]) -> tuple[Checkpoint, ...]:
+    def resolve(self, specs: Sequence[str], *, compared: int = 0) -> tuple[Checkpoint, ...]:
         """Resolve spec strings, in order; display names are made unique.
 
+        Args:
+            specs: What the user typed.
+            compared: The first so many are compared with each other, the last of these is the baseline:
+                they are computed alike, if need be as the most demanding of them must be.
+
         Raises:
-            UsageError: A backend is unknown, a checkpoint missing or damaged, a `-M` key meant for nobody.
+            UsageError: A backend is unknown, a checkpoint missing or damaged, a `-M` key meant for nobody, or
+                checkpoints that are compared cannot be computed alike.
         """
-        known = names(BACKENDS)
-        resolved: list[Checkpoint] = []
-        for text in specs:
-            spec = parse_spec(text, known)
-            backend = self._backend(spec.backend or _LOCAL)
-            resolved.append(backend.resolve(spec.name, spec.text))
+        resolved = self._resolved(specs)
         self._refuse_unknown_arguments()
+        demands = self._demands(resolved[:compared])
+        if demands:  # as if the user had passed them
+            self._close_backends()
+            self.options = dataclasses.replace(self.options, arguments={**self.options.arguments, **demands})
+            resolved = self._resolved(specs)
+        require_alike(resolved[:compared])
         if self.options.workers is not None and not any(map(_replicates, self._backends.values())):
             raise ConfigurationError("--workers: no checkpoint of this session is a local model to replicate")
         taken = [checkpoint.name for checkpoint in resolved]
@@ -90,6 +98,21 @@ class Engine:
             else checkpoint
             for checkpoint in resolved
         )
+
+    def _resolved(self, specs: Sequence[str]) -> list[Checkpoint]:
+        known = names(BACKENDS)
+        parsed = [parse_spec(text, known) for text in specs]
+        return [self._backend(spec.backend or _LOCAL).resolve(spec.name, spec.text) for spec in parsed]
+
+    def _demands(self, compared: Sequence[Checkpoint]) -> dict[str, str]:
+        """Return the `-M` arguments that make checkpoints of one backend be computed alike."""
+        found: dict[str, str] = {}
+        for name, backend in self._backends.items():
+            reconcile = getattr(backend, "reconcile", None)
+            if reconcile is not None:
+                own = [checkpoint for checkpoint in compared if checkpoint.backend == name]
+                found |= {f"{name}.{key}": value for key, value in reconcile(own).items()}
+        return found
 
     def _refuse_unknown_arguments(self) -> None:
         accepted = {
@@ -246,10 +269,14 @@ class Engine:
 
     def close(self) -> None:
         """Close backends and cache."""
-        for backend in self._backends.values():
-            backend.close()
+        self._close_backends()
         if self._cache is not None:
             self._cache.close()
+
+    def _close_backends(self) -> None:
+        for backend in self._backends.values():
+            backend.close()
+        self._backends.clear()
 
 
 def _identity(question: Question) -> tuple[int, int, Sampling, int]:

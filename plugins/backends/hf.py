@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cases import Request, Response, content_digest
 from harness.checkpoint import LocalModel, check_adapter_fits, inspect_directory, locate
-from harness.errors import CheckpointError, ConfigurationError, TrustError
+from harness.errors import CheckpointError, TrustError
 from harness.fingerprint import DigestMemo, fingerprint_directory
 from harness.inference.folding import can_fold
 from harness.manifest import read_manifest, verify_files
 from harness.protocols import BackendOptions, Checkpoint
 from harness.registry import BACKENDS, names
 
-from .hf_numerics import BATCHING, DTYPES, hf_numerics
+from .arguments import choice, own
+from .hf_numerics import BATCHING, DTYPES, WEIGHTS, hf_numerics, reconciled
 from .hub import hub_snapshot
 
 if TYPE_CHECKING:
@@ -69,23 +70,20 @@ class HFBackend:
         "dtype": "auto, float32, bfloat16 or float16",
         "attention": "attention implementation of transformers (sdpa)",
         "batching": "auto, cascade (prompts share prefixes) or left-padded",
+        "weights": "auto (packed for oneDNN where that is faster) or plain",
         "trust_remote_code": "true runs the checkpoint's own code",
     }
 
     def __init__(self, options: BackendOptions) -> None:
         self._options = options
+        self._arguments = own(options.arguments, "hf")
         self._memo = DigestMemo(options.state / "digests.json")
         self._files: dict[str, _Files] = {}
         self._loaded: _Loaded | None = None
         self._tokenizers: dict[Path, Any] = {}
-        self._limits: Limits | None = None
-        self._budget: int | None = None
-        dtype = options.arguments.get("dtype", "auto")
-        if dtype not in DTYPES:
-            raise ConfigurationError(f"-M dtype={dtype}: expected one of {', '.join(DTYPES)}")
-        batching = options.arguments.get("batching", "auto")
-        if batching not in BATCHING:
-            raise ConfigurationError(f"-M batching={batching}: expected one of {', '.join(BATCHING)}")
+        self._plans: dict[int | None, tuple[Limits, int]] = {}
+        for key, allowed in (("dtype", DTYPES), ("batching", BATCHING), ("weights", WEIGHTS)):
+            choice(self._arguments, key, allowed, "auto")
 
     # --- resolving -------------------------------------------------------------------------------------
 
@@ -121,12 +119,16 @@ class HFBackend:
             location=str(path),
             fingerprint=fingerprint,
             numerics=hf_numerics(
-                self._options, base, tokenizer, adapter=model if model.is_adapter else None, folds=folds
+                self._arguments, self._options.batch_size, base, tokenizer, adapter=files.adapter, folds=folds
             ),
             path=path,
             base=base_fingerprint if model.is_adapter else fingerprint,
             trusted=trusted,
         )
+
+    def reconcile(self, checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
+        """Return the arguments under which all of these are computed alike; none where they are."""
+        return reconciled([checkpoint.numerics for checkpoint in checkpoints])
 
     def _find(self, name: str, spec: str) -> Path:
         explicit = spec.startswith("hf/")
@@ -158,7 +160,7 @@ class HFBackend:
             verify_files(path, manifest, self._memo.sha256)
 
     def _trust(self, base: LocalModel) -> tuple[str, ...]:
-        allowed = self._options.arguments.get("trust_remote_code", "false").lower() == "true"
+        allowed = self._arguments.get("trust_remote_code", "false").lower() == "true"
         if base.runs_code and not allowed:
             raise TrustError(
                 f"{base.path}: loading it would run its own code (auto_map); read that code, "
@@ -172,24 +174,30 @@ class HFBackend:
         """Answer requests in continuous batches over shared prefixes, or as their model allows."""
         from harness.inference.generation import generate
         from harness.inference.likelihood import score
-        from harness.inference.memory import plan_limits
-        from harness.inference.token_likelihood import token_budget
 
         loaded = self._model(checkpoint)
-        if self._limits is None:  # once, so that candidate and baseline are batched alike
-            self._limits = plan_limits(loaded.model, self._options.batch_size)
-            self._budget = token_budget(loaded.model)
+        limits, budget = self._plan(loaded.model)
         tokenizer = self._tokenizer(checkpoint)
         scored = [index for index, request in enumerate(requests) if request.continuations]
         drawn = [index for index, request in enumerate(requests) if not request.continuations]
         with self._active(checkpoint, loaded) as model:
             asked = [requests[index] for index in scored]
-            for place, response in score(model, tokenizer, asked, budget=self._budget):
+            for place, response in score(model, tokenizer, asked, budget=budget):
                 yield scored[place], response
             asked = [requests[index] for index in drawn]
             cascade = checkpoint.numerics["batching"] == "cascade"
-            for place, response in generate(model, tokenizer, asked, limits=self._limits, cascade=cascade):
+            for place, response in generate(model, tokenizer, asked, limits=limits, cascade=cascade):
                 yield drawn[place], response
+
+    def _plan(self, model: Any) -> tuple[Limits, int]:
+        """Return how much is done at a time, decided once: candidate and baseline are batched alike."""
+        from harness.inference.memory import key_value_bytes, plan_limits
+        from harness.inference.token_likelihood import token_budget
+
+        size = key_value_bytes(model)  # a model of another size is another plan
+        if size not in self._plans:
+            self._plans[size] = plan_limits(model, self._options.batch_size), token_budget(model)
+        return self._plans[size]
 
     @contextlib.contextmanager
     def _active(self, checkpoint: Checkpoint, loaded: _Loaded) -> Iterator[Any]:
@@ -229,7 +237,9 @@ class HFBackend:
                 attention=numerics["attention"],
                 trust_remote_code="trust_remote_code" in checkpoint.trusted,
             )
-            if numerics["weights"] == "packed" and can_pack():
+            if numerics["weights"] == "packed":
+                if not can_pack():
+                    raise CheckpointError("this torch was built without oneDNN: pass -M weights=plain")
                 pack_linears(model)
             if numerics["batching"] == "cascade" and not supports_layouts(model):
                 raise CheckpointError(

@@ -9,26 +9,34 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 from harness.checkpoint import LocalModel
 from harness.inference.architectures import expects_layouts
-from harness.protocols import BackendOptions
 
-__all__ = ["BATCHING", "DTYPES", "hf_numerics"]
+__all__ = ["BATCHING", "DTYPES", "WEIGHTS", "hf_numerics", "reconciled"]
 
 BATCHING = ("auto", "cascade", "left-padded")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+WEIGHTS = ("auto", "plain")
 
 
 def hf_numerics(
-    options: BackendOptions, base: LocalModel, tokenizer: Path, *, adapter: LocalModel | None, folds: bool
+    arguments: Mapping[str, str],
+    batch_size: int | None,
+    base: LocalModel,
+    tokenizer: Path,
+    *,
+    adapter: LocalModel | None,
+    folds: bool,
 ) -> dict[str, str]:
     """Describe the computation of a checkpoint.
 
     Args:
-        options: Session options; `device`, `dtype`, `attention` and `batching` among the arguments.
+        arguments: What the user asked for: `device`, `dtype`, `attention`, `batching`, `weights`.
+        batch_size: Rows side by side; None where the engine chooses.
         base: The base model.
         tokenizer: Directory of the tokenizer.
         adapter: The adapter, if there is one.
@@ -38,7 +46,6 @@ def hf_numerics(
         Among others `batching` (`cascade`: prompts share prefixes; `left-padded`), `weights` (`packed` in
         the order of oneDNN, or `plain`) and `adapter` (`folded` or `switched`).
     """
-    arguments = options.arguments
     device = arguments.get("device", "auto")
     if device == "auto":
         device = "cuda" if _cuda_at_hand() else "cpu"
@@ -50,23 +57,43 @@ def hf_numerics(
     batching = arguments.get("batching", "auto")
     if batching == "auto":
         batching = "cascade" if attention == "sdpa" and expects_layouts(base.config) else "left-padded"
-    packs = device == "cpu" and dtype == "float32" and platform.machine().lower() in ("x86_64", "amd64")
     switched = adapter is not None and not folds
+    packs = (
+        device == "cpu"
+        and dtype == "float32"
+        and platform.machine().lower() in ("x86_64", "amd64")
+        and arguments.get("weights", "auto") == "auto"
+        and not switched
+    )
     numerics = {
         "device": device,
         "dtype": dtype,
         "attention": attention,
         "batching": batching,
-        "weights": "packed" if packs and not switched else "plain",
+        "weights": "packed" if packs else "plain",
         **{package: _version(package) for package in ("torch", "transformers", "peft", "tokenizers")},
     }
     if adapter is not None:
         numerics["adapter"] = "switched" if switched else "folded"
     if dtype != "float32":  # in float32 no token was seen to depend on the batch; below it, some do
-        numerics["batch_size"] = str(options.batch_size or "auto")
+        numerics["batch_size"] = str(batch_size or "auto")
     if _template_reads_clock(tokenizer):
         numerics["template_date"] = datetime.now(tz=timezone.utc).date().isoformat()
     return numerics
+
+
+def reconciled(numerics: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return the arguments under which checkpoints with these numerics are computed alike.
+
+    What one of them cannot do, none does: sharing prefixes, or packing weights beside a switched adapter. Of
+    two types the one that holds both is taken, float32.
+    """
+
+    def mixed(key: str) -> bool:
+        return len({one[key] for one in numerics}) > 1
+
+    chosen = {"batching": "left-padded", "weights": "plain", "dtype": "float32"}
+    return {key: value for key, value in chosen.items() if mixed(key)}
 
 
 def _cuda_at_hand() -> bool:

@@ -1,0 +1,53 @@
+"""Whether the answers of two checkpoints are computed alike, so that what differs is the checkpoints' own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.errors import ConfigurationError
+from harness.protocols import Checkpoint
+
+__all__ = ["differences", "require_alike"]
+
+_OF_THE_CHECKPOINT = frozenset({"adapter"})
+"""What a checkpoint is, not how it is computed: a base has no adapter to fold."""
+_WHERE_BOTH_HAVE_IT = frozenset({"template_date"})
+"""Another chat template may ask for no date; the same one must be shown the same."""
+
+
+def differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
+    """Say how two numerics differ, as `dtype float32 → bfloat16`; empty when answers can be compared.
+
+    Args:
+        ours: Numerics of the candidate.
+        theirs: Those of the baseline.
+    """
+    changed = [
+        key
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key) != theirs.get(key)
+        and key not in _OF_THE_CHECKPOINT
+        and (key not in _WHERE_BOTH_HAVE_IT or (key in ours and key in theirs))
+    ]
+    return ", ".join(f"{key} {theirs.get(key, 'unset')} → {ours.get(key, 'unset')}" for key in changed)
+
+
+def require_alike(compared: Sequence[Checkpoint]) -> None:
+    """Refuse checkpoints of one backend that would be compared and are computed in different ways.
+
+    Args:
+        compared: The candidates and, last, their baseline.
+
+    Raises:
+        ConfigurationError: Their numerics differ; says how, and what to pass.
+    """
+    if not compared:
+        return
+    baseline = compared[-1]
+    for checkpoint in compared[:-1]:
+        found = differences(checkpoint.numerics, baseline.numerics)
+        if found and checkpoint.backend == baseline.backend:
+            raise ConfigurationError(
+                f"{checkpoint.spec} would be computed under other numerics than its baseline "
+                f"{baseline.spec} ({found}): pass -M KEY=VALUE, so that both are computed alike"
+            )
