@@ -42,12 +42,25 @@ def paired(wins: Wins, candidate: str, baseline: str) -> tuple[NDArray[np.float6
     return np.array([wins[candidate][i] for i in shared]), np.array([wins[baseline][i] for i in shared])
 
 
-def test_published_means_and_standard_errors_are_reproduced(wins: Wins) -> None:
-    with (shared_data("alpaca_eval") / "leaderboard.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(rows) == 14
+def discrete_wins(folder: Path) -> dict[tuple[str, str], list[float]]:
+    """Wins by judge and model, where the judge said something."""
+    found: dict[tuple[str, str], list[float]] = {}
+    with gzip.open(folder / "annotations.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            if row["win"] is not None:
+                found.setdefault((row["judge"], row["model"]), []).append(row["win"])
+    return found
+
+
+@pytest.mark.parametrize(("pack", "published"), [("alpaca_eval", 14), ("alpaca_eval_extra", 32)])
+def test_published_means_and_standard_errors_are_reproduced(wins: Wins, pack: str, published: int) -> None:
+    scores = {("", model): list(values.values()) for model, values in wins.items()}
+    scores |= discrete_wins(shared_data("alpaca_eval_extra"))
+    with (shared_data(pack) / "leaderboard.csv").open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["standard_error"]]
+    assert len(rows) == published
     for row in rows:
-        values = np.array(list(wins[row["model"]].values()))
+        values = np.array(scores[row.get("judge", ""), row["model"]])
         assert 100 * values.mean() == pytest.approx(float(row["win_rate"]), abs=1e-9)
         error = cluster_standard_error(group(values, None))
         assert error is not None
