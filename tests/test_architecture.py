@@ -29,6 +29,7 @@ LAYERS = [
         "golden_case",
         "golden_set",
         "case_source",
+        "case_variants",
         "golden_diff",
         "golden_draft",
         "golden_overlap",
