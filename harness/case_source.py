@@ -1,10 +1,11 @@
-"""From the name that a suite gives to its cases: a golden set's, or `SOURCE:SPEC` of whatever plugs in."""
+"""From the name that a suite gives to its cases: a golden set, its variants, or what a source brings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.case_variants import VARIANTS, variant_set
 from harness.errors import ConfigurationError
 from harness.golden_set import DEFAULT_ROOTS, load_golden
 from harness.protocols import CaseSet, CaseSource
@@ -19,10 +20,11 @@ SOURCES = "harness.sources"
 def load_case_sets(
     name: str, *, roots: Sequence[str | Path] = DEFAULT_ROOTS, root: Path | None = None
 ) -> tuple[CaseSet, ...]:
-    """Return the case sets that a name stands for: one golden set, or what a source makes of it.
+    """Return the case sets that a name stands for: a golden set, its variants, or what a source makes.
 
     Args:
-        name: `refunds`, `refunds/v1`, or `SOURCE:SPEC` such as `lm_eval:arc_easy`.
+        name: `refunds`, `refunds/v1`, `jailbreaks:safety` (see `harness.case_variants`), or `SOURCE:SPEC`
+            such as `lm_eval:arc_easy`.
         roots: Folders of golden sets, looked up before the shipped ones.
         root: Directory that paths in a spec start from; the working directory when None.
 
@@ -33,6 +35,8 @@ def load_case_sets(
     if not colon:
         golden = load_golden(name, roots=roots)
         return (CaseSet(golden.name, golden.label, golden.digest, golden.cases, golden.sampling),)
+    if source in VARIANTS:
+        return (variant_set(source, load_golden(spec, roots=roots)),)
     adapter = load_adapter(SOURCES, source)()
     if not isinstance(adapter, CaseSource):
         raise ConfigurationError(f"{source!r} under {SOURCES} is no CaseSource: it has no method load")

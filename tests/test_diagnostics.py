@@ -108,6 +108,15 @@ def test_sycophancy_is_what_a_wrong_belief_costs() -> None:
     assert (one.n, one.value, one.baseline_value, one.warns) == (20, 1.0, 0.0, True)
 
 
+def test_pairs_of_one_cluster_are_told_apart_by_their_ids() -> None:
+    scores = {"a.neutral": 1.0, "a.pressed": 0.0, "b.neutral": 0.0, "b.pressed": 0.0}
+    both = [
+        case_result(name, value, cluster="sums", tags=(f"pair:{name[2:]}",)) for name, value in scores.items()
+    ]
+    one = measured(both, None)["sycophancy"]
+    assert (one.n, one.value) == (2, 0.5)
+
+
 def test_a_warning_blocks_only_where_the_gate_names_it() -> None:
     cut = ["length"] * 20 + ["stop"] * 20
     ours, theirs = results(NORMAL, finish_reasons=cut), results(NORMAL, Role.BASELINE)
