@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,13 +18,24 @@ from tiny_models import save_model
 
 import harness
 from harness.case_source import load_case_sets
-from harness.errors import ConfigurationError, GoldenSetError, TrustError, UsageError
+from harness.errors import ConfigurationError, GoldenSetError, ScoringError, TrustError, UsageError
+from harness.likelihood import Likelihood
 from harness.plugins.lm_eval.decoding import sampling_of
 from harness.plugins.lm_eval.spec import parse_task_spec
 
 pytest.importorskip("lm_eval", reason="needs the extra [lm-eval]")
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+SHUFFLING = """
+import random
+
+import datasets
+
+
+def shuffled(rows):
+    return datasets.Dataset.from_list([{**row, "options": random.sample(row["options"], 4)} for row in rows])
+"""
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -44,6 +56,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_model(folder / "model")
     save_model(folder / "other", seed=1)
     save_tasks(folder / "tasks")
+    text = (folder / "tasks" / "choices.yaml").read_text(encoding="utf-8")
+    (folder / "drawn").mkdir()
+    (folder / "drawn" / "shuffled.yaml").write_text(
+        text.replace("task: choices", "task: shuffled\nprocess_docs: !function shuffling.shuffled")
+    )
+    (folder / "drawn" / "shuffling.py").write_text(SHUFFLING, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     return folder
 
@@ -52,7 +70,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reference(place: Path) -> Mapping[str, Any]:
     """What lm-eval says of the model, by its own model class and by ours."""
     script = str(Path(__file__).with_name("lm_eval_reference.py"))
-    done = run(place, script, "model", "tasks", "hf", "harness", "chat:hf", "chat:harness")
+    kinds = ("hf", "harness", "chat:hf", "chat:harness", "prompts:shots", "prompts:shuffled")
+    done = run(place, script, "model", "tasks,drawn", *kinds)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -122,6 +141,17 @@ def test_perplexity_is_scored_document_by_document(
     assert scores == pytest.approx(expected, rel=1e-4)
 
 
+def test_the_stored_run_holds_the_paired_scores(place: Path, gated: Mapping[str, Any]) -> None:
+    stored = harness.load_runs(place / ".harness")
+    rows = stored[stored["suite"] == "choices"]
+    assert sorted(rows["role"]) == ["baseline"] * 24 + ["candidate"] * 24
+    (verdict,) = (one for one in gated["verdicts"] if one["suite"] == "choices")
+    means = rows.groupby("role")["score"].mean()
+    assert means["candidate"] == pytest.approx(verdict["mean"])
+    assert means["baseline"] == pytest.approx(verdict["baseline_mean"])
+    assert set(rows["golden"]) == {"lm_eval:choices/v2.0/0-shot"}
+
+
 def test_other_accuracies_are_not_all_the_same(reference: Mapping[str, Any]) -> None:
     """Equal numbers prove something only where they could differ."""
     found = reference["hf"]["results"]
@@ -189,7 +219,8 @@ REFUSED = {
     "no name": ("?num_fewshot=1", ConfigurationError, "names no task"),
     "no task": ("tasks/empty", GoldenSetError, "no lm-eval task in this folder"),
     "corpus metric": ("own/corpus.yaml", ConfigurationError, "f1 is computed over all documents.*#acc"),
-    "its own code": ("own/remote.yaml", TrustError, r"asks to run code of its own.*\?trust_remote_code=true"),
+    "no trust": ("tasks/choices.yaml?trust_remote_code=true", ConfigurationError, "no option 'trust_re"),
+    "code of a dataset": ("own/script.yaml", GoldenSetError, "Dataset scripts are no longer supported"),
     "runs code": (
         "own/unsafe.yaml",
         TrustError,
@@ -203,6 +234,9 @@ REFUSED = {
 CHANGES = {
     "corpus": ("choices", "{metric: acc,", "{metric: f1, aggregation: f1}\n  - {metric: acc,"),
     "remote": ("choices", "dataset_kwargs: {", "dataset_kwargs: {trust_remote_code: true, "),
+    "script": ("choices", "dataset_path: json", "dataset_path: own/script.py"),
+    "hub": ("choices", "dataset_path: json", "dataset_path: nobody/nothing"),
+    "scoring": ("choices", "output_type", "process_results: !function scoring.fails\noutput_type"),
     "unsafe": ("answers", "output_type:", "unsafe_code: true\noutput_type:"),
     "repeats": ("answers", "output_type:", "repeats: 8\noutput_type:"),
     "beams": ("answers", "do_sample: false", "num_beams: 4"),
@@ -219,7 +253,12 @@ def own(place: Path) -> Path:
         text = (place / "tasks" / f"{task}.yaml").read_text(encoding="utf-8")
         assert old in text
         changed = text.replace(old, new, 1).replace(f"task: {task}", f"task: {name}")
+        changed = changed.replace("own/script.py", (place / "own" / "script.py").as_posix())
         (place / "own" / f"{name}.yaml").write_text(changed, encoding="utf-8")
+    (place / "own" / "script.py").write_text("open(__file__ + '.ran', 'w').close()\n", encoding="utf-8")
+    (place / "own" / "scoring.py").write_text(
+        "def fails(doc, results):\n    raise KeyError('gone')\n", encoding="utf-8"
+    )
     return place
 
 
@@ -229,11 +268,36 @@ def test_what_cannot_be_gated_is_refused_in_one_line(own: Path, fault: str) -> N
     with pytest.raises(kind, match=message) as raised:
         load_case_sets(f"lm_eval:{spec}", root=own)
     assert "\n" not in str(raised.value)
+    assert not list(own.rglob("*.ran"))
 
 
 def test_what_is_allowed_is_loaded(own: Path) -> None:
     (found,) = load_case_sets("lm_eval:own/unsafe.yaml?confirm_run_unsafe_code=true", root=own)
     assert found.name == "unsafe"
+    (found,) = load_case_sets("lm_eval:own/remote.yaml", root=own)
+    assert found.name == "remote", "no dataset can run code any more, so asking for it means nothing"
+
+
+def test_a_tasks_own_scoring_that_fails_is_an_error_of_the_case(own: Path) -> None:
+    (found,) = load_case_sets("lm_eval:own/scoring.yaml", root=own)
+    likelihoods = tuple(Likelihood(-1.0, 1, False) for _ in found.cases[0].continuations)
+    with pytest.raises(ScoringError, match="the scoring of scoring itself failed: KeyError: 'gone'"):
+        harness.check(found.cases[0], harness.Response("a", likelihoods=likelihoods))
+
+
+def test_prompts_are_drawn_as_lm_eval_draws_them(place: Path, reference: Mapping[str, Any]) -> None:
+    """Examples under another seed, and choices that a task shuffles when it is loaded."""
+    before = random.getstate()
+    (shuffled,) = load_case_sets("lm_eval:drawn/shuffled.yaml", root=place)
+    assert random.getstate() == before
+    ours = [[[case.messages[0].content, text.text] for text in case.continuations] for case in shuffled.cases]
+    assert ours == reference["prompts:shuffled"]
+    plain = load_case_sets("lm_eval:tasks/choices.yaml", root=place)[0].cases
+    assert [case.continuations for case in plain] != [case.continuations for case in shuffled.cases]
+
+    theirs = reference["prompts:shots"]
+    (shots,) = load_case_sets("lm_eval:tasks/shots.yaml?num_fewshot=4&fewshot_seed=5", root=place)
+    assert [case.messages[0].content for case in shots.cases] == [asked[0][0] for asked in theirs]
 
 
 def test_an_unknown_name_says_what_is_near() -> None:
@@ -285,11 +349,12 @@ def test_a_module_of_ones_own_gates_a_task_under_its_policy_with_workers(place: 
     )
 
 
-def test_without_a_model_or_a_name_nothing_runs(place: Path) -> None:
+def test_without_a_model_a_name_or_data_nothing_runs(place: Path, own: Path) -> None:
     for arguments, message in (
         (["--lm-eval-tasks=tasks"], "--lm-eval-tasks is given without --model"),
         (["--lm-eval-tasks=,", "--model=model"], "--lm-eval-tasks names nothing"),
         (["--lm-eval-tasks=tasks/gone.yaml", "--model=model"], "there is no such file"),
+        (["--lm-eval-tasks=own/hub.yaml", "--model=model"], "'nobody/nothing') is not here and cannot be"),
     ):
         done = run(place, "-m", "pytest", *arguments)
         assert done.returncode == 4
@@ -297,8 +362,18 @@ def test_without_a_model_or_a_name_nothing_runs(place: Path) -> None:
 
 
 def test_lm_evals_command_line_knows_our_model(place: Path) -> None:
-    command = ("-m", "harness.plugins.lm_eval", "run", "--model", "harness", "--tasks", "choices")
-    done = run(place, *command, "--model_args", "pretrained=model", "--include_path", "tasks", "--limit", "4")
+    command = str(Path(sys.executable).with_name("harness-lm-eval"))
+    given = ("--model", "harness", "--tasks", "choices", "--include_path", "tasks", "--limit", "4")
+    done = run(place, command, *given, "--model_args", "pretrained=model")
     if done.returncode != 0:
         pytest.fail(done.stdout + done.stderr)
     assert "harness ({'pretrained': 'model'})" in done.stdout
+
+
+@pytest.mark.slow
+def test_what_our_model_refuses_ends_lm_evals_command_line_in_one_line(place: Path) -> None:
+    command = str(Path(sys.executable).with_name("harness-lm-eval"))
+    given = ("--model", "harness", "--tasks", "choices", "--include_path", "tasks")
+    refused = run(place, command, *given, "--model_args", "pretrained=gone")
+    assert refused.returncode == 4
+    assert refused.stderr.splitlines()[-1].startswith("harness: no checkpoint 'gone'")

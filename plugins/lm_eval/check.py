@@ -27,11 +27,15 @@ def lm_eval(task: str, metric: str, filter: str, document: str) -> Scorer:
         if found is None:
             raise ScoringError(f"the task {task} is not loaded: its cases are scored in a suite of lm_eval:…")
         number = case.metadata["doc_id"]
-        with quiet():
-            instances = _answered(found, number, response)
-            _pipeline(found, filter).apply(instances)
-            results = [instance.filtered_resps[filter] for instance in instances]
-            values = found.process_results(instances[0].doc, results)
+        instances = _answered(found, number, response)
+        try:
+            with quiet():
+                _pipeline(found, filter).apply(instances)
+                results = [instance.filtered_resps[filter] for instance in instances]
+                values = found.process_results(instances[0].doc, results)
+        except Exception as error:  # a task's filters and metrics are a foreign program
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise ScoringError(f"the scoring of {task.partition('@')[0]} itself failed: {said}") from error
         return to_score(found, metric, values, _answer(results))
 
     return scorer

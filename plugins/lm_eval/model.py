@@ -1,12 +1,13 @@
 """Our engine as a model of lm-evaluation-harness, with the response cache of gates.
 
-lm-eval finds no models of others by itself: `register` makes the name known, and
-`python -m harness.plugins.lm_eval` is its command line with that done.
+lm-eval finds no models of others by itself: `register` makes the name known, and the command
+`harness-lm-eval` is lm-eval's own with that done.
 """
 
 from __future__ import annotations
 
 import uuid
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class HarnessModel:
         max_batch_size: Taken and not needed.
         device: `cpu`, `cuda:1`, …; lm-eval's own default, `cuda:0`, leaves it to the backend.
         state: Folder of the response cache, shared with gates.
+        workers: As `--workers`: `ray` or `ray:N` for replicas of a local model.
+        concurrency: As `--concurrency`: most requests in flight at a served model.
         seed: Seed of every draw.
         arguments: What `-M` takes, such as `dtype` or `base_url`.
     """
@@ -48,6 +51,8 @@ class HarnessModel:
         max_batch_size: int | None = None,
         device: str | None = None,
         state: str = ".harness",
+        workers: str | None = None,
+        concurrency: int | str = 8,
         seed: int = 0,
         **arguments: Any,
     ) -> None:
@@ -60,12 +65,15 @@ class HarnessModel:
             root=Path.cwd(),
             state=folder,
             batch_size=None if rows == 1 else rows,
+            concurrency=int(concurrency),
+            workers=workers,
             arguments={name: str(value) for name, value in arguments.items()},
         )
         self._seed = int(seed)
         self._engine = Engine(options)
         (self._checkpoint,) = self._engine.resolve([pretrained])
         self._engine.open_cache(ResponseCache(folder / "cache.sqlite", session=uuid.uuid4().hex))
+        weakref.finalize(self, self._engine.close)  # lm-eval tells no model that it is done
 
     # --- what the evaluator asks -----------------------------------------------------------------------
 

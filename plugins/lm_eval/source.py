@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import random
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,26 @@ class LmEvalSource:
             UsageError: There is no such task, its data cannot be had, or its metric is no mean of documents.
         """
         wanted = parse_task_spec(spec)
-        return [_case_set(task, wanted) for task in build_tasks(wanted, root)]
+        with _lm_evals_seeds():
+            return [_case_set(task, wanted) for task in build_tasks(wanted, root)]
+
+
+@contextlib.contextmanager
+def _lm_evals_seeds() -> Iterator[None]:
+    """Seed what tasks draw from (shuffled choices, say) as `lm_eval.simple_evaluate` does by default.
+
+    So each process builds the same cases, and they are those of lm-eval's own run of the same task.
+    """
+    import numpy as np
+
+    kept, kept_numpy = random.getstate(), np.random.get_state()
+    random.seed(0)
+    np.random.seed(1234)
+    try:
+        yield
+    finally:
+        random.setstate(kept)
+        np.random.set_state(kept_numpy)
 
 
 def _case_set(task: Any, spec: TaskSpec) -> CaseSet:

@@ -23,7 +23,6 @@ class TaskSpec:
         apply_chat_template: Whether prompts are conversations that the checkpoint's chat template renders.
         fewshot_as_multiturn: Whether examples are turns of that conversation, or text of its one user turn.
         system_instruction: What stands before the task's description.
-        trust_remote_code: Whether its dataset may run code of its own.
         confirm_run_unsafe_code: Whether a task that runs what the model writes may do so.
         metric: Name of a metric; None for the task's first.
         filter: Name of a filter pipeline; None for the task's first.
@@ -35,7 +34,6 @@ class TaskSpec:
     apply_chat_template: bool = False
     fewshot_as_multiturn: bool = True
     system_instruction: str | None = None
-    trust_remote_code: bool = False
     confirm_run_unsafe_code: bool = False
     metric: str | None = None
     filter: str | None = None
@@ -70,7 +68,6 @@ _OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "apply_chat_template": _flag,
     "fewshot_as_multiturn": _flag,
     "system_instruction": str,
-    "trust_remote_code": _flag,
     "confirm_run_unsafe_code": _flag,
 }
 

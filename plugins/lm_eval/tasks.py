@@ -8,6 +8,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from harness.registry import did_you_mean
 from .spec import TaskSpec
 
 __all__ = ["build_tasks", "lm_eval_version", "quiet"]
+
+_OLDEST_DATASETS = 4
+"""From this version on no dataset can run code of its own, whatever a task asks for (trust_remote_code)."""
 
 
 def build_tasks(spec: TaskSpec, root: Path) -> list[Any]:
@@ -31,7 +35,7 @@ def build_tasks(spec: TaskSpec, root: Path) -> list[Any]:
 
     Raises:
         ConfigurationError: There is no such task.
-        TrustError: A dataset or the task itself would run code that nobody allowed.
+        TrustError: The task would run code that nobody allowed.
         GoldenSetError: It is malformed, or its dataset is not here and cannot be fetched.
         MissingDependencyError: lm-eval is not installed.
     """
@@ -39,6 +43,7 @@ def build_tasks(spec: TaskSpec, root: Path) -> list[Any]:
         from lm_eval.tasks import TaskManager
     except ModuleNotFoundError as error:
         raise MissingDependencyError(str(error.name), extra="lm-eval") from error
+    _refuse_old_datasets()
     with quiet():
         manager, names = _find(spec.task, root, TaskManager)
         tasks: dict[str, Any] = {}
@@ -46,15 +51,13 @@ def build_tasks(spec: TaskSpec, root: Path) -> list[Any]:
             _refuse_untrusted(manager, name, spec)
             tasks |= _load(manager, name, spec.task)
     for task in tasks.values():
-        _refuse_unsupported(task)
+        _refuse_unsupported(task, spec)
         _configure(task, spec)
     return list(tasks.values())
 
 
 def lm_eval_version() -> str:
     """Return the version of lm-eval that is installed."""
-    from importlib.metadata import version
-
     return version("lm_eval")
 
 
@@ -130,21 +133,28 @@ def _yaml_files(top: Path) -> Iterator[Path]:
 # --- trusting and loading ------------------------------------------------------------------------------
 
 
+def _refuse_old_datasets() -> None:
+    found = version("datasets")
+    if int(found.partition(".")[0]) < _OLDEST_DATASETS:
+        raise TrustError(
+            f"datasets {found} can run code that comes with a dataset: run  "
+            "pip install 'checkpoint-harness[lm-eval]'  for a newer one, which cannot"
+        )
+
+
 def _refuse_untrusted(manager: Any, name: str, spec: TaskSpec) -> None:
     """Look at the YAML of a task, or of all that a group stands for, before anything of it is run."""
     for leaf, config in _configurations(manager, name, set()):
-        wanted = (config.get("dataset_kwargs") or {}).get("trust_remote_code")
-        if wanted and not spec.trust_remote_code:
-            raise TrustError(
-                f"lm_eval:{leaf}: its dataset {config.get('dataset_path')} asks to run code of its own "
-                "(trust_remote_code); read that code, then allow it: "
-                f"lm_eval:{spec.task}?trust_remote_code=true"
-            )
-        if config.get("unsafe_code") and not spec.confirm_run_unsafe_code:
-            raise TrustError(
-                f"lm_eval:{leaf} runs the code that the model writes, in this process; gate code with the "
-                f"check python_tests instead, or allow it: lm_eval:{spec.task}?confirm_run_unsafe_code=true"
-            )
+        if config.get("unsafe_code"):
+            _refuse_unsafe(leaf, spec)
+
+
+def _refuse_unsafe(name: str, spec: TaskSpec) -> None:
+    if not spec.confirm_run_unsafe_code:
+        raise TrustError(
+            f"lm_eval:{name} runs the code that the model writes, in this process; gate code with the "
+            f"check python_tests instead, or allow it: lm_eval:{spec.task}?confirm_run_unsafe_code=true"
+        )
 
 
 def _configurations(manager: Any, name: str, seen: set[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -191,8 +201,10 @@ def _why_not(given: str, name: str, config: Mapping[str, Any], error: Exception)
     return f"{where}: cannot be loaded: {said}"
 
 
-def _refuse_unsupported(task: Any) -> None:
+def _refuse_unsupported(task: Any, spec: TaskSpec) -> None:
     name = task.config.task
+    if getattr(task, "UNSAFE_CODE", False):  # tasks that are Python classes say so only now
+        _refuse_unsafe(name, spec)
     if getattr(task, "MULTIMODAL", False):
         raise ConfigurationError(f"lm_eval:{name} shows images or plays sound: only text is asked here")
     if task.config.repeats != 1:

@@ -1,4 +1,4 @@
-"""`python -m harness.plugins.lm_eval …`: the command line of lm-eval, where `--model harness` is known."""
+"""The command `harness-lm-eval`: that of lm-eval itself, where `--model harness` is known."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from harness.errors import HarnessError
 
 from .model import register
 
-if __name__ == "__main__":
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run lm-eval's command line; an error of ours is one line, and its exit code."""
     try:
         register()
         from lm_eval.__main__ import cli_evaluate
