@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from harness.cases import Score
+from harness.cases import Outcome, Response, Score
 from harness.errors import MissingDependencyError
 from harness.sandbox import code_allowed
-from harness.scoring import registry
+from harness.scoring import registry, scorers
 from harness.scoring.catalogue import refresh
 from harness.scoring.check_type import CheckType, Example, Scorer
-from harness.scoring.selftest import example_faults
+from harness.scoring.selftest import example_case, example_faults
 
 WITHOUT_REJECTS = {"allow_empty"}  # it passes any answer, on purpose
 WITHOUT_EXAMPLES = {"not_toxic", "semantic_similarity"}  # need a model; their tests make one
@@ -89,6 +89,26 @@ def examples_may_run() -> Iterator[None]:
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES)
 def test_each_check_decides_its_examples(kind: CheckType, example: Example) -> None:
     assert faults_of(kind, example) == []
+
+
+def test_each_check_is_a_function_under_its_name() -> None:
+    assert scorers.__all__ == sorted(registry._BUILT_IN)
+    for name, kind in registry._BUILT_IN.items():
+        assert getattr(scorers, name) is kind.build
+
+
+@pytest.mark.parametrize(("kind", "example"), EXAMPLES)
+def test_called_as_a_function_it_decides_the_same(kind: CheckType, example: Example) -> None:
+    try:
+        scorer = getattr(scorers, kind.name)(**example.parameters)
+    except MissingDependencyError as problem:
+        pytest.skip(str(problem))
+    case = example_case(kind, example)
+    for answers, passes in ((example.accepts, True), (example.rejects, False)):
+        for answer in answers:
+            response = Response(answer) if isinstance(answer, str) else answer
+            if response.text.strip() or response.likelihoods:
+                assert (scorer(case, response).outcome is Outcome.PASSED) is passes, answer
 
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES)

@@ -1,13 +1,52 @@
 """Scorers: pure functions from (case, response) to a score.
 
 A case declares its checks as data; `score` runs them and `check` asserts them. Each check type is a factory
-of scorers with a JSON Schema of its parameters (`check_type`), found by name (`registry`).
+of scorers with a JSON Schema of its parameters (`check_type`), found by name (`registry`). `scorers` has each
+of them as a function. What they measure can be had without a case, too: the functions named `find_…` say what
+they found in a text, or None.
 """
 
 from __future__ import annotations
 
-from harness.scoring.check_type import CheckType, Scorer
+from harness.scoring import scorers
+from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.choice_letter import find_choice
+from harness.scoring.credentials import Credential, find_credentials
+from harness.scoring.degeneration import distinct_n, find_loop, form_of, main_script, self_bleu
+from harness.scoring.disclaimer_check import find_disclaimer
 from harness.scoring.evaluate import CheckFailed, InvalidOutput, check, score
+from harness.scoring.facts import Fact, find_facts
+from harness.scoring.language import detect_language
+from harness.scoring.personal_data import PersonalDatum, find_personal_data
+from harness.scoring.refusal import Refusal, find_refusal
 from harness.scoring.registry import check_types
+from harness.stats.pass_at_k import pass_at_k
 
-__all__ = ["CheckFailed", "CheckType", "InvalidOutput", "Scorer", "check", "check_types", "score"]
+__all__ = [
+    "CheckFailed",
+    "CheckType",
+    "Credential",
+    "Example",
+    "Fact",
+    "InvalidOutput",
+    "PersonalDatum",
+    "Refusal",
+    "Scorer",
+    "check",
+    "check_types",
+    "detect_language",
+    "distinct_n",
+    "find_choice",
+    "find_credentials",
+    "find_disclaimer",
+    "find_facts",
+    "find_loop",
+    "find_personal_data",
+    "find_refusal",
+    "form_of",
+    "main_script",
+    "pass_at_k",
+    "score",
+    "scorers",
+    "self_bleu",
+]

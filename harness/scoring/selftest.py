@@ -10,7 +10,7 @@ from harness.likelihood import Continuation
 from harness.scoring.check_type import CheckType, Example
 from harness.scoring.evaluate import score
 
-__all__ = ["case_faults", "example_faults"]
+__all__ = ["case_faults", "example_case", "example_faults"]
 
 
 def case_faults(case: Case) -> list[str]:
@@ -23,14 +23,18 @@ def case_faults(case: Case) -> list[str]:
 
 def example_faults(kind: CheckType, example: Example) -> list[str]:
     """Return what a check type decides otherwise than its example says, one line each; [] if nothing."""
-    case = Case(
+    return _faults(example_case(kind, example), example.accepts, example.rejects)
+
+
+def example_case(kind: CheckType, example: Example) -> Case:
+    """Return the case of an example: its question, under this one check."""
+    return Case(
         "example",
         (Message("user", example.question),),
         checks=({"type": kind.name, **example.parameters},),
         tools=example.tools,
         continuations=tuple(map(Continuation, example.choices)),
     )
-    return _faults(case, example.accepts, example.rejects)
 
 
 def _faults(case: Case, accepts: Sequence[str | Response], rejects: Sequence[str | Response]) -> list[str]:
