@@ -102,6 +102,7 @@ def prepare(folder: Path, data: Path, shape: str) -> tuple[Peer, Ours]:
     from lm_eval.tasks import TaskManager
 
     from harness.inference.loading import load_model, load_tokenizer
+    from harness.inference.packed_weights import can_pack, pack_linears
 
     torch.set_num_threads(THREADS)
     logging.disable(logging.WARNING)
@@ -121,6 +122,8 @@ def prepare(folder: Path, data: Path, shape: str) -> tuple[Peer, Ours]:
     lm = HFLM(pretrained=str(path), dtype="float32", device="cpu", batch_size=BATCH_SIZE, max_length=2048)
     peer = Peer(lm, TaskManager(include_path=str(folder), include_defaults=False))
     model = load_model(path, device="cpu", dtype="float32", attention="sdpa")
+    if can_pack():  # as gates do
+        pack_linears(model)
     return peer, Ours(model, load_tokenizer(path))
 
 

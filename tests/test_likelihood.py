@@ -16,7 +16,7 @@ from tiny_models import WORDS, save_adapter, save_model
 
 from harness.cases import Message, Request, Response, Sampling
 from harness.errors import CheckpointError, InferenceError
-from harness.inference import token_likelihood
+from harness.inference import continuations, token_likelihood
 from harness.inference.continuations import Wanted, encode_continuations, rolling_windows
 from harness.inference.layout_support import supports_layouts
 from harness.inference.likelihood import score
@@ -475,6 +475,8 @@ def test_a_text_without_tokens_is_an_error(loaded: tuple[Any, Any]) -> None:
     assert blank.failed
     assert "adds no token" in str(blank.detail)
     assert fine.likelihoods
+    (nothing,) = answers(loaded, [Request((), continuations=(Continuation("", ""),))])
+    assert nothing.failed
 
 
 def test_out_of_memory_fails_a_request_with_its_continuation(
@@ -547,11 +549,26 @@ def test_tokenisation_is_that_of_lm_eval() -> None:
     )  # nothing is left of "abc" + "" where letters join
 
 
+def test_many_texts_are_tokenised_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [Wanted(f"question {place // 4}", f" answer {place % 4}") for place in range(12)]
+    expected = encode_continuations(Merging(), wanted)
+    sizes: list[int] = []
+
+    class Watched(Merging):
+        def __call__(self, texts: list[str], **kwargs: Any) -> dict[str, Any]:
+            sizes.append(len(texts))
+            return super().__call__(texts, **kwargs)
+
+    monkeypatch.setattr(continuations, "_BLOCK", 4)
+    assert encode_continuations(Watched(), wanted) == expected
+    assert sizes == [5, 5, 5]  # four wholes, and their prompt once
+
+
 def test_a_templated_prompt_has_its_special_tokens_already() -> None:
     templated, plain = encode_continuations(
         Merging(), [Wanted("ab", "cd", templated=True), Wanted("ab", "cd", templated=False)]
     )
-    assert plain.prompt == [1, *templated.prompt]
+    assert list(plain.prompt) == [1, *templated.prompt]
     (twice,) = encode_continuations(Merging(), [Wanted("<s>\x02<s>\x02", "cd")])
     assert twice.problem is None
     doubled = Merging()

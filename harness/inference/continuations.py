@@ -3,18 +3,24 @@
 The same splits as lm-evaluation-harness 0.4 makes for causal models, so that likelihoods can be compared
 with published ones: prompt and text are tokenised together, because a tokenizer may join them, and cut at the
 length of the prompt alone; blanks at its end count as the text's; no prompt stands for one BOS token,
-or EOS where there is no BOS.
+or EOS where there is no BOS. One difference: a text alone is never read after two BOS tokens. lm-eval's
+`loglikelihood_rolling` does so where the tokenizer adds one, and counts it as a token of the text; its model
+argument `add_bos_token=False` makes it ask what is asked here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import CheckpointError
 
 __all__ = ["Encoded", "Wanted", "encode_continuations", "rolling_windows"]
+
+_BLOCK = 512
+"""Texts that are tokenised at a time: what a tokenizer returns takes a hundred times the room of its ids."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,25 @@ class Wanted:
 class Encoded:
     """Token ids of a prompt (at least one) and of the text after it, or what is wrong with them."""
 
-    prompt: Sequence[int]
-    text: Sequence[int]
+    prompt: array[int]
+    text: array[int]
     problem: str | None = None
 
 
 def encode_continuations(tokenizer: Any, wanted: Sequence[Wanted]) -> list[Encoded]:
-    """Tokenise prompts and texts, each different string once.
+    """Tokenise prompts and texts; the same string beside itself, as a prompt of several choices, once.
 
     Raises:
         CheckpointError: There is a text without a prompt, and the tokenizer has neither BOS nor EOS.
     """
+    return [
+        encoded
+        for first in range(0, len(wanted), _BLOCK)
+        for encoded in _encoded(tokenizer, wanted[first : first + _BLOCK])
+    ]
+
+
+def _encoded(tokenizer: Any, wanted: Sequence[Wanted]) -> list[Encoded]:
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     bos = None if start is None else str(tokenizer.decode([start]))
     split = [_split(one) for one in wanted]
@@ -60,18 +74,18 @@ def encode_continuations(tokenizer: Any, wanted: Sequence[Wanted]) -> list[Encod
     ids = _tokenised(tokenizer, {*prompts, *wholes})
     found = []
     for prompt_key, whole_key in zip(prompts, wholes, strict=True):
-        prompt = ids[prompt_key] if prompt_key[0] else []
+        prompt = ids[prompt_key]
         text = ids[whole_key][len(prompt) :]
         if not prompt:
             if start is None:
                 raise CheckpointError(
                     "a text without a prompt follows the BOS or EOS token, and the tokenizer has neither"
                 )
-            prompt, text = ([start], text) if text[:1] != [start] else (text[:1], text[1:])
+            prompt, text = _ids((start,)), text[1:] if text[:1] == _ids((start,)) else text
         problem = None
         if not text:
             problem = "the text adds no token to its prompt"
-        elif tokenizer.bos_token_id is not None and prompt[:2] == [tokenizer.bos_token_id] * 2:
+        elif tokenizer.bos_token_id is not None and prompt[:2] == _ids((tokenizer.bos_token_id,) * 2):
             problem = "the prompt begins with two BOS tokens"
         found.append(Encoded(prompt, text, problem))
     return found
@@ -104,11 +118,16 @@ def _split(one: Wanted) -> tuple[str, str]:
     return prompt, one.prompt[len(prompt) :] + one.text
 
 
-def _tokenised(tokenizer: Any, wanted: set[tuple[str, bool]]) -> dict[tuple[str, bool], list[int]]:
-    found: dict[tuple[str, bool], list[int]] = {}
+def _tokenised(tokenizer: Any, wanted: set[tuple[str, bool]]) -> dict[tuple[str, bool], array[int]]:
+    found = {("", False): _ids(()), ("", True): _ids(())}
     for adds in (False, True):
         strings = sorted(string for string, special in wanted if special is adds and string)
         if strings:
             ids = tokenizer(strings, add_special_tokens=adds, return_attention_mask=False)["input_ids"]
-            found.update(zip(((string, adds) for string in strings), ids, strict=True))
+            found.update(zip(((string, adds) for string in strings), map(_ids, ids), strict=True))
     return found
+
+
+def _ids(tokens: Iterable[int]) -> array[int]:
+    """Return token ids in four bytes each: a large plan has tens of millions of them."""
+    return array("I", tokens)

@@ -150,7 +150,13 @@ def _require_fit(model: Any, questions: Sequence[_Question]) -> None:
     """Refuse a tokenizer that makes ids which the model does not know."""
     vocabulary = causal_lm(model).get_input_embeddings().weight.shape[0]
     largest = max(
-        (max(*one.prompt, *one.text) for question in questions for one in question.encoded if one.text),
+        (
+            max(ids)
+            for question in questions
+            for encoded in question.encoded
+            for ids in (encoded.prompt, encoded.text)
+            if ids
+        ),
         default=0,
     )
     if largest >= vocabulary:
@@ -161,7 +167,7 @@ def _require_fit(model: Any, questions: Sequence[_Question]) -> None:
 
 
 def _passages(encoded: Encoded, window: int | None, *, rolls: bool) -> list[Passage]:
-    tokens = [*encoded.prompt, *encoded.text]
+    tokens = encoded.prompt + encoded.text
     if rolls and window is not None and len(tokens) - 1 > window:
         return [Passage(part, asked) for part, asked in rolling_windows(tokens, window)]
     return [Passage(tokens, len(encoded.prompt))]

@@ -62,7 +62,7 @@ def token_tree(passages: Sequence[Passage]) -> Run:
 
     The same passage twice is one place in the tree with two `ends`.
     """
-    spelled = [np.asarray(passage.tokens[: passage.read], dtype=np.uint32) for passage in passages]
+    spelled = [np.asarray(passage.tokens, dtype=np.uint32)[: passage.read] for passage in passages]
     keys = [tokens.tobytes() for tokens in spelled]  # any order that keeps equal beginnings together will do
     order = sorted(range(len(passages)), key=keys.__getitem__)
     root = Run(0, 0, order[0])
