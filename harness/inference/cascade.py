@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 from harness.inference.attention import layout_attention
-from harness.inference.cascade_layouts import PrefixLayout, PromptLayout, TokenLayout
-from harness.inference.key_values import PrefixCache, SlotCache
+from harness.inference.cascade_layouts import PromptLayout, TokenLayout
+from harness.inference.key_values import SlotCache
 from harness.inference.memory import Limits, is_out_of_memory, release
+from harness.inference.prefix_caches import PrefixCaches
 from harness.inference.rows import Decoded, Row
-from harness.inference.shared_prefixes import PrefixGroup, prefix_groups
 from harness.inference.stop_strings import StopFinder
 from harness.inference.token_choice import TokenChooser
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = ["decode_cascade"]
 
@@ -55,15 +52,6 @@ def decode_cascade(
             yield from batch.advance()
 
 
-@dataclasses.dataclass
-class _Prefix:
-    """A group's prefix while its rows are decoded."""
-
-    group: PrefixGroup
-    cache: PrefixCache | None = None
-    waiting: int = 0  # rows and child prefixes that still need it
-
-
 class _Batch:
     """The rows in flight. Slots in use are always the first ones."""
 
@@ -80,12 +68,7 @@ class _Batch:
         self._limits = self._planned
         self._chooser = TokenChooser(rows)
         least = max(2, self._limits.slots // _GROUPS_AT_A_TIME)
-        groups = prefix_groups({index: row.prompt for index, row in rows.items()}, least_rows=least)
-        self._prefixes = [_Prefix(group, waiting=len(group.rows)) for group in groups]
-        for group in groups:
-            if group.parent is not None:
-                self._prefixes[group.parent].waiting += 1
-        self._group_of = {index: place for place, group in enumerate(groups) for index in group.rows}
+        self._prefixes = PrefixCaches(model, rows, least_rows=least)
         self._queue = sorted(rows, key=self._admission, reverse=True)  # the next one is the last
         self._tokens: dict[int, list[int]] = {}
         self._started: dict[int, float] = {}
@@ -96,12 +79,12 @@ class _Batch:
 
     def _admission(self, index: int) -> tuple[int, int, Sequence[int]]:
         """Order rows: one prefix after the other, the longest first, equal prompts side by side."""
-        return self._group_of[index], -self._need(index), tuple(self._rows[index].prompt)
+        return self._prefixes.group_of(index), -self._need(index), tuple(self._rows[index].prompt)
 
     def _need(self, index: int) -> int:
         """Return the tokens that a row's slot may come to hold."""
         row = self._rows[index]
-        return len(row.prompt) - len(self._prefixes[self._group_of[index]].group.prefix) + row.max_tokens
+        return len(row.prompt) - self._prefixes.length(index) + row.max_tokens
 
     @property
     def unfinished(self) -> bool:
@@ -135,38 +118,42 @@ class _Batch:
             self._filling = True
         if not self._filling:
             return []
-        group = self._group_of[self._queue[-1]]
-        shared = len(self._prefixes[group].group.prefix)
+        group_of = self._prefixes.group_of
+        group, shared = group_of(self._queue[-1]), self._prefixes.length(self._queue[-1])
         if not self._active:
             self._cache = None  # rows that come may be much shorter than those that were
         longest = max(map(self._need, self._active), default=0)
         pack: list[int] = []
         tokens, seen = 0, None
-        while self._queue and len(pack) < free and self._group_of[self._queue[-1]] == group:
+        while self._queue and len(pack) < free and group_of(self._queue[-1]) == group:
             index = self._queue[-1]
             own = 0 if self._rows[index].prompt == seen else len(self._rows[index].prompt) - shared
             longest = max(longest, self._need(index))
             if pack and tokens + own > self._limits.pack:
                 break
-            if (pack or self._active) and len(self._active) + len(pack) >= self._room(longest):
+            if (pack or self._active) and len(self._active) + len(pack) >= self._room(longest, group):
                 self._filling = False
                 break
             pack.append(self._queue.pop())
             tokens, seen = tokens + own, self._rows[index].prompt
         return pack
 
-    def _room(self, longest: int) -> int:
-        """Return how many slots of this many tokens fit in memory beside the prefixes, at most all slots."""
+    def _room(self, longest: int, group: int) -> int:
+        """Return how many slots of this many tokens fit in memory beside the prefixes, at most all slots.
+
+        Args:
+            longest: Tokens of the longest slot.
+            group: The group whose rows come next; its prefix may have to be read yet.
+        """
         if self._limits.tokens is None:
             return self._limits.slots
-        held = sum(prefix.cache.length for prefix in self._prefixes if prefix.cache is not None)
-        return min((self._limits.tokens - held) // max(longest, 1), self._limits.slots)
+        return min((self._limits.tokens - self._prefixes.held(group)) // max(longest, 1), self._limits.slots)
 
     def _slots_wanted(self, pack: Sequence[int]) -> int:
         """Return how many slots to make room for: those of the rows that will soon follow, too."""
         rows = len(self._active) + len(pack)
         longest = max(map(self._need, (*self._active, *pack)))
-        return max(rows, min(rows + len(self._queue), self._room(longest)))
+        return max(rows, min(rows + len(self._queue), self._room(longest, self._prefixes.group_of(pack[0]))))
 
     # --- passes ----------------------------------------------------------------------------------------
 
@@ -175,7 +162,7 @@ class _Batch:
         import torch
 
         now = time.perf_counter()
-        prefix = self._prefix(self._group_of[pack[0]])
+        prefix = self._prefixes.read(self._prefixes.group_of(pack[0]), self._limits.pack)
         prompts: list[Sequence[int]] = []
         owners: list[int] = []
         for index in pack:
@@ -218,9 +205,10 @@ class _Batch:
         self._cache.reserve(len(self._active), max(self._lengths) + 1)
         device = self._model.device
         newest = [self._tokens[index][-1] for index in self._active]
-        shared = [self._prefix_length(index) for index in self._active]
+        shared = [self._prefixes.length(index) for index in self._active]
         held = torch.tensor(self._lengths, device=device)
-        layout = TokenLayout(self._cache, self._lengths, held, self._prefixes_in_use())
+        prefixes = self._prefixes.in_use(self._active, self._limits.pack)
+        layout = TokenLayout(self._cache, self._lengths, held, prefixes)
         logits = self._model(
             input_ids=torch.tensor([newest], device=device),
             position_ids=(held + torch.tensor(shared, device=device)).unsqueeze(0),
@@ -231,58 +219,6 @@ class _Batch:
         chosen = self._chooser.choose(logits, self._active, written)
         self._lengths = [length + 1 for length in self._lengths]
         return list(enumerate(chosen))
-
-    # --- prefixes --------------------------------------------------------------------------------------
-
-    def _prefix_length(self, index: int) -> int:
-        return len(self._prefixes[self._group_of[index]].group.prefix)
-
-    def _prefix(self, place: int) -> PrefixCache:
-        """Return a prefix's keys and values; reads it, after the one it continues, when first asked."""
-        import torch
-
-        prefix = self._prefixes[place]
-        if prefix.cache is None:
-            parent = prefix.group.parent
-            cache = PrefixCache() if parent is None else self._prefix(parent)
-            device = self._model.device
-            while cache.length < len(prefix.group.prefix):
-                stretch = prefix.group.prefix[cache.length : cache.length + self._limits.pack]
-                layout = PrefixLayout(cache)
-                self._model(
-                    input_ids=torch.tensor([list(stretch)], device=device),
-                    position_ids=torch.arange(len(stretch), device=device).unsqueeze(0) + cache.length,
-                    use_cache=False,
-                    logits_to_keep=1,
-                    layout=layout,
-                )
-                cache = layout.extended(len(stretch))
-            prefix.cache = cache
-            if parent is not None:
-                self._release(parent)
-        return prefix.cache
-
-    def _release(self, place: int) -> None:
-        """Note that a row or a longer prefix needs this one no more, and free it when none does."""
-        prefix = self._prefixes[place]
-        prefix.waiting -= 1
-        if not prefix.waiting:
-            prefix.cache = None
-
-    def _prefixes_in_use(self) -> list[tuple[PrefixCache, Tensor | None]]:
-        """Return each prefix that rows in flight follow, with their slots (None: all of them)."""
-        import torch
-
-        slots: dict[int, list[int]] = {}
-        for slot, index in enumerate(self._active):
-            slots.setdefault(self._group_of[index], []).append(slot)
-        found: list[tuple[PrefixCache, Tensor | None]] = []
-        for place, followers in slots.items():
-            cache = self._prefix(place)
-            if cache.length:
-                of_all = len(followers) == len(self._active)
-                found.append((cache, None if of_all else torch.tensor(followers, device=self._model.device)))
-        return found
 
     # --- endings ---------------------------------------------------------------------------------------
 
@@ -306,29 +242,36 @@ class _Batch:
             index = self._active[slot]
             found.append((index, Decoded(tuple(self._tokens[index]), reason, now - self._started[index])))
             self._forget(index)
-            self._release(self._group_of[index])
+            self._prefixes.release(index)
         if ended:
             self._close_gaps(ended)
         return found
 
     def _close_gaps(self, ended: Collection[int]) -> None:
         """Move the last rows into the slots of rows that have ended."""
-        import torch
-
         kept = len(self._active) - len(ended)
         holes = sorted(slot for slot in ended if slot < kept)
         movers = [slot for slot in range(kept, len(self._active)) if slot not in ended]
-        if holes:
-            assert self._cache is not None  # its slots are being moved
-            tokens = max(self._lengths[slot] for slot in movers)
-            device = self._model.device
-            with torch.inference_mode():
-                self._cache.move(
-                    torch.tensor(movers, device=device), torch.tensor(holes, device=device), tokens
-                )
+        moved = not holes or self._moved(movers, holes)
         for hole, mover in zip(holes, movers, strict=True):
             self._active[hole], self._lengths[hole] = self._active[mover], self._lengths[mover]
         del self._active[kept:], self._lengths[kept:]
+        if not moved:
+            self._put_back(0)
+
+    def _moved(self, movers: Sequence[int], holes: Sequence[int]) -> bool:
+        """Copy what slots hold into others; whether there was memory for it."""
+        import torch
+
+        cache, device = self._cache, self._model.device
+        assert cache is not None  # its slots are being moved
+        tokens = max(self._lengths[slot] for slot in movers)
+
+        def move() -> None:
+            with torch.inference_mode():
+                cache.move(torch.tensor(movers, device=device), torch.tensor(holes, device=device), tokens)
+
+        return _fits(move)
 
     def _forget(self, index: int) -> None:
         self._tokens.pop(index, None)
@@ -344,20 +287,36 @@ class _Batch:
             self._active, self._lengths, self._cache = [], [], None
             self._limits = self._planned  # the others may be shorter
             self._forget(index)
-            self._release(self._group_of[index])
+            self._prefixes.release(index)
             release(self._model.device)
             return [(index, Decoded((), "error"))]
         slots = max(tried // 2, 1)
         self._limits = dataclasses.replace(
             self._limits, slots=slots, pack=max(self._limits.pack // 2, _LEAST_PACK)
         )
-        for index in reversed(self._active[slots:]):
+        self._put_back(slots)
+        release(self._model.device)
+        cache = self._cache
+        if cache is not None and not _fits(lambda: cache.shrink(slots)):
+            self._put_back(0)
+        return []
+
+    def _put_back(self, first: int) -> None:
+        """Have the rows from this slot on wait again; they begin anew."""
+        for index in reversed(self._active[first:]):
             self._forget(index)
             self._queue.append(index)
-        del self._active[slots:], self._lengths[slots:]
+        del self._active[first:], self._lengths[first:]
         if not self._active:
             self._cache = None
-        elif self._cache is not None:
-            self._cache.shrink(slots)
-        release(self._model.device)
-        return []
+
+
+def _fits(allocate: Callable[[], None]) -> bool:
+    """Call a function; whether memory sufficed."""
+    try:
+        allocate()
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        return False
+    return True
