@@ -24,14 +24,17 @@ def test_it_decides_as_published(options: dict[str, str]) -> None:
         )
         for _, row in read_jsonl(folder / "items.jsonl")
     }
+    seen = 0
     right: Counter[str] = Counter()
     invalid: Counter[str] = Counter()
     for _, row in read_jsonl(folder / "solutions.jsonl"):
         outcome = score(cases[row["id"]], Response(row["solution"])).outcome
         if options:  # without a marker, a solution that never answers ends in some number all the same
             assert (outcome is Outcome.PASSED) is row["correct"], row
+        seen += 1
         right[row["model"]] += outcome is Outcome.PASSED
         invalid[row["model"]] += outcome is Outcome.INVALID
+    assert seen == 2640
     shares = {model: round(100 * count / len(cases), 2) for model, count in right.items()}
     published = {
         "6b_finetuning": 22.12,
