@@ -63,9 +63,23 @@ class Addition:
 
 
 def new_golden(
-    name: str, *, root: Path, description: str = "", licence: str | None = None, author: str | None = None
+    name: str,
+    *,
+    root: Path,
+    description: str = "",
+    licence: str | None = None,
+    author: str | None = None,
+    sampling: Mapping[str, Any] | None = None,
 ) -> Path:
     """Make `<root>/<name>/v1` with a manifest and one example case to replace; return the folder.
+
+    Args:
+        name: The set.
+        root: Where sets lie.
+        description: What it measures.
+        licence: SPDX expression of its texts' licence.
+        author: Who writes it.
+        sampling: What its cases want of max_tokens, temperature, top_p and stop.
 
     Raises:
         GoldenSetError: The name is no name for a set, or there is one already.
@@ -77,7 +91,9 @@ def new_golden(
         )
     folder = root / name / "v1"
     folder.mkdir(parents=True)
-    manifest = Manifest(name, 1, description=description, licence=licence, created_by=author)
+    manifest = Manifest(
+        name, 1, description=description, licence=licence, created_by=author, sampling=dict(sampling or {})
+    )
     replace_synced(folder / MANIFEST_FILE, (json.dumps(manifest.as_dict(), indent=2) + "\n").encode())
     replace_synced(folder / CASES_FILE, _encoded([_EXAMPLE]))
     return folder

@@ -20,8 +20,9 @@ from harness.golden_diff import diff_cases
 from harness.golden_draft import Addition, add_rows, new_golden, rows_from_results
 from harness.golden_overlap import Passage, find_contamination, near_duplicates, passages_of
 from harness.golden_release import refuse_in_ci
-from harness.golden_set import GoldenSet, find_golden, golden_names, load_golden, versions
+from harness.golden_set import GoldenSet, check_name, find_golden, golden_names, load_golden, versions
 from harness.interchange import FORMATS, export_cases, import_rows
+from harness.interchange.suite_module import suite_module
 from harness.strict_json import read_jsonl
 
 __all__ = ["app"]
@@ -36,6 +37,18 @@ _ROOTS = typer.Option(
 )
 _STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where runs are kept.")
 _FORMAT = typer.Option(..., "--format", "-f", metavar="FORMAT", help=f"One of {', '.join(sorted(FORMATS))}.")
+_SUITE = typer.Option(
+    None,
+    "--suite",
+    metavar="FILE",
+    help="Also write a suite that gates the set, such as suites/test_NAME.py.",
+)
+_MARKER = typer.Option(
+    None, "--marker", metavar="TEXT", help="gsm8k: the answer is the number behind this. [default: the last]"
+)
+_PLAIN_NAMES = typer.Option(
+    False, "--plain-names", help="bfcl: write a.b as a_b, for APIs that refuse dots in function names."
+)
 _FORCE = typer.Option(False, "--force", help="Even where CI is set.")
 _THRESHOLD = typer.Option(
     0.8, "--threshold", min=0.1, max=1.0, help="Least similarity that counts, in (0, 1]."
@@ -95,16 +108,36 @@ def import_cases(
     name: str,
     file: Path,
     format_name: str = _FORMAT,
+    suite: Path | None = _SUITE,
+    marker: str | None = _MARKER,
+    plain_names: bool = _PLAIN_NAMES,
     roots: list[Path] = _ROOTS,
     force: bool = _FORCE,
 ) -> None:
-    """Add the cases of a file in another tool's format; a set that is not there yet is started."""
+    """Add the cases of a file in another tool's format, or of a benchmark's.
+
+    A set that is not there yet is started.
+    """
     refuse_in_ci("import a golden set", os.environ, force=force)
-    rows = import_rows(file, format_name)
+    check_name(name)
+    given: dict[str, str | bool | None] = {"marker": marker, "plain_names": plain_names or None}
+    rows = import_rows(file, format_name, **{key: value for key, value in given.items() if value is not None})
+    if suite is not None and suite.exists():
+        raise ConfigurationError(
+            f"--suite {suite}: is there already, and is left as it is: name another file"
+        )
+    form = FORMATS[format_name]
     if not (roots[0] / name).exists() and name not in golden_names(roots):
-        folder = new_golden(name, root=roots[0], description=f"Imported from {file.name} ({format_name})")
+        about = f"Imported from {file.name} ({form.description})"
+        folder = new_golden(
+            name, root=roots[0], description=about, licence=form.licence, sampling=form.sampling
+        )
         (folder / "cases.jsonl").write_text("", encoding="utf-8")
     _report(name, add_rows(name, rows, roots=roots))
+    if suite is not None:
+        suite.parent.mkdir(parents=True, exist_ok=True)
+        suite.write_text(suite_module(name, form), encoding="utf-8")
+        typer.echo(f"{suite}: gates {name}")
 
 
 @app.command("export")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,26 @@ class Format:
         name: What the command line calls it.
         description: Which tool's, and which file.
         suffixes: Of its files; the first is the usual one.
-        read: Yields rows of `cases.jsonl` from a file. Raises `GoldenSetError` with file and line.
+        read: Yields rows of `cases.jsonl` from a file, given `options` by name. Raises `GoldenSetError` with
+            file and line.
         write: Returns the text of a file with these cases. Raises `GoldenSetError` for a case that the
-            format cannot carry.
+            format cannot carry. None for a benchmark, which is only read.
+        options: What `read` takes beside the file.
+        licence: SPDX expression of the benchmark's texts.
+        sampling: What its cases want of max_tokens.
+        rubric: How a judge grades its answers, where no check can: criteria that end on what the scale of 1
+            to 10 means.
     """
 
     name: str
     description: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path], Iterator[Row]]
-    write: Callable[[Sequence[Case]], str]
+    read: Callable[..., Iterator[Row]]
+    write: Callable[[Sequence[Case]], str] | None = None
+    options: tuple[str, ...] = ()
+    licence: str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    rubric: str | None = None
 
 
 def jsonl_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

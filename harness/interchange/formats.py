@@ -10,13 +10,17 @@ from typing import Any
 from harness.cases import Case
 from harness.errors import ConfigurationError, GoldenSetError
 from harness.golden_case import case_problems, case_row
+from harness.interchange.bfcl import BFCL
 from harness.interchange.deepeval import DEEPEVAL
 from harness.interchange.format import Format, Row, jsonl_rows
+from harness.interchange.gsm8k import GSM8K
 from harness.interchange.inspect_ai import INSPECT
 from harness.interchange.lm_eval import LM_EVAL
+from harness.interchange.mt_bench import MT_BENCH
 from harness.interchange.openai_evals import OPENAI_EVALS
 from harness.interchange.promptfoo import PROMPTFOO
 from harness.interchange.table import CSV
+from harness.interchange.xstest import XSTEST
 from harness.registry import did_you_mean
 
 __all__ = ["FORMATS", "Format", "export_cases", "import_rows"]
@@ -31,22 +35,33 @@ def _write_own(cases: Sequence[Case]) -> str:
 
 
 _OWN = Format("harness", "cases.jsonl", (".jsonl",), _read_own, _write_own)
-FORMATS = {form.name: form for form in (_OWN, CSV, DEEPEVAL, INSPECT, LM_EVAL, OPENAI_EVALS, PROMPTFOO)}
+_TOOLS = (_OWN, CSV, DEEPEVAL, INSPECT, LM_EVAL, OPENAI_EVALS, PROMPTFOO)
+_BENCHMARKS = (BFCL, GSM8K, MT_BENCH, XSTEST)
+FORMATS = {form.name: form for form in (*_TOOLS, *_BENCHMARKS)}
 """Every format by the name that the command line calls it."""
 
 
-def import_rows(path: Path, format_name: str) -> list[dict[str, Any]]:
+def import_rows(path: Path, format_name: str, **options: str | bool) -> list[dict[str, Any]]:
     """Return the rows of `cases.jsonl` that a file in another tool's format stands for.
 
+    Args:
+        path: The file.
+        format_name: One of `FORMATS`.
+        options: What that format's `read` takes beside the file.
+
     Raises:
-        ConfigurationError: There is no such format.
+        ConfigurationError: There is no such format, or it takes no such option.
         GoldenSetError: The file is missing or malformed, or a row of it makes no valid case.
     """
     form = _format(format_name)
+    if unknown := [name for name in options if name not in form.options]:
+        raise ConfigurationError(
+            f"--{unknown[0].replace('_', '-')} says nothing about the format {form.name}"
+        )
     if not path.is_file():
         raise GoldenSetError("no such file", path=path)
     rows = []
-    for number, row in enumerate(form.read(path), start=1):
+    for number, row in enumerate(form.read(path, **options), start=1):
         if problems := case_problems(row):
             raise GoldenSetError(f"case {number} ({row['id']}): {'; '.join(problems)}", path=path)
         rows.append(row)
@@ -59,10 +74,14 @@ def export_cases(cases: Sequence[Case], format_name: str) -> str:
     """Return the text of a file in another tool's format that holds these cases.
 
     Raises:
-        ConfigurationError: There is no such format.
+        ConfigurationError: There is no such format, or it is only read.
         GoldenSetError: A case has what the format cannot carry.
     """
-    return _format(format_name).write(cases)
+    form = _format(format_name)
+    if form.write is None:
+        written = ", ".join(name for name, other in sorted(FORMATS.items()) if other.write is not None)
+        raise ConfigurationError(f"{form.name} is read and not written; written are: {written}")
+    return form.write(cases)
 
 
 def _format(name: str) -> Format:

@@ -4,40 +4,62 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.cases import Case
 from harness.errors import GoldenSetError
 from harness.interchange.format import Format, Row, as_id, only_text, target_texts
 
-__all__ = ["CSV"]
+__all__ = ["CSV", "table_rows"]
 
 _COLUMNS = ("id", "system", "input", "target", "tags")
 _OTHER_NAMES = {"prompt": "input", "question": "input", "expected": "target", "answer": "target"}
 
 
-def _read(path: Path) -> Iterator[Row]:
+def table_rows(
+    path: Path, *, needed: str, other_names: Mapping[str, str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line, column → text) of a CSV file with a header.
+
+    Args:
+        path: The file.
+        needed: The column that must be there.
+        other_names: Other spellings of columns, in lower case → the column.
+
+    Raises:
+        GoldenSetError: It is not such a table, with file and line.
+    """
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise GoldenSetError(f"not UTF-8 at byte {problem.start}: save it as UTF-8", path=path) from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    columns = [_OTHER_NAMES.get(name.strip().lower(), name.strip()) for name in reader.fieldnames or ()]
-    if "input" not in columns or len(set(columns)) != len(columns):
+    columns = [other_names.get(name.strip().lower(), name.strip()) for name in reader.fieldnames or ()]
+    if needed not in columns or len(set(columns)) != len(columns):
         found = ", ".join(columns) or "none"
-        raise GoldenSetError(f"needs a column `input` and no column twice; found {found}", path=path, line=1)
+        raise GoldenSetError(
+            f"needs a column `{needed}` and no column twice; found {found}", path=path, line=1
+        )
     reader.fieldnames = columns
     try:
-        for number, record in enumerate(reader, start=1):
-            yield _row(record, path, number, reader.line_num)
+        for record in reader:
+            if None in record or None in record.values():
+                raise GoldenSetError(
+                    "has more or fewer fields than the header", path=path, line=reader.line_num
+                )
+            yield reader.line_num, record
     except csv.Error as problem:
         raise GoldenSetError(f"not CSV: {problem}", path=path, line=reader.line_num) from None
 
 
-def _row(record: dict[str, str], path: Path, number: int, line: int) -> Row:
-    if None in record or None in record.values():
-        raise GoldenSetError("has more or fewer fields than the header", path=path, line=line)
+def _read(path: Path) -> Iterator[Row]:
+    records = table_rows(path, needed="input", other_names=_OTHER_NAMES)
+    for number, (_, record) in enumerate(records, start=1):
+        yield _row(record, path, number)
+
+
+def _row(record: dict[str, str], path: Path, number: int) -> Row:
     row: Row = {"id": as_id(record.get("id"), f"{path.stem}-{number:04d}")}
     if record.get("system"):
         row["messages"] = [

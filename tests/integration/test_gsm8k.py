@@ -10,6 +10,7 @@ from shared_data import shared_data
 from harness.strict_json import read_jsonl
 
 from .conftest import Project
+from .test_imports import imported
 
 PUBLISHED = {"175b_verification": 56.21, "175b_finetuning": 34.09}
 
@@ -17,15 +18,7 @@ PUBLISHED = {"175b_verification": 56.21, "175b_finetuning": 34.09}
 @pytest.fixture
 def gsm8k(project: Project) -> Project:
     folder = shared_data("gsm8k")
-    check = {"type": "number", "after": "A:"}
-    project.golden(
-        "gsm8k",
-        [
-            {"id": row["id"], "input": row["question"], "target": row["final"], "checks": [check]}
-            for _, row in read_jsonl(folder / "items.jsonl")
-        ],
-    )
-    project.suite("gsm8k")
+    imported(project, "gsm8k", folder / "items.jsonl", "--marker", "A:")
     for model in PUBLISHED:
         rows = [row for _, row in read_jsonl(folder / "solutions.jsonl") if row["model"] == model]
         text = "".join(json.dumps({"id": row["id"], "output": row["solution"]}) + "\n" for row in rows)
