@@ -175,7 +175,7 @@ class Response:
         finish_reason: `stop`, `length` (cut at max_tokens), `tool_calls`, `content_filter`,
             `context_overflow` (the prompt does not fit the context window: `detail` has both lengths)
             or `error` (no answer: `detail` says why; never cached, never scored).
-        detail: Explanation for the last two.
+        detail: Explanation for the last two, and for an answer that ends where the context window does.
         prompt: The prompt as rendered for the model, where the backend knows it.
         prompt_tokens: Length of the prompt in tokens, where known.
         completion_tokens: Length of the answer in tokens, where known.

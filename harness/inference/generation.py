@@ -59,8 +59,19 @@ def generate(
                 prompt_tokens=len(rows[index].prompt),
                 completion_tokens=len(result.tokens),
                 latency_ms=result.seconds * 1000,
+                detail=_cut_by_window(requests[index], rows[index], result.finish_reason),
             ),
         )
+
+
+def _cut_by_window(request: Request, row: Row, finish_reason: str) -> str | None:
+    """Say that an answer went on to the end of the context window, where that came before its limit."""
+    if finish_reason != "length" or row.max_tokens == request.sampling.max_tokens:
+        return None
+    return (
+        f"prompt and answer fill the context window of {len(row.prompt) + row.max_tokens}: "
+        f"the answer was cut after {row.max_tokens} of at most {request.sampling.max_tokens} tokens"
+    )
 
 
 def _prepare(
