@@ -9,7 +9,6 @@ from typing import Any
 from harness.cases import Case, Message, ToolCall
 from harness.json_schema import compile_predicate, packaged_schema, violations
 from harness.likelihood import Continuation
-from harness.scoring.likelihood_checks import target_problem
 from harness.scoring.registry import check_problems
 
 __all__ = ["case_problems", "case_row", "parse_case"]
@@ -45,6 +44,8 @@ def _likelihood_problems(row: Mapping[str, Any]) -> list[str]:
     if len(set(texts)) != len(texts):
         problems.append("choices: one of them is there twice")
     if "choices" in row:
+        from harness.scoring.likelihood_checks import target_problem
+
         for check in row.get("checks") or ({"type": "choice"},):
             target = check.get("target", row.get("target"))
             if check.get("type") == "choice" and target is not None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness.cases import Case, Message, Outcome, Response, Score, ToolCall
 from harness.errors import ConfigurationError, InferenceError, ScoringError
-from harness.scoring import CheckFailed, CheckType, InvalidOutput, check, check_types, score
+from harness.scoring import CheckFailed, CheckType, InvalidOutput, built_in, check, check_types, score
 from harness.scoring.json_text import difference, extract_json
 from harness.scoring.number_text import last_number, parse_number
 from harness.scoring.registry import compile_checks
@@ -433,3 +434,27 @@ def test_a_case_tests_its_own_checks() -> None:
         "accepts[0] is missed: contains: does not contain 'x'",
         "rejects[0] passes: 'xy'",
     ]
+
+
+def test_every_check_type_is_found_by_the_name_that_it_declares() -> None:
+    declared = {}
+    for path in sorted(Path(built_in.__file__).parent.glob("*.py")):
+        module = importlib.import_module(f"harness.scoring.{path.stem}")
+        lists = [getattr(module, name) for name in module.__all__ if name.endswith("_CHECKS")]
+        if lists:
+            declared[path.stem] = tuple(sorted(kind.name for kinds in lists for kind in kinds))
+    assert declared == built_in._MODULES
+    assert {name: kind.name for name, kind in built_in.BUILT_IN.items()} == {
+        name: name for names in declared.values() for name in names
+    }
+
+
+def test_scoring_imports_only_the_check_types_that_are_asked_for() -> None:
+    used = "from harness import Case, Response, check; check(Case('c', (), target='x'), Response('x'))"
+    loaded = (
+        "import sys; print(*sorted(name for name in sys.modules if name.endswith(('_check', '_checks'))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{used}; {loaded}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["harness.scoring.text_checks"]

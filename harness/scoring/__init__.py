@@ -3,24 +3,28 @@
 A case declares its checks as data; `score` runs them and `check` asserts them. Each check type is a factory
 of scorers with a JSON Schema of its parameters (`check_type`), found by name (`registry`). `scorers` has each
 of them as a function. What they measure can be had without a case, too: the functions named `find_…` say what
-they found in a text, or None.
+they found in a text, or None. Everything is imported when it is first used.
 """
 
 from __future__ import annotations
 
-from harness.scoring import scorers
-from harness.scoring.check_type import CheckType, Example, Scorer
-from harness.scoring.choice_letter import find_choice
-from harness.scoring.credentials import Credential, find_credentials
-from harness.scoring.degeneration import distinct_n, find_loop, form_of, main_script, self_bleu
-from harness.scoring.disclaimer_check import find_disclaimer
-from harness.scoring.evaluate import CheckFailed, InvalidOutput, check, score
-from harness.scoring.facts import Fact, find_facts
-from harness.scoring.language import detect_language
-from harness.scoring.personal_data import PersonalDatum, find_personal_data
-from harness.scoring.refusal import Refusal, find_refusal
-from harness.scoring.registry import check_types
-from harness.stats.pass_at_k import pass_at_k
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.scoring import scorers
+    from harness.scoring.check_type import CheckType, Example, Scorer
+    from harness.scoring.choice_letter import find_choice
+    from harness.scoring.credentials import Credential, find_credentials
+    from harness.scoring.degeneration import distinct_n, find_loop, form_of, main_script, self_bleu
+    from harness.scoring.disclaimer_check import find_disclaimer
+    from harness.scoring.evaluate import CheckFailed, InvalidOutput, check, score
+    from harness.scoring.facts import Fact, find_facts
+    from harness.scoring.language import detect_language
+    from harness.scoring.personal_data import PersonalDatum, find_personal_data
+    from harness.scoring.refusal import Refusal, find_refusal
+    from harness.scoring.registry import check_types
+    from harness.stats.pass_at_k import pass_at_k
 
 __all__ = [
     "CheckFailed",
@@ -50,3 +54,55 @@ __all__ = [
     "scorers",
     "self_bleu",
 ]
+
+_HOMES = {
+    "harness.scoring.check_type": (
+        "CheckType",
+        "Example",
+        "Scorer",
+    ),
+    "harness.scoring.choice_letter": ("find_choice",),
+    "harness.scoring.credentials": (
+        "Credential",
+        "find_credentials",
+    ),
+    "harness.scoring.degeneration": (
+        "distinct_n",
+        "find_loop",
+        "form_of",
+        "main_script",
+        "self_bleu",
+    ),
+    "harness.scoring.disclaimer_check": ("find_disclaimer",),
+    "harness.scoring.evaluate": (
+        "CheckFailed",
+        "InvalidOutput",
+        "check",
+        "score",
+    ),
+    "harness.scoring.facts": (
+        "Fact",
+        "find_facts",
+    ),
+    "harness.scoring.language": ("detect_language",),
+    "harness.scoring.personal_data": (
+        "PersonalDatum",
+        "find_personal_data",
+    ),
+    "harness.scoring.refusal": (
+        "Refusal",
+        "find_refusal",
+    ),
+    "harness.scoring.registry": ("check_types",),
+    "harness.stats.pass_at_k": ("pass_at_k",),
+}
+_HOME_OF = {name: module for module, declared in _HOMES.items() for name in declared}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "scorers":
+        return importlib.import_module("harness.scoring.scorers")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOME_OF[name]), name)
+    return value

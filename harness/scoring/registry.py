@@ -12,34 +12,8 @@ from harness.cases import Case, Response, canonical_json
 from harness.errors import ConfigurationError
 from harness.json_schema import compile_predicate, violations
 from harness.registry import did_you_mean, load_adapter, names
+from harness.scoring.built_in import BUILT_IN
 from harness.scoring.check_type import CheckType, Scorer
-from harness.scoring.choice_letter import CHOICE_CHECKS
-from harness.scoring.code_checks import CODE_CHECKS
-from harness.scoring.code_fence_check import CODE_FENCE_CHECKS
-from harness.scoring.containment_checks import CONTAINMENT_CHECKS
-from harness.scoring.degeneration_checks import DEGENERATION_CHECKS
-from harness.scoring.disclaimer_check import DISCLAIMER_CHECKS
-from harness.scoring.fuzzy_check import FUZZY_CHECKS
-from harness.scoring.grounding_checks import GROUNDING_CHECKS
-from harness.scoring.instruction_check import INSTRUCTION_CHECKS
-from harness.scoring.json_checks import JSON_CHECKS
-from harness.scoring.label_check import LABEL_CHECKS
-from harness.scoring.language_check import LANGUAGE_CHECKS
-from harness.scoring.leak_checks import LEAK_CHECKS
-from harness.scoring.likelihood_checks import LIKELIHOOD_CHECKS, default_likelihood_check
-from harness.scoring.list_check import LIST_CHECKS
-from harness.scoring.number_check import NUMBER_CHECKS
-from harness.scoring.overlap_checks import OVERLAP_CHECKS
-from harness.scoring.refusal_checks import REFUSAL_CHECKS
-from harness.scoring.regex_check import REGEX_CHECKS
-from harness.scoring.semantic_check import SEMANTIC_CHECKS
-from harness.scoring.table_checks import TABLE_CHECKS
-from harness.scoring.template_check import TEMPLATE_CHECKS
-from harness.scoring.text_checks import TEXT_CHECKS
-from harness.scoring.tool_calls_check import TOOL_CALL_CHECKS
-from harness.scoring.toxicity_check import TOXICITY_CHECKS
-from harness.scoring.xml_check import XML_CHECKS
-from harness.scoring.yaml_check import YAML_CHECKS
 
 __all__ = [
     "CHECKS",
@@ -54,38 +28,7 @@ __all__ = [
 CHECKS = "harness.checks"
 """Entry-point group under which others register check types."""
 
-_BUILT_IN = {
-    kind.name: kind
-    for kind in (
-        *CHOICE_CHECKS,
-        *CODE_CHECKS,
-        *CODE_FENCE_CHECKS,
-        *CONTAINMENT_CHECKS,
-        *DEGENERATION_CHECKS,
-        *DISCLAIMER_CHECKS,
-        *FUZZY_CHECKS,
-        *GROUNDING_CHECKS,
-        *INSTRUCTION_CHECKS,
-        *JSON_CHECKS,
-        *LABEL_CHECKS,
-        *LANGUAGE_CHECKS,
-        *LEAK_CHECKS,
-        *LIKELIHOOD_CHECKS,
-        *LIST_CHECKS,
-        *NUMBER_CHECKS,
-        *OVERLAP_CHECKS,
-        *REFUSAL_CHECKS,
-        *REGEX_CHECKS,
-        *SEMANTIC_CHECKS,
-        *TABLE_CHECKS,
-        *TEMPLATE_CHECKS,
-        *TEXT_CHECKS,
-        *TOOL_CALL_CHECKS,
-        *TOXICITY_CHECKS,
-        *XML_CHECKS,
-        *YAML_CHECKS,
-    )
-}
+_BUILT_IN = BUILT_IN
 
 
 @dataclass(frozen=True)
@@ -160,6 +103,8 @@ def check_problems(case: Case) -> list[str]:
 def _default(case: Case) -> tuple[Mapping[str, Any], ...]:
     target = case.target
     if case.continuations:
+        from harness.scoring.likelihood_checks import default_likelihood_check
+
         return default_likelihood_check(case)
     if target is None:
         return ()
