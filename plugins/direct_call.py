@@ -9,25 +9,23 @@ test, its fixtures or a plugin can see of a run differs between the two ways, bu
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import pytest
-from _pytest.logging import catching_logs
-from _pytest.runner import check_interactive_exception, get_reraise_exceptions
-from _pytest.threadexception import collect_thread_exception
-from _pytest.unraisableexception import collect_unraisable
+from _pytest.runner import check_interactive_exception
 
+from harness.case_result import Role
 from harness.cases import Score
 
 from . import fixtures
 from .fixtures import SCORES
+from .onlookers import is_undisturbed, wants_every_phase
 from .round_result import RESULT, RoundResult, begin, call_test, make_harmless
 from .session import GateSession, Round
+from .surroundings import Surroundings, forget_error, remember_error
 from .values import VALUES
 
 __all__ = ["DirectCall", "Ran"]
@@ -37,19 +35,8 @@ Ran = tuple[list[pytest.TestReport], RoundResult]
 
 _EVALUATED = frozenset({"skip", "skipif", "xfail"})
 """Marks that pytest evaluates while it sets a test up."""
-_SKIPPED_HOOKS = (
-    "pytest_runtest_setup",
-    "pytest_runtest_call",
-    "pytest_runtest_teardown",
-    "pytest_runtest_makereport",
-    "pytest_pyfunc_call",
-    "pytest_fixture_setup",
-    "pytest_fixture_post_finalizer",
-)
-"""What a direct call does not call: no plugin may wait for it."""
-_NOT_CONCERNED = ("anyio.pytest_plugin", "_hypothesis_pytestplugin", "harness.plugins.")
-"""Plugins whose hooks of that kind do nothing for a plain function without a decorator of theirs."""
 _OPTIONS = (
+    "debug",
     "usepdb",
     "trace",
     "setupshow",
@@ -59,6 +46,8 @@ _OPTIONS = (
     "harness_full_protocol",
 )
 """Options under which people want to see every phase."""
+_OVERRIDDEN = frozenset({"runtest", "setup", "repr_failure", "reportinfo"})
+"""Methods that a plugin may have replaced on an item of its own."""
 
 
 class DirectCall:
@@ -72,13 +61,13 @@ class DirectCall:
     def __init__(self, config: pytest.Config, session: GateSession) -> None:
         self._config = config
         self._session = session
-        self._wanted = not (
-            any(getattr(config.option, name, None) for name in _OPTIONS) or config.getini("log_cli")
-        )
-        self._parents: dict[pytest.Collector, bool] = {}
+        shows_log = config.pluginmanager.has_plugin("logging") and config.getini("log_cli")
+        self._wanted = not (shows_log or any(getattr(config.option, name, None) for name in _OPTIONS))
+        self._plugins = -1  # how many there were when the next three were found
+        self._undisturbed: dict[pytest.Collector, bool] = {}
+        self._every_phase = True
+        self._around = Surroundings.of(config)
         self._functions: dict[int, _Function] = {}
-        self._every_phase: bool | None = None  # conftest files may still be read when this is made
-        self._surroundings: _Surroundings | None = None
 
     # --- which -----------------------------------------------------------------------------------------
 
@@ -87,23 +76,34 @@ class DirectCall:
 
         Its module must be set up, and stay so for the next item: pytest itself sets modules up and tears them
         down, around the first and the last item of each. No plugin or conftest may implement a hook that is
-        not called. The test is a plain function whose fixtures are all ours and not overridden, and it has
-        no mark that pytest evaluates.
+        not called. The test is a plain function whose fixtures are all ours and not overridden, and neither
+        it nor what holds it has a mark that pytest evaluates.
         """
         parent = item.parent
-        if not self._wanted or parent is None or nextitem is None or nextitem.parent is not parent:
+        if not self._wanted or nextitem is None or parent is None or nextitem.parent is not parent:
             return False
         stack = item.session._setupstate.stack
-        if not stack or next(reversed(stack)) is not parent:
+        if not stack or next(reversed(stack)) is not parent or stack[parent][1] is not None:
             return False
-        if not isinstance(item, pytest.Function) or not _EVALUATED.isdisjoint(
-            mark.name for mark in item.own_markers
-        ):
+        # Classes derived from these are other plugins', and set up and run as those see fit.
+        if type(item) is not pytest.Function or type(parent) is not pytest.Module:
             return False
-        undisturbed = self._parents.get(parent)
+        if _is_evaluated(item) or not _OVERRIDDEN.isdisjoint(item.__dict__):
+            return False
+        self._look_at_plugins()
+        undisturbed = self._undisturbed.get(parent)
         if undisturbed is None:
-            undisturbed = self._parents[parent] = isinstance(parent, pytest.Module) and _is_undisturbed(item)
-        return undisturbed and self._function(item).is_plain
+            undisturbed = self._undisturbed[parent] = is_undisturbed(item)
+        return undisturbed and self._function(item).is_plainly(item.obj) and not self._around.is_troubled()
+
+    def _look_at_plugins(self) -> None:
+        """Look again when a plugin has come or gone: a test may register one."""
+        plugins = len(self._config.pluginmanager.list_name_plugin())
+        if plugins != self._plugins:
+            self._plugins = plugins
+            self._undisturbed.clear()
+            self._every_phase = wants_every_phase(self._config)
+            self._around = Surroundings.of(self._config)
 
     def _function(self, item: pytest.Function) -> _Function:
         """Return what is known of an item's function, whose items share one list of fixtures."""
@@ -123,67 +123,109 @@ class DirectCall:
     # --- how -------------------------------------------------------------------------------------------
 
     def run(self, item: pytest.Function, rounds: Sequence[Round]) -> list[Ran] | None:
-        """Run all rounds of an item; None, and nothing has happened, if a fixture of ours has no value."""
-        wanted = self._function(item).arguments
-        prepared: list[tuple[Round, list[Score], dict[str, Any]]] = []
+        """Run all rounds of an item; None, and nothing has happened, if a fixture of ours has no value.
+
+        The reports of a baseline's round that raised nothing are left out: nobody is shown them.
+        """
+        known, around = self._function(item), self._around
+        ran = []
+        with around.around(item):
+            prepared = self._prepared(item, rounds, known.values)
+            if prepared is None:
+                return None  # pytest says it best: as an error, or a skip, of the set-up
+            for current, scores, values in prepared:
+                begin(item, current, scores)
+                if known.asks_for_request:
+                    values["request"] = item._request
+                item.funcargs = values
+                arguments = {name: values[name] for name in known.arguments}
+                reports = self._call(item, arguments, around, shown=current.role is Role.CANDIDATE)
+                ran.append((reports, item.stash[RESULT]))
+        item._request = False  # type: ignore[assignment]  # as pytest leaves an item that has run
+        item.funcargs = None  # type: ignore[assignment]
+        return ran
+
+    def _prepared(
+        self, item: pytest.Function, rounds: Sequence[Round], names: Sequence[str]
+    ) -> list[tuple[Round, list[Score], dict[str, Any]]] | None:
+        prepared = []
         for current in rounds:
             scores: list[Score] = []
             item.stash[SCORES] = scores
             try:
-                values = {name: VALUES[name](self._session, item, current) for name in wanted}
+                values = {name: VALUES[name](self._session, item, current) for name in names}
             except (Exception, pytest.skip.Exception, pytest.fail.Exception):
-                return None  # pytest says it best: as an error, or a skip, of the set-up
+                return None
             prepared.append((current, scores, values))
-        around = self._surroundings = self._surroundings or _Surroundings.of(self._config)
-        ran = []
-        with around.item(item):
-            for current, scores, values in prepared:
-                begin(item, current, scores)
-                reports = self._call(item, values, around)
-                ran.append((reports, item.stash[RESULT]))
-        return ran
+        return prepared
 
     def _call(
-        self, item: pytest.Function, values: Mapping[str, Any], around: _Surroundings
+        self, item: pytest.Function, arguments: dict[str, Any], around: Surroundings, *, shown: bool
     ) -> list[pytest.TestReport]:
         """Call the function once, and return the reports that pytest would make of it."""
-        call = pytest.CallInfo.from_call(
-            lambda: around.call(item, values), when="call", reraise=around.reraise
-        )
-        around.keep_output(item)
-        if call.excinfo is None:
-            report = pytest.TestReport.from_item_and_call(item, call)
-            if report.sections:
-                make_harmless(report)
-            return self._phases(report)
-        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
-        if check_interactive_exception(call, report):
-            item.ihook.pytest_exception_interact(node=item, call=call, report=report)
-        late = pytest.CallInfo.from_call(around.check, when="teardown", reraise=around.reraise)
-        if late.excinfo is None:
-            return self._phases(report)
-        return [
-            *self._phases(report)[:-1],
-            report,
-            item.ihook.pytest_runtest_makereport(item=item, call=late),
-        ]
+        earlier = len(item._report_sections)
 
-    def _phases(self, call: pytest.TestReport) -> list[pytest.TestReport]:
-        """Return the report of a call, between those of its set-up and teardown where anybody wants them."""
-        if self._every_phase is None:
-            self._every_phase = _wants_every_phase(self._config)
+        def called() -> None:
+            forget_error()
+            try:
+                call_test(item, arguments)
+            except Exception as error:
+                remember_error(error)
+                raise
+            around.check()
+
+        try:
+            call = around.call(called, "call")
+        finally:
+            around.keep_output(item)
+        if call.excinfo is None:
+            if not shown:
+                return []
+            report = pytest.TestReport.from_item_and_call(item, call)
+            if report.sections or report.user_properties:
+                make_harmless(report)
+            return self._phases(report, earlier)
+        phases = self._phases(_failure(item, call), earlier)
+        late = around.call(around.check, "teardown")
+        if late.excinfo is None:
+            return phases
+        before = phases[:-1] if self._every_phase else phases
+        return [*before, _failure(item, late)]
+
+    def _phases(self, call: pytest.TestReport, earlier: int) -> list[pytest.TestReport]:
+        """Return the report of a call, between those of its set-up and teardown where anybody wants them.
+
+        Args:
+            call: The report.
+            earlier: How many of its sections are those of earlier rounds.
+        """
         if not self._every_phase:
             return [call]
-        return [_uneventful(call, "setup", ()), call, _uneventful(call, "teardown", call.sections)]
+        before, after = call.sections[:earlier], call.sections
+        return [_uneventful(call, "setup", before), call, _uneventful(call, "teardown", after)]
 
 
 @dataclass(frozen=True)
 class _Function:
-    """What all items of a test function have in common."""
+    """What all items of a test function have in common.
+
+    Attributes:
+        fixtures: The list that they share, by whose identity this is found.
+        count: Its length.
+        function: What is called.
+        arguments: Names of its arguments.
+        values: Names of all fixtures that it needs, directly or through others.
+        asks_for_request: Whether one of them asks pytest for its request, as ours do.
+        is_plain: Whether there is nothing about it but a function and our fixtures.
+        place: File and line, once they have been looked up.
+    """
 
     fixtures: list[str]
     count: int
+    function: Callable[..., object]
     arguments: tuple[str, ...]
+    values: tuple[str, ...]
+    asks_for_request: bool
     is_plain: bool
     place: list[tuple[str, int | None]]
 
@@ -204,84 +246,33 @@ class _Function:
             and set(vars(function)) <= {"pytestmark"}
             and set(item.callspec.params) == {"harness_item"}
         )
-        return cls(item.fixturenames, len(item.fixturenames), tuple(info.argnames), is_plain, [])
-
-
-@dataclass(frozen=True)
-class _Surroundings:
-    """What pytest puts around a call: capture of output and log, and errors from threads and destructors."""
-
-    capture: Any
-    logging: Any
-    checks: tuple[Callable[[pytest.Config], None], ...]
-    config: pytest.Config
-    reraise: tuple[type[BaseException], ...]
-
-    @classmethod
-    def of(cls, config: pytest.Config) -> _Surroundings:
-        plugins = config.pluginmanager
-        checks = {"unraisableexception": collect_unraisable, "threadexception": collect_thread_exception}
         return cls(
-            capture=plugins.get_plugin("capturemanager"),
-            logging=plugins.get_plugin("logging-plugin"),
-            checks=tuple(check for name, check in checks.items() if plugins.has_plugin(name)),
-            config=config,
-            reraise=get_reraise_exceptions(config),
+            fixtures=item.fixturenames,
+            count=len(item.fixturenames),
+            function=function,
+            arguments=tuple(info.argnames),
+            values=tuple(name for name in item.fixturenames if name != "request"),
+            asks_for_request="request" in item.fixturenames,
+            is_plain=is_plain,
+            place=[],
         )
 
-    @contextlib.contextmanager
-    def item(self, item: pytest.Item) -> Iterator[None]:
-        os.environ["PYTEST_CURRENT_TEST"] = f"{item.nodeid} (call)".replace("\x00", "(null)")
-        if self.capture is not None:
-            self.capture.resume_global_capture()
-        try:
-            if self.logging is None:
-                yield
-            else:
-                with catching_logs(self.logging.report_handler, level=self.logging.log_level) as handler:
-                    handler.reset()
-                    yield
-        finally:
-            if self.capture is not None:
-                self.capture.suspend_global_capture(in_=False)
-            os.environ.pop("PYTEST_CURRENT_TEST", None)
-
-    def call(self, item: pytest.Function, values: Mapping[str, Any]) -> None:
-        __tracebackhide__ = True
-        call_test(item, values)
-        self.check()
-
-    def check(self) -> None:
-        for check in self.checks:
-            check(self.config)
-
-    def keep_output(self, item: pytest.Item) -> None:
-        if self.capture is not None:
-            out, err = self.capture.read_global_capture()
-            item.add_report_section("call", "stdout", out)
-            item.add_report_section("call", "stderr", err)
-        if self.logging is not None:
-            handler = self.logging.report_handler
-            if log := handler.stream.getvalue().strip():
-                item.add_report_section("call", "log", log)
-                handler.reset()
+    def is_plainly(self, function: object) -> bool:
+        """Whether an item calls this very function, with nothing put around it, and it is a plain one."""
+        return self.is_plain and function is self.function
 
 
-def _wants_every_phase(config: pytest.Config) -> bool:
-    """Whether anybody looks at the reports of set-up and teardown of a test that passed both.
-
-    Those of pytest that do are JUnit and `--durations`; a worker cannot know who does in the controller.
-    """
-    option = config.option
-    if hasattr(config, "workerinput") or getattr(option, "xmlpath", None) or option.durations is not None:
-        return True
-    hook = config.hook.pytest_runtest_logreport
-    return not all(_is_unconcerned(found.plugin) for found in hook.get_hookimpls())
+def _failure(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
+    """Return the report of a phase that raised, as every plugin would have it, and let debuggers look."""
+    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    if check_interactive_exception(call, report):
+        item.ihook.pytest_exception_interact(node=item, call=call, report=report)
+    return report
 
 
 def _uneventful(call: pytest.TestReport, when: Any, sections: Iterable[tuple[str, str]]) -> pytest.TestReport:
     return pytest.TestReport(
-        call.nodeid,
+        call.id,
         call.location,
         call.keywords,
         "passed",
@@ -294,19 +285,15 @@ def _uneventful(call: pytest.TestReport, when: Any, sections: Iterable[tuple[str
     )
 
 
-def _is_undisturbed(item: pytest.Item) -> bool:
-    """Whether nobody implements a hook that is not called, and no mark of a module or above is evaluated."""
-    implementations = [
-        found for name in _SKIPPED_HOOKS for found in getattr(item.ihook, name).get_hookimpls()
-    ]
-    return all(_is_unconcerned(found.plugin) for found in implementations) and _EVALUATED.isdisjoint(
-        mark.name for node in item.listchain()[:-1] for mark in node.own_markers
-    )
-
-
-def _is_unconcerned(plugin: object) -> bool:
-    module = plugin.__name__ if inspect.ismodule(plugin) else type(plugin).__module__
-    return module.startswith(("_pytest.", *_NOT_CONCERNED))
+def _is_evaluated(item: pytest.Item) -> bool:
+    """Whether an item, or what holds it, has a mark that pytest evaluates."""
+    node: Any = item
+    while node is not None:
+        for mark in node.own_markers:
+            if mark.name in _EVALUATED:
+                return True
+        node = node.parent
+    return False
 
 
 def _is_ours(fixture: Any) -> bool:

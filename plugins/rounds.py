@@ -65,8 +65,8 @@ class Items:
         results = [result for _, result in candidate]
         worst = next((i for i, result in enumerate(results) if result.outcome is not Outcome.PASSED), 0)
         reports: list[Any] = list(candidate[worst][0])
-        if worst == len(candidate) - 1 and len(ran) > len(candidate):
-            reports = _with_later_teardown(reports, ran[-1][1][0][-1])
+        if worst == len(candidate) - 1 and len(ran) > len(candidate) and (later := ran[-1][1][0]):
+            reports = _with_later_teardown(reports, later[-1])
         if param_of(item).suite is None:
             return reports
         found = self._results(item, results, [result for current, (_, result) in ran[len(candidate) :]])
