@@ -69,6 +69,7 @@ def measure(path: Path) -> dict[str, Any]:
         "prefix_matcher": agreement([row["strmatch_label"] != LABELS[0] for row in rows], gold),
         "without_own_rules": without_own_rules(model, rows, gold),
         "three_way_accuracy": share([one == row["gold"] for one, row in zip(labels, rows, strict=True)]),
+        "prefix_matcher_three_way_accuracy": share([row["strmatch_label"] == row["gold"] for row in rows]),
         "partial": agreement([one == partial for one in labels], [row["gold"] == partial for row in rows]),
         "accuracy_by_type": by_type(rows, predicted, gold),
         "microseconds_per_answer": round(1e6 * seconds / len(rows), 1),
