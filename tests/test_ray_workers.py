@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine
 from harness.engine.fill import fill
 from harness.engine.plan import Plan
-from harness.errors import ConfigurationError, UsageError
+from harness.errors import ConfigurationError, MissingDependencyError, UsageError
 from harness.likelihood import Continuation
 from harness.plugins.backends.hf import HFBackend
 from harness.plugins.workers.chunks import cut
@@ -96,7 +97,10 @@ def test_two_actors_answer_as_one_process_and_one_that_is_killed_is_replaced(
     assert len(set(expected.values())) > 5
     assert workers.restarts == 1
     assert victim not in workers.pids()
-    assert len(workers.pids()) == 2
+    deadline = time.monotonic() + 60
+    while len(workers.pids()) < 2 and time.monotonic() < deadline:
+        list(workers.generate(checkpoint, asked[:1]))
+    assert len(workers.pids()) == 2, "its replacement has joined"
     assert _filled(workers, checkpoint, options) == _filled(alone, checkpoint, options)
 
     (Path(checkpoint.location) / "config.json").write_text("{}")
@@ -162,6 +166,42 @@ def test_what_cannot_be_spread_is_refused(options: BackendOptions) -> None:
         Engine(recorded).resolve(["replay/out.jsonl"])
     with pytest.raises(ConfigurationError, match="no 'rey' is registered"):
         Engine(dataclasses.replace(options, workers="rey:2")).resolve(["model"])
+
+
+def test_without_ray_the_command_to_install_it_is_given(
+    options: BackendOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'checkpoint-harness\[ray\]'"):
+        Engine(dataclasses.replace(options, workers="ray:2")).resolve(["model"])
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_host_that_is_lost_costs_no_answer(
+    workers: RayWorkers, options: BackendOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hosts with one CPU each: the replica of the lost one has nowhere to start again."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        other = cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+        asked = questions(160)
+        checkpoint = workers.resolve("model", "model")
+        answers = workers.generate(checkpoint, asked)
+        found = [next(answers)]
+        assert len(workers.pids()) == 2
+        cluster.remove_node(other)
+        found += list(answers)
+        workers.close()
+    finally:
+        cluster.shutdown()
+    assert sorted(index for index, _ in found) == list(range(160))
+    assert {response.finish_reason for _, response in found} <= {"stop", "length"}
+    assert workers.restarts == 1
 
 
 @needs_ray

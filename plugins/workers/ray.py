@@ -39,7 +39,8 @@ class RayWorkers:
     """A backend that hands chunks of requests to replicas of another one; the engine cannot tell.
 
     Each replica has one chunk in flight. One that dies is replaced, and its chunk is done by whoever is free:
-    answers count when a whole chunk is back, so nothing is lost and nothing counted twice.
+    answers count when a whole chunk is back, so nothing is lost and nothing counted twice. The others do not
+    wait for a replacement, and go on without it where there is no room for it any more.
 
     Args:
         name: Entry-point name of the backend that the replicas hold.
@@ -63,6 +64,8 @@ class RayWorkers:
         self._options = options
         self._count = count
         self._replicas: list[_Worker] = []
+        self._starting: dict[Any, Any] = {}
+        self._wanted = 0
         self.restarts = 0
         self._working: dict[Any, tuple[_Worker, Chunk]] = {}
         self._started_ray = False
@@ -88,9 +91,9 @@ class RayWorkers:
         """
         import ray
 
-        if not self._replicas:
+        if not self._replicas and not self._starting:
             self._start(checkpoint.numerics.get("device", "cpu"))
-        waiting = cut(requests, len(self._replicas))
+        waiting = cut(requests, self._wanted)
         idle = list(self._replicas)
         busy = self._working = {}
         while waiting or busy:
@@ -98,19 +101,19 @@ class RayWorkers:
                 chunk, replica = waiting.popleft(), idle.pop()
                 asked = [requests[index] for index in chunk.indices]
                 busy[replica.actor.answer.remote(checkpoint, asked)] = (replica, chunk)
-            if not busy:
+            done = _first([*busy, *self._starting], None if busy else _START_SECONDS)
+            if done is None:
                 for chunk in waiting:
-                    yield from _given_up(
-                        chunk, f"no worker is left: {self.restarts} were replaced, and died too"
-                    )
+                    yield from _given_up(chunk, f"no worker is left, after {self.restarts} replacements")
                 return
-            (done,), _ = ray.wait(list(busy), num_returns=1)
+            if done in self._starting:
+                idle += self._joined(done)
+                continue
             replica, chunk = busy.pop(done)
             try:
                 answers = ray.get(done)
             except ray.exceptions.RayActorError as error:
-                replacement = self._replace(replica)
-                idle += [] if replacement is None else [replacement]
+                self._replace(replica)
                 chunk.deaths += 1
                 if chunk.deaths < _DEATHS_PER_CHUNK:
                     waiting.appendleft(chunk)
@@ -168,15 +171,17 @@ class RayWorkers:
         count = self._count or devices
         if on_gpu:
             self._resources = {"num_gpus": 1.0 if count <= devices else devices / count, "num_cpus": 0}
-        else:
-            self._resources = {"num_cpus": max(1, int(held.get("CPU", count)) // count)}
+        else:  # Ray gives a replica as many threads; they must be there on one host
+            largest = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
+            share = min(held.get("CPU", count) // count, largest)
+            self._resources = {"num_cpus": max(1, int(share))}
+        self._wanted = count
         self._replicas = self._made(count)
 
     def _made(self, count: int) -> list[_Worker]:
         import ray
 
-        actor = ray.remote(**self._resources, max_restarts=0, max_task_retries=0)(Replica)
-        actors = [actor.remote(self._name, self._options) for _ in range(count)]
+        actors = [self._actor() for _ in range(count)]
         try:
             pids = ray.get([one.pid.remote() for one in actors], timeout=_START_SECONDS)
         except ray.exceptions.GetTimeoutError:
@@ -188,29 +193,59 @@ class RayWorkers:
             raise UsageError(f"a replica does not start: {_first_line(error)}") from error
         return [_Worker(one, pid) for one, pid in zip(actors, pids, strict=True)]
 
-    def _replace(self, dead: _Worker) -> _Worker | None:
-        """Return a new replica in the place of a dead one; None when too many have died."""
+    def _actor(self) -> Any:
+        import ray
+
+        settings = {**self._resources, "max_restarts": 0, "max_task_retries": 0}
+        actor = ray.remote(**settings, scheduling_strategy="SPREAD")(Replica)
+        return actor.remote(self._name, self._options)
+
+    def _replace(self, dead: _Worker) -> None:
+        """Start a new replica in the place of a dead one, unless too many have died."""
+        import ray
+
         self._replicas.remove(dead)
-        if self.restarts >= _RESTARTS_PER_WORKER * (len(self._replicas) + 1):
-            return None
-        self.restarts += 1
-        (replacement,) = self._made(1)
-        self._replicas.append(replacement)
-        return replacement
+        with contextlib.suppress(Exception):
+            ray.kill(dead.actor)  # one that is only out of reach must not keep its device
+        if self.restarts < _RESTARTS_PER_WORKER * self._wanted:
+            self.restarts += 1
+            actor = self._actor()
+            self._starting[actor.pid.remote()] = actor
+
+    def _joined(self, started: Any) -> list[_Worker]:
+        """Return the replica that has started; none where it died on the way."""
+        import ray
+
+        actor = self._starting.pop(started)
+        try:
+            worker = _Worker(actor, ray.get(started))
+        except ray.exceptions.RayError:
+            return []
+        self._replicas.append(worker)
+        return [worker]
 
     def close(self) -> None:
         """End the replicas, and Ray where it was started here."""
-        if self._replicas or self._started_ray:
+        if self._replicas or self._starting or self._started_ray:
             import ray
 
-            for replica in self._replicas:
+            for actor in [*(replica.actor for replica in self._replicas), *self._starting.values()]:
                 with contextlib.suppress(Exception):  # one that has died already
-                    ray.kill(replica.actor)
+                    ray.kill(actor)
             self._replicas = []
+            self._starting = {}
             if self._started_ray:
                 ray.shutdown()
                 self._started_ray = False
         self._backend.close()
+
+
+def _first(pending: Sequence[Any], timeout: float | None) -> Any | None:
+    """Return the first of these to be ready; None when there is nothing to wait for, or it takes too long."""
+    import ray
+
+    ready = ray.wait(list(pending), timeout=timeout)[0] if pending else []
+    return ready[0] if ready else None
 
 
 def _given_up(chunk: Chunk, why: str) -> Iterator[tuple[int, Response]]:
