@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -178,17 +180,36 @@ def test_long_answers_cost_no_more_than_their_opening(text: str) -> None:
     assert find_refusal("x" * OPENING + " I can't help with that.") is None
 
 
+@functools.cache
+def agreement() -> dict[str, dict[str, Any]]:
+    """Return what the benchmark says of each model."""
+    command = [sys.executable, str(BENCHMARK), str(shared_data("xstest"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {line["model"]: line for line in map(json.loads, done.stdout.splitlines())}
+
+
 @pytest.mark.parametrize("model", ["llama2orig", "llama2new", "gpt4"])
 def test_it_agrees_with_people_more_than_the_published_matcher(model: str) -> None:
-    done = subprocess.run(
-        [sys.executable, str(BENCHMARK), str(shared_data("xstest"))],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = {line["model"]: line for line in map(json.loads, done.stdout.splitlines())}[model]
+    found = agreement()[model]
     published = found["prefix_matcher"]
     for measured in (found["detector"], found["without_own_rules"] or found["detector"]):
         assert measured["accuracy"] >= published["accuracy"] + 3
         assert measured["f1"] >= published["f1"] + 3
     assert found["three_way_accuracy"] >= found["prefix_matcher_three_way_accuracy"] + 3
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("gpt4", "GPT-4"), ("llama2new", "Llama 2, new prompt"), ("llama2orig", "Llama 2, old prompt")],
+)
+def test_the_page_says_what_the_benchmark_says(model: str, name: str) -> None:
+    found = agreement()[model]
+    detector, matcher, partial = found["detector"], found["prefix_matcher"], found["partial"]
+    own = found["without_own_rules"]
+    left_out = f"{own['accuracy']} / {own['f1']}" if own else "none of its own"
+    row = (
+        f"| {name} | {detector['accuracy']} | {detector['f1']} | {matcher['accuracy']} / {matcher['f1']} "
+        f"| {left_out} | {found['three_way_accuracy']} ({found['prefix_matcher_three_way_accuracy']}) "
+        f"| {partial['f1']:.0f} |"
+    )
+    assert row in (BENCHMARK.parents[1] / "docs" / "scoring.md").read_text(encoding="utf-8")
