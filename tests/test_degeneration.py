@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from harness.cases import Case, Message, Response
 from harness.scoring import score
-from harness.scoring.degeneration import distinct_n, find_loop, form_of, main_script, opening_of
+from harness.scoring.degeneration import (
+    distinct_n,
+    find_loop,
+    form_of,
+    main_script,
+    opening_of,
+    self_bleu,
+)
 
 PROSE = (
     "The harbour was quiet when the ferry came in. Two men on the pier took its ropes, and a child waved. "
@@ -100,3 +107,15 @@ def test_distinct_n_is_the_share_of_runs_that_differ() -> None:
     assert distinct_n(["a b a b a"], 2) == 0.5
     assert distinct_n(["a b", "c d"], 2) == 1.0
     assert distinct_n(["", "a"], 2) is None
+
+
+def test_self_bleu_is_how_far_each_text_is_made_of_the_others() -> None:
+    pytest.importorskip("sacrebleu")
+    same, other = "the cat sat on the mat", "a dog ran through our garden"
+    assert self_bleu([same] * 3) == pytest.approx(1.0)
+    assert self_bleu([same, other]) == pytest.approx(0.0, abs=0.05)
+    mixed = self_bleu([same, same, other])
+    assert mixed is not None
+    assert 0.6 < mixed < 0.7  # two of three are there word for word
+    assert self_bleu([same]) is None
+    assert self_bleu(["", ""]) == 0.0
