@@ -187,6 +187,13 @@ def test_accepts_and_rejects_hold_a_choice_to_its_target() -> None:
     ]
 
 
+def test_the_rows_of_the_guide_are_cases() -> None:
+    guide = (Path(__file__).parents[1] / "docs" / "golden-sets.md").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in guide.splitlines() if line.startswith('{"id"')]
+    assert sum("choices" in row or "continuation" in row for row in rows) == 4
+    assert [case_problems(row) for row in rows] == [[]] * len(rows)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "golden" / "colours" / "v1"
