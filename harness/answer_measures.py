@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from harness.case_result import CaseResult
 from harness.scoring.degeneration import distinct_n, find_loop, form_of, main_script, opening_of, tokens
+from harness.scoring.language import prose_language
 from harness.scoring.refusal import find_refusal
 from harness.stats.pass_at_k import pass_at_k
 
@@ -15,6 +16,7 @@ __all__ = ["Measure", "answer_measures"]
 Measure = Callable[[CaseResult], "float | None"]
 """From a result to a share of its samples in [0, 1] (`length`: words), or None where there is nothing."""
 
+_SURE = 60  # letters from which on a language is told rarely wrong
 _KS = (2, 5, 10, 20, 50, 100)
 
 
@@ -25,6 +27,7 @@ def answer_measures(ours: Sequence[CaseResult], theirs: Sequence[CaseResult]) ->
         "empty": lambda result: _share([not text.strip() for text in result.outputs]),
         "loops": lambda result: _share([find_loop(text) is not None for text in result.outputs]),
         "other script": _other_script,
+        "other language": _other_language,
         "refusals": lambda result: _share(
             [find_refusal(text, result.input) is not None for text in result.outputs]
         ),
@@ -50,6 +53,15 @@ def _other_script(result: CaseResult) -> float | None:
     asked = main_script(result.input)
     found = [main_script(text) for text in result.outputs]
     return None if asked is None else _share([script not in (None, asked) for script in found])
+
+
+def _other_language(result: CaseResult) -> float | None:
+    """Share of answers in another language than the question, of those long enough to tell."""
+    asked = prose_language(result.input, letters=_SURE)
+    if asked is None:
+        return None
+    found = [prose_language(text, letters=_SURE) for text in result.outputs]
+    return _share([language != asked for language in found if language is not None])
 
 
 def _alike(part: Callable[[str], str | None], results: Sequence[CaseResult]) -> Measure:

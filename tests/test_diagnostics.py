@@ -56,6 +56,16 @@ def test_what_a_checkpoint_took_up_is_warned_of(name: str, changed: str) -> None
     assert not any(found.warns for found in same.values())
 
 
+def test_answers_in_another_language_are_warned_of() -> None:
+    asked = "Dear team, please tell me when I will get my money back for the lamp that I returned last week."
+    german = "Sie bekommen Ihr Geld in {} Tagen zurück, sobald das Paket bei uns ist und der Antrag vorliegt."
+    ours = [german.format(n) if n < 20 else text for n, text in enumerate(NORMAL)]
+    theirs = results(NORMAL, Role.BASELINE, input=asked)
+    one = measured(results(ours, input=asked), theirs)["other language"]
+    assert (one.warns, one.value, one.baseline_value, one.n) == (True, 0.5, 0.0, 40)
+    assert "other language" not in measured(results(ours, input="When?"), None), "too short to tell"
+
+
 def test_cut_off_answers_are_counted_with_their_numbers() -> None:
     cut = ["length"] * 12 + ["stop"] * 28
     one = measured(results(NORMAL, finish_reasons=cut), results(NORMAL, Role.BASELINE))["truncated"]

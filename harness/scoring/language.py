@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 from harness.scoring.optional import require
 
-__all__ = ["detect_language", "known_languages", "require_language_detection"]
+__all__ = ["detect_language", "known_languages", "prose_language", "require_language_detection"]
 
+_NO_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+", re.DOTALL)
 _MAX_CHARACTERS = 20_000  # more does not change the answer, and takes time
 
 
@@ -37,6 +39,13 @@ def detect_language(text: str, among: frozenset[str] = frozenset()) -> str | Non
     if not among:
         return str(_identifier().classify(encodable)[0])
     return next(str(code) for code, _ in _identifier().rank(encodable) if code in among)
+
+
+@functools.lru_cache(maxsize=4096)
+def prose_language(text: str, among: frozenset[str] = frozenset(), letters: int = 1) -> str | None:
+    """Return the language of a text, code and links aside; None where it has fewer than `letters` letters."""
+    prose = _NO_PROSE.sub(" ", text[:_MAX_CHARACTERS])
+    return detect_language(prose, among) if sum(map(str.isalpha, prose)) >= letters else None
 
 
 def known_languages() -> frozenset[str]:

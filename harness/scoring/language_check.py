@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from harness.cases import Case, Response, Score
 from harness.scoring.check_type import CheckType, Example, Scorer
-from harness.scoring.language import detect_language, known_languages, require_language_detection
+from harness.scoring.language import known_languages, prose_language, require_language_detection
 
 __all__ = ["LANGUAGE_CHECKS"]
-
-_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+", re.DOTALL)
 
 
 def language(value: str = "question", among: Sequence[str] = ()) -> Scorer:
@@ -31,17 +28,13 @@ def language(value: str = "question", among: Sequence[str] = ()) -> Scorer:
 
     def scorer(case: Case, response: Response) -> Score:
         asked = case.turns[-1] if case.turns else case.input
-        wanted = detect_language(_prose(asked), choice) if value == "question" else value
-        found = detect_language(_prose(response.text), choice)
+        wanted = prose_language(asked, choice) if value == "question" else value
+        found = prose_language(response.text, choice)
         if wanted is None or found is None or found == wanted:
             return Score.passed(found)
         return Score.missed(f"written in {found!r}, expected {wanted!r}", found)
 
     return scorer
-
-
-def _prose(text: str) -> str:
-    return _CODE.sub(" ", text)
 
 
 LANGUAGE_CHECKS = (
