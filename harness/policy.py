@@ -19,6 +19,7 @@ DIAGNOSTICS = (
     "length",
     "lists",
     "loops",
+    "other language",
     "other script",
     "refusals",
     "repeated words",
