@@ -605,3 +605,34 @@ def test_the_backend_answers_both_kinds_and_keeps_adapters_apart(folder: Path) -
     assert [one.logprob for index in (0, 2) for one in fresh[index].likelihoods] == pytest.approx(
         found["one"]
     )
+
+
+@pytest.mark.parametrize("batching", ["cascade", "left-padded"])
+def test_choices_are_read_as_the_numerics_say(
+    folder: Path, batching: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a model that cannot share beginnings, its baseline does not either."""
+    options = BackendOptions(root=folder, state=folder / ".harness", arguments={"batching": batching})
+    backend = HFBackend(options)
+    checkpoint = backend.resolve("base", "base")
+    words = " ".join(WORDS[place % 9] for place in range(60))
+    asked = [choice(f"{words} {word}", " seven", " blue box", raw=True) for word in WORDS[:10]]
+    counts: list[int] = []
+    load = backend._model
+
+    def watched(checkpoint: Any) -> Any:
+        loaded = load(checkpoint)
+        counts.extend([0] * (not counts))
+        forward = loaded.model.forward
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            counts[0] += kwargs["input_ids"].numel()
+            return forward(*args, **kwargs)
+
+        monkeypatch.setattr(loaded.model, "forward", counted)
+        return loaded
+
+    monkeypatch.setattr(backend, "_model", watched)
+    assert len(dict(backend.generate(checkpoint, asked))) == len(asked)
+    once, each = 60 + 10 * 2, 10 * (60 + 1)
+    assert counts[0] == once if batching == "cascade" else counts[0] >= each

@@ -19,7 +19,12 @@ __all__ = ["score"]
 
 
 def score(
-    model: Any, tokenizer: Any, requests: Sequence[Request], *, budget: int | None = None
+    model: Any,
+    tokenizer: Any,
+    requests: Sequence[Request],
+    *,
+    budget: int | None = None,
+    packed: bool | None = None,
 ) -> Iterator[tuple[int, Response]]:
     """Yield (index, response) for every request, as its last continuation is known.
 
@@ -32,6 +37,7 @@ def score(
         tokenizer: Its tokenizer.
         requests: What is asked, each with continuations.
         budget: Most tokens in one pass of the model; by default chosen from free memory.
+        packed: Whether shared beginnings are read once; by default where the model allows it.
 
     Raises:
         CheckpointError: Tokenizer and model do not belong together, or the chat template fails.
@@ -52,7 +58,7 @@ def score(
             passages += parts
             owners += [(index, place)] * len(parts)
             question.missing += len(parts)
-    for number, result in score_passages(model, passages, budget=budget):
+    for number, result in score_passages(model, passages, budget=budget, packed=packed):
         index, place = owners[number]
         response = questions[index].take(place, result)
         if response is not None:

@@ -63,7 +63,7 @@ def token_budget(model: Any) -> int:
 
 
 def score_passages(
-    model: Any, passages: Sequence[Passage], *, budget: int | None = None
+    model: Any, passages: Sequence[Passage], *, budget: int | None = None, packed: bool | None = None
 ) -> Iterator[tuple[int, TokenLikelihood | InferenceError]]:
     """Yield (index, likelihood or why there is none) of every passage, as passes finish.
 
@@ -72,9 +72,11 @@ def score_passages(
             prefix belongs to these weights and is dropped at the end.
         passages: What is asked; each fits the model's context window.
         budget: Most tokens in one pass; by default what `token_budget` says.
+        packed: Whether shared beginnings are read once, by default where the model supports it.
     """
     budget = budget or token_budget(model)
-    run = _Packed(model).run if supports_layouts(model) else _Padded(model).run
+    packs_it = supports_layouts(model) if packed is None else packed
+    run = _Packed(model).run if packs_it else _Padded(model).run
     waiting = [list(range(len(passages)))] if passages else []
     while waiting:
         group = waiting.pop()

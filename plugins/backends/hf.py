@@ -18,7 +18,7 @@ from harness.protocols import BackendOptions, Checkpoint
 from harness.registry import BACKENDS, names
 
 from .arguments import choice, own
-from .hf_numerics import BATCHING, DTYPES, WEIGHTS, hf_numerics, reconciled
+from .hf_numerics import BATCHING, DTYPES, TEMPLATES, WEIGHTS, hf_numerics, reconciled
 from .hub import hub_snapshot
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class HFBackend:
         "attention": "attention implementation of transformers (sdpa)",
         "batching": "auto, cascade (prompts share prefixes) or left-padded",
         "weights": "auto (packed for oneDNN where that is faster) or plain",
+        "template": "alike (checkpoints with other chat templates are not compared) or own",
         "trust_remote_code": "true runs the checkpoint's own code",
     }
 
@@ -84,6 +85,7 @@ class HFBackend:
         self._plans: dict[int | None, tuple[Limits, int]] = {}
         for key, allowed in (("dtype", DTYPES), ("batching", BATCHING), ("weights", WEIGHTS)):
             choice(self._arguments, key, allowed, "auto")
+        choice(self._arguments, "template", TEMPLATES, "alike")
 
     # --- resolving -------------------------------------------------------------------------------------
 
@@ -180,12 +182,12 @@ class HFBackend:
         tokenizer = self._tokenizer(checkpoint)
         scored = [index for index, request in enumerate(requests) if request.continuations]
         drawn = [index for index, request in enumerate(requests) if not request.continuations]
+        cascade = checkpoint.numerics["batching"] == "cascade"
         with self._active(checkpoint, loaded) as model:
             asked = [requests[index] for index in scored]
-            for place, response in score(model, tokenizer, asked, budget=budget):
+            for place, response in score(model, tokenizer, asked, budget=budget, packed=cascade):
                 yield scored[place], response
             asked = [requests[index] for index in drawn]
-            cascade = checkpoint.numerics["batching"] == "cascade"
             for place, response in generate(model, tokenizer, asked, limits=limits, cascade=cascade):
                 yield drawn[place], response
 
