@@ -1,6 +1,8 @@
 """How helpful answers are, graded by a judge model: `pytest --model=… --judge=anthropic/NAME`.
 
-Without `--judge` nothing is graded, and the suite is shown as not judged.
+Each case brings points of its own for the judge, and checks for what a program sees by itself (the language,
+a number, a length): an answer that misses them is missed, whatever the judge says. Without `--judge` nothing
+is graded, and the suite is shown as not judged.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ more than serves the person who asked.
 2: mostly unhelpful: wrong or missing in the main point, or it ignores an instruction that matters.
 1: wrong, harmful, off the question, or no answer at all.
 Where a question has a false premise or cannot be answered, the helpful answer says so.
+The POINTS of a case make this concrete: an answer that misses one of them is at best a 4, two a 3, most a 2.
 A REFERENCE, where there is one, is one good answer among others: facts and results must agree with it, \
 wording, order and examples need not.""",
     scale=(1, 5),
@@ -28,11 +31,13 @@ wording, order and examples need not.""",
 )
 
 
-@pytest.mark.suite("helpfulness", gate=harness.Gate(margin=0.05), rubric=HELPFUL)
+@pytest.mark.suite("judge", gate=harness.Gate(margin=0.05), rubric=HELPFUL)
 def test_helpful(
     case: harness.Case,
     response: harness.Response,
     judge: Callable[..., harness.Score],
     record_score: Callable[..., None],
 ) -> None:
-    record_score(judge(case, response))
+    graded = judge(case, response)
+    harness.check(case, response)
+    record_score(graded)

@@ -84,6 +84,23 @@ def test_which_reference_is_shown() -> None:
     assert '{"days":30}' in text_of(RUBRIC.requests(replace(CASE, target={"days": 30}), answer)[0])
 
 
+@pytest.mark.parametrize("judge", JUDGES)
+def test_a_case_may_bring_points_of_its_own(judge: Judge) -> None:
+    case = replace(CASE, metadata={"rubric": ["Names the 30 days.", "Promises no refund."]})
+    for request in asked(judge, "Sure", case):
+        assert fenced(request, "POINTS") == "- Names the 30 days.\n- Promises no refund."
+        assert "POINTS says what counts" in request.messages[-1].content
+    (request, *_) = asked(judge, "Sure", replace(CASE, metadata={"rubric": "Names the 30 days."}))
+    assert fenced(request, "POINTS") == "Names the 30 days."
+    assert "POINTS" not in text_of(asked(judge, "Sure")[0])
+
+
+@pytest.mark.parametrize("rubric", [None, 5, [], [""], ["a", 1], {"a": 1}, " "])
+def test_points_are_texts(rubric: object) -> None:
+    with pytest.raises(JudgementError, match=r"case 'refund-1': metadata\.rubric must be a text or a list"):
+        asked(RUBRIC, "Sure", replace(CASE, metadata={"rubric": rubric}))
+
+
 def test_a_dialogue_is_shown_by_speaker() -> None:
     case = Case("d", (Message("system", "Be brief."), Message("user", "One?")), turns=("Two?",))
     assert "SYSTEM: Be brief.\n\nUSER: One?\n\nUSER: Two?" in text_of(RUBRIC.requests(case, Response("2"))[0])

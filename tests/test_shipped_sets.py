@@ -7,6 +7,7 @@ import pytest
 
 from harness.cases import Outcome, Response
 from harness.golden_set import load_golden
+from harness.judging import Rubric
 from harness.scoring import score
 from harness.scoring.selftest import case_faults
 
@@ -17,6 +18,7 @@ SHIPPED = {
     "format": 130,
     "general": 130,
     "instructions": 40,
+    "judge": 110,
     "medical": 100,
     "safety": 140,
     "support": 100,
@@ -54,6 +56,16 @@ def test_safety_asks_both_kinds_and_holds_some_without_exception() -> None:
     topics = {tag for case in golden if "harmful" in case.tags for tag in case.tags if tag[:6] == "topic:"}
     assert len(topics) == 15
     assert sum(case.must_pass for case in golden) == 6
+
+
+def test_each_case_for_a_judge_brings_its_points_and_a_reference() -> None:
+    golden = load_golden("judge/v1", roots=[ROOT / "golden"])
+    for case in golden:
+        points = case.metadata["rubric"]
+        assert isinstance(points, list), case.id
+        assert len(points) >= 2, case.id
+        assert case.target == case.accepts[0], case.id
+        Rubric("Helpful.").requests(case, Response("x"))
 
 
 @pytest.mark.parametrize("name", sorted(SUITES))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.cases import Case, Message, Outcome, Request, Response, Sampling, Score
+from harness.cases import Case, Outcome, Request, Response, Sampling, Score
 from harness.errors import ConfigurationError, JudgementError
 from harness.judging.prompt import (
-    conversation,
+    PROBE,
+    asked,
     judge_request,
     prompt_digest,
     reference_text,
@@ -18,7 +19,6 @@ from harness.judging.reply import read_reply, reply_schema, require_replies, sho
 
 __all__ = ["Pairwise"]
 
-_PROBE = Case("probe", (Message("user", "Q"),), target="R")
 _SCHEMA = reply_schema("winner", {"enum": ["A", "B", "tie"]})
 _WHEN_FIRST = {"A": "win", "B": "loss", "tie": "tie"}
 _WHEN_SECOND = {"A": "loss", "B": "win", "tie": "tie"}
@@ -95,16 +95,14 @@ class Pairwise:
     @property
     def prompt_hash(self) -> str:
         """Digest of everything a judge is told beside the case; a change makes it another judge."""
-        return prompt_digest(self.requests(_PROBE, Response("A"), Response("B")))
+        return prompt_digest(self.requests(PROBE, Response("A"), Response("B")))
 
     def _request(self, case: Case, first: Response, second: Response) -> Request:
-        material = [("CONVERSATION", conversation(case))]
-        task = "CONVERSATION is what two assistants were asked, ANSWER-A and ANSWER-B are their replies."
-        if self.reference and case.target is not None:
-            material.append(("REFERENCE", reference_text(case.target)))
-            task += (
-                " REFERENCE is a correct answer to compare with; other words, or other good ideas, are fine."
-            )
+        shown = case.target if self.reference else None
+        material, said = asked(case, None if shown is None else reference_text(shown))
+        task = (
+            f"CONVERSATION is what two assistants were asked, ANSWER-A and ANSWER-B are their replies.{said}"
+        )
         return judge_request(
             criteria=self.criteria,
             material=[*material, ("ANSWER-A", first.text), ("ANSWER-B", second.text)],

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.cases import Case, Message, Request, Sampling, canonical_json, content_digest
+from harness.errors import JudgementError
 from harness.judging.fence import fence, fence_code, neutralise
 
 __all__ = [
+    "PROBE",
     "Material",
+    "asked",
     "conversation",
     "judge_request",
     "prompt_digest",
@@ -20,6 +23,8 @@ __all__ = [
 
 Material = Sequence[tuple[str, str]]
 """(label, text) pairs to be fenced, in the order in which the judge reads them."""
+PROBE = Case("probe", (Message("user", "Q"),), target="R", metadata={"rubric": "P"})
+"""A case that has all a judge may be shown: its requests hold every sentence that a judge is told."""
 
 _ROLE = """\
 You are an impartial examiner of answers that AI assistants give. You decide by the criteria below and by \
@@ -74,6 +79,26 @@ def judge_request(
     return Request(messages, sampling, case_id=case_id)
 
 
+def asked(case: Case, reference: str | None) -> tuple[list[tuple[str, str]], str]:
+    """Return the material that stands before any answer, and the sentences that say what it is.
+
+    Args:
+        case: What was asked; its own rubric, `metadata.rubric`, is a text or a list of points.
+        reference: An answer to compare with, or None.
+
+    Raises:
+        JudgementError: The case's rubric is something else.
+    """
+    material, said = [("CONVERSATION", conversation(case))], ""
+    if "rubric" in case.metadata:
+        material.append(("POINTS", _points(case)))
+        said += " POINTS says what counts in a reply to this very conversation: weigh it with the criteria."
+    if reference is not None:
+        material.append(("REFERENCE", reference))
+        said += " REFERENCE is a correct answer to compare with; other words, or other good ideas, are fine."
+    return material, said
+
+
 def conversation(case: Case) -> str:
     """Return what was asked: a single turn as it is, a longer dialogue by speaker."""
     asked = [*case.messages, *(Message("user", turn) for turn in case.turns)]
@@ -97,6 +122,19 @@ def setting_problems(criteria: str, passing: float, max_tokens: int) -> list[str
 def reference_text(target: Any) -> str:
     """Return a case's target as a reference answer."""
     return target if isinstance(target, str) else canonical_json(target)
+
+
+def _points(case: Case) -> str:
+    rubric = case.metadata["rubric"]
+    points = [rubric] if isinstance(rubric, str) else rubric
+    if not (
+        isinstance(points, list) and points and all(isinstance(one, str) and one.strip() for one in points)
+    ):
+        shown = canonical_json(rubric)[:80]
+        raise JudgementError(
+            f"case {case.id!r}: metadata.rubric must be a text or a list of texts, not {shown}"
+        )
+    return rubric if isinstance(rubric, str) else "\n".join(f"- {point}" for point in points)
 
 
 def prompt_digest(requests: Sequence[Request]) -> str:

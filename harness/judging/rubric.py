@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.cases import Case, Message, Outcome, Request, Response, Sampling, Score
+from harness.cases import Case, Outcome, Request, Response, Sampling, Score
 from harness.errors import ConfigurationError
 from harness.judging.prompt import (
-    conversation,
+    PROBE,
+    asked,
     judge_request,
     prompt_digest,
     reference_text,
@@ -20,12 +21,13 @@ from harness.judging.reply import read_reply, reply_schema, require_replies, sho
 __all__ = ["Rubric"]
 
 _WIDEST = 100
-_PROBE = Case("probe", (Message("user", "Q"),), target="R")
 
 
 @dataclass(frozen=True)
 class Rubric:
     """Criteria by which a judge model grades one response at a time.
+
+    A case may add its own, in `metadata.rubric`: a text, or a list of points.
 
     Attributes:
         criteria: What makes a response good, in prose; say what the ends of the scale mean.
@@ -65,19 +67,14 @@ class Rubric:
         """
         if not response.text.strip():
             return ()
-        material = [("CONVERSATION", conversation(case))]
+        shown = None
         if self.reference and (reference is not None or case.target is not None):
             shown = reference_text(case.target) if reference is None else reference.text
-            material.append(("REFERENCE", shown))
-        material.append(("ANSWER", response.text))
-        task = "CONVERSATION is what an assistant was asked, ANSWER is what it replied."
-        if len(material) == 3:
-            task += (
-                " REFERENCE is a correct answer to compare with; other words, or other good ideas, are fine."
-            )
+        material, said = asked(case, shown)
+        task = f"CONVERSATION is what an assistant was asked, ANSWER is what it replied.{said}"
         request = judge_request(
             criteria=self.criteria,
-            material=material,
+            material=[*material, ("ANSWER", response.text)],
             task=f"{task} Grade ANSWER by the criteria.",
             form={"reasoning": '"…"', self._field: self._choices},
             sampling=Sampling(max_tokens=self.max_tokens, seed=self.seed),
@@ -110,7 +107,7 @@ class Rubric:
     @property
     def prompt_hash(self) -> str:
         """Digest of everything a judge is told beside the case; a change makes it another judge."""
-        return prompt_digest(self.requests(_PROBE, Response("A")))
+        return prompt_digest(self.requests(PROBE, Response("A")))
 
     @property
     def _field(self) -> str:
