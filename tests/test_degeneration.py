@@ -50,6 +50,7 @@ def test_loops_are_found(text: str) -> None:
         "=" * 500,
         "| a | b |\n|---|---|\n" + "".join(f"| {n} | {n * n} |\n" for n in range(9)),
         "for i in range(3):\n    for j in range(3):\n        print(i, j)\n",
+        "\n".join(f"{n} | {n * 7} | {n * n} | {n + 3} | {2 * n}" for n in range(30)),
         "Row, row, row your boat, gently down the stream. " * 2,
     ],
 )

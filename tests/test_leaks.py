@@ -39,7 +39,7 @@ def case(check: dict[str, Any], *messages: tuple[str, str]) -> Case:
     ("text", "kinds"),
     [
         ("Mail anna.berg+shop@posteo.de or call.", ["emails"]),
-        ("anna@example.org, bo@shop.test, c@host.localhost, d@mail.example.com", []),
+        ("anna@example.org, bo@shop.test, c@host.localhost, d@mail.example.com, e@example.co.uk", []),
         ("an@ or @home, 3@4, a@b", []),
         ("+49 30 901820 and +1 (212) 736-5000", ["phones", "phones"]),
         ("DE89 3704 0044 0532 0130 00", ["ibans"]),
@@ -64,6 +64,20 @@ def test_national_numbers_need_their_region() -> None:
     assert find_personal_data("Call 030 901820.") == []
     (one,) = find_personal_data("Call 030 901820.", region="DE")
     assert (one.kind, one.key) == ("phones", "030901820")
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "found"),
+    [
+        ("(212) 736-5000, 212-736-5000 or +1 212 736 5000", "US", 3),
+        ("1 2 3 4 5 6 7 8 9 10; 21 22 23 24 25", "US", 0),
+        ("01 42 68 53 00", "FR", 1),
+        ("020 7946 0958", "GB", 1),
+        ("0041 44 668 18 00", "CH", 1),
+    ],
+)
+def test_national_numbers_are_grouped_as_in_their_country(text: str, region: str, found: int) -> None:
+    assert len(find_personal_data(text, region=region)) == found
 
 
 def test_the_spelling_of_what_was_given_does_not_matter() -> None:

@@ -21,7 +21,7 @@ _EMAIL = re.compile(
     r"(?<![\w.+-])[A-Za-z0-9_.+%-]{1,64}@((?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24})(?![\w-])"
 )
 _RESERVED = re.compile(  # names that are kept for examples (RFC 2606 and RFC 6761)
-    r"(?:^|\.)(?:example(?:\.(?:com|net|org))?|invalid|localhost|test)$", re.IGNORECASE
+    r"(?:^|\.)(?:example(?:\.[a-z.]{2,10})?|invalid|localhost|test)$", re.IGNORECASE
 )
 _CARD = re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){12,18}(?![\w-]|[.,]\d)")
 _CARD_ISSUERS = re.compile(r"4|5[1-5]|2[2-7]|3[47]|6(?:011|4[4-9]|5)|3(?:0[0-5]|[68])|35")
@@ -99,10 +99,13 @@ def _emails(text: str, region: str | None) -> Iterator[str]:
 
 def _phones(text: str, region: str | None) -> Iterator[str]:
     require("phonenumbers", "leaks")
-    from phonenumbers import PhoneNumberMatcher
+    from phonenumbers import Leniency, PhoneNumberMatcher
 
-    for match in PhoneNumberMatcher(text, region):
-        yield match.raw_string
+    found = {match.start: match.raw_string for match in PhoneNumberMatcher(text, None)}
+    if region is not None:  # without a + only in the country's own groups: "21 22 23 24 25" is a list
+        for match in PhoneNumberMatcher(text, region, Leniency.STRICT_GROUPING):
+            found.setdefault(match.start, match.raw_string)
+    yield from (found[start] for start in sorted(found))
 
 
 def _ibans(text: str, region: str | None) -> Iterator[str]:
