@@ -11,8 +11,8 @@ __all__ = ["differences", "require_alike"]
 
 _OF_THE_CHECKPOINT = frozenset({"adapter"})
 """What a checkpoint is, not how it is computed: a base has no adapter to fold."""
-_WHERE_BOTH_HAVE_IT = frozenset({"template_date"})
-"""Another chat template may ask for no date; the same one must be shown the same."""
+_WHERE_BOTH_HAVE_IT = frozenset({"template", "template_date"})
+"""A base may have no chat template, and a template ask for no date; two that do must be shown the same."""
 
 
 def differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
@@ -47,7 +47,8 @@ def require_alike(compared: Sequence[Checkpoint]) -> None:
     for checkpoint in compared[:-1]:
         found = differences(checkpoint.numerics, baseline.numerics)
         if found and checkpoint.backend == baseline.backend:
+            templates = ", or -M template=own, so that each keeps its own" if "template " in found else ""
             raise ConfigurationError(
                 f"{checkpoint.spec} would be computed under other numerics than its baseline "
-                f"{baseline.spec} ({found}): pass -M KEY=VALUE, so that both are computed alike"
+                f"{baseline.spec} ({found}): pass -M KEY=VALUE, so that both are computed alike{templates}"
             )

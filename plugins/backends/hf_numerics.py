@@ -6,7 +6,9 @@ never taken for these.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -16,11 +18,12 @@ from pathlib import Path
 from harness.checkpoint import LocalModel
 from harness.inference.architectures import expects_layouts
 
-__all__ = ["BATCHING", "DTYPES", "WEIGHTS", "hf_numerics", "reconciled"]
+__all__ = ["BATCHING", "DTYPES", "TEMPLATES", "WEIGHTS", "hf_numerics", "reconciled"]
 
 BATCHING = ("auto", "cascade", "left-padded")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 WEIGHTS = ("auto", "plain")
+TEMPLATES = ("alike", "own")
 
 
 def hf_numerics(
@@ -35,7 +38,8 @@ def hf_numerics(
     """Describe the computation of a checkpoint.
 
     Args:
-        arguments: What the user asked for: `device`, `dtype`, `attention`, `batching`, `weights`.
+        arguments: What the user asked for: `device`, `dtype`, `attention`, `batching`, `weights`,
+            `template`.
         batch_size: Rows side by side; None where the engine chooses.
         base: The base model.
         tokenizer: Directory of the tokenizer.
@@ -44,7 +48,8 @@ def hf_numerics(
 
     Returns:
         Among others `batching` (`cascade`: prompts share prefixes; `left-padded`), `weights` (`packed` in
-        the order of oneDNN, or `plain`) and `adapter` (`folded` or `switched`).
+        the order of oneDNN, or `plain`), `adapter` (`folded` or `switched`) and `template` (a digest of the
+        chat template, so that two that differ are not compared unless told; `own` where told).
     """
     device = arguments.get("device", "auto")
     if device == "auto":
@@ -77,6 +82,10 @@ def hf_numerics(
         numerics["adapter"] = "switched" if switched else "folded"
     if dtype != "float32":  # in float32 no token was seen to depend on the batch; below it, some do
         numerics["batch_size"] = str(batch_size or "auto")
+    template = _template(tokenizer)
+    if template is not None:
+        digest = hashlib.sha256(template.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        numerics["template"] = "own" if arguments.get("template") == "own" else digest
     if _template_reads_clock(tokenizer):
         numerics["template_date"] = datetime.now(tz=timezone.utc).date().isoformat()
     return numerics
@@ -105,6 +114,21 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _template(tokenizer: Path) -> str | None:
+    """Return the chat template, or None without one; a file of its own goes before the configuration's."""
+    own = tokenizer / "chat_template.jinja"
+    if own.is_file():
+        return own.read_text(encoding="utf-8", errors="replace")
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        try:
+            found = json.loads((tokenizer / name).read_text(encoding="utf-8")).get("chat_template")
+        except (OSError, ValueError, AttributeError):
+            continue  # not there, or damaged: loading the tokenizer says so
+        if found:
+            return found if isinstance(found, str) else json.dumps(found, sort_keys=True)
+    return None
 
 
 def _template_reads_clock(tokenizer: Path) -> bool:
