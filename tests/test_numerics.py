@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_models import WORDS, save_adapter, save_model
+from tiny_models import CHAT_TEMPLATE, WORDS, save_adapter, save_model
 
 from harness.cases import Message, Request, Sampling
 from harness.engine.engine import Engine
@@ -141,3 +141,25 @@ def test_what_a_checkpoint_is_is_no_difference_of_numerics() -> None:
     assert differences({"torch": "3.0"}, {"torch": "2.0", "dtype": "float32"}) == (
         "dtype float32 → unset, torch 2.0 → 3.0"
     )
+
+
+def test_checkpoints_with_other_chat_templates_are_refused_unless_told(models: Path) -> None:
+    save_model(models / "retold", template=f"{CHAT_TEMPLATE}{{# another #}}")
+    save_model(models / "plain", template=None)
+    with pytest.raises(ConfigurationError, match=r"retold .* \(template [0-9a-f]{12} → [0-9a-f]{12}\).*=own"):
+        numerics(models, "retold", "base")
+    told = numerics(models, "retold", "base", template="own")
+    assert [one["template"] for one in told] == ["own", "own"]
+    ours, theirs = numerics(models, "base", "plain")
+    assert "template" in ours
+    assert "template" not in theirs
+    assert numerics(models, "base")[0]["template"] == numerics(models, "folds")[0]["template"]
+
+
+def test_a_template_is_the_same_wherever_it_is_written(models: Path) -> None:
+    save_model(models / "elsewhere")
+    path = models / "elsewhere" / "chat_template.jinja"
+    config = models / "elsewhere" / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"chat_template": path.read_text()}))
+    path.unlink()
+    assert numerics(models, "elsewhere")[0]["template"] == numerics(models, "base")[0]["template"]
