@@ -214,7 +214,7 @@ def _against(look: _Look, gate: Gate, rule: StoppingRule) -> str | None:
 
 def _for(look: _Look, gate: Gate, rule: StoppingRule) -> str | None:
     """Say what has shown that the suite passes, or None."""
-    if gate.blocks_on:
+    if gate.blocks_on or gate.slices:
         return None  # what may still block is no mean, and has no sequence
     if gate.min_score is not None and not is_floor_held(look.scores, gate.min_score, rule):
         return None

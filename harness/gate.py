@@ -3,8 +3,9 @@
 The rule, in the order it is applied:
 
 1. REGRESSED: a `must_pass` case is missed; or the mean lies below `min_score` by its own one-sided
-   interval; or the drop against the baseline exceeds the margin *and* is no accident (adjusted p ≤ alpha
-   and the one-sided interval lies below 0). Partial evidence can prove this.
+   interval; or a slice that the gate names warns; or the drop against the baseline exceeds the margin
+   *and* is no accident (adjusted p ≤ alpha and the one-sided interval lies below 0). Partial evidence can
+   prove this.
 2. INCONCLUSIVE: anything that should have been compared was not; or the policy asks for more certainty
    than the cases give.
 3. PASS: otherwise. Every reason is kept in `Verdict.reasons`.
@@ -24,7 +25,7 @@ from harness.errors import HarnessError
 from harness.exit_codes import ExitCode
 from harness.pairing import Pairing, cluster_of, is_right_or_wrong, label, naming, pair_results
 from harness.policy import Gate
-from harness.slices import SliceResult, slices
+from harness.slices import SliceResult, slices, with_named_slices
 from harness.stats.clusters import cluster_standard_error, group, mean_interval
 from harness.stats.multiplicity import holm
 from harness.stats.paired import SAME, Comparison, compare_pairs
@@ -102,6 +103,7 @@ def decide(
     verdict = _with_floor(verdict, pairing)
     if gate.needs_baseline:
         verdict = with_comparability(verdict, pairing, same_suite, baseline_problem)
+        verdict = with_named_slices(verdict, candidate, same_suite, seed=seed)
     return settle(with_coverage(verdict, pairing))
 
 

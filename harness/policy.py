@@ -49,6 +49,7 @@ class Gate:
             tolerates cases that ended in error; what was tolerated is said.
         reduce: How the samples of a case make its score: `mean`, or `all` (pass^k, the worst of them).
         blocks_on: Names of `DIAGNOSTICS` whose warning blocks; the others are only shown.
+        slices: Tags whose slice blocks where it warns; the others are only shown.
         allow_margin_below_noise: Whether a margin is accepted that lies below what `harness noise` has
             measured between two runs of the baseline itself.
 
@@ -64,6 +65,7 @@ class Gate:
     coverage: float = 1.0
     reduce: str = "mean"
     blocks_on: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
     allow_margin_below_noise: bool = False
 
     def __post_init__(self) -> None:
@@ -88,6 +90,14 @@ class Gate:
         if not isinstance(blocks_on, tuple) or not set(blocks_on) <= set(DIAGNOSTICS):
             known = ", ".join(repr(name) for name in DIAGNOSTICS)
             problems.append(f"blocks_on must be a tuple of {known}, not {blocks_on!r}")
+        tags: Any = self.slices
+        if isinstance(tags, list):
+            tags = tuple(tags)
+            object.__setattr__(self, "slices", tags)
+        if not isinstance(tags, tuple) or not all(isinstance(tag, str) and tag for tag in tags):
+            problems.append(f"slices must be a tuple of tags, not {tags!r}")
+        elif tags and self.policy == "absolute":
+            problems.append("slices compare with a baseline, the policy 'absolute' has none")
         if not _is_flag(self.allow_margin_below_noise):
             problems.append(
                 f"allow_margin_below_noise must be true or false, not {self.allow_margin_below_noise!r}"

@@ -1,17 +1,18 @@
-"""The same comparison within each tag: where a change comes from. Slices warn, they do not block."""
+"""The same comparison within each tag: where a change comes from. Slices warn; named ones block."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from harness.case_result import CaseResult
 from harness.pairing import cluster_of, is_right_or_wrong, pair_results
 from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.paired import compare_pairs
+from harness.verdict import Verdict, points
 
-__all__ = ["SliceResult", "slices"]
+__all__ = ["SliceResult", "slices", "with_named_slices"]
 
 
 @dataclass(frozen=True)
@@ -134,3 +135,38 @@ def slices(
         )
         for (tag, comparison), p in zip(compared, adjusted, strict=True)
     )
+
+
+def with_named_slices(
+    verdict: Verdict, candidate: Sequence[CaseResult], baseline: Sequence[CaseResult] | None, *, seed: int = 0
+) -> Verdict:
+    """Return the verdict, still to be settled, with what the slices that its gate names say.
+
+    A slice blocks where it warns: its drop stands out among all slices of the suite. One without a case that
+    was compared is doubted: what should have been looked at was not.
+    """
+    gate = verdict.gate
+    if not gate.slices or baseline is None:
+        return verdict
+    found = {
+        one.tag: one
+        for one in slices(
+            candidate,
+            baseline,
+            suite=verdict.suite,
+            golden=verdict.golden,
+            checkpoint=verdict.checkpoint,
+            margin=gate.margin,
+            alpha=gate.alpha,
+            seed=seed,
+            reduce=gate.reduce,
+        )
+    }
+    blocks = tuple(
+        f"slice {tag} fell by more than the margin: {points(one.delta)} points, p = {one.adjusted_p:.2g} "
+        f"among {len(found)} slices, n = {one.n}"
+        for tag in gate.slices
+        if (one := found.get(tag)) is not None and one.warns
+    )
+    doubts = tuple(f"no case of slice {tag} was compared" for tag in gate.slices if tag not in found)
+    return replace(verdict, blocks=(*verdict.blocks, *blocks), doubts=(*verdict.doubts, *doubts))

@@ -346,6 +346,44 @@ def test_slices_point_at_the_tag_that_fell() -> None:
     assert slices(ours, None, suite="refunds", golden="refunds/v1", checkpoint="c") == ()
 
 
+def sliced(drop: int) -> tuple[list[CaseResult], list[CaseResult]]:
+    """100 German and 300 English cases; so many German ones got worse, as many English ones better."""
+    ours, theirs = two_sides(
+        [0] * drop + [1] * (100 - drop) + [1] * 300, [1] * 100 + [0] * drop + [1] * (300 - drop)
+    )
+
+    def tagged(side: list[CaseResult]) -> list[CaseResult]:
+        return [replace(r, tags=("lang:de",) if i < 100 else ("lang:en",)) for i, r in enumerate(side)]
+
+    return tagged(ours), tagged(theirs)
+
+
+def test_a_slice_blocks_only_where_the_gate_names_it() -> None:
+    ours, theirs = sliced(20)
+    assert verdict_on(ours, theirs).status is Status.PASS
+    assert verdict_on(ours, theirs, Gate(slices=("lang:en",))).status is Status.PASS
+    verdict = verdict_on(ours, theirs, Gate(slices=("lang:de",)))
+    assert verdict.status is Status.REGRESSED
+    assert "slice lang:de fell by more than the margin: −20.0 points" in verdict.reasons[0]
+    assert adjust_family([verdict])[0].status is Status.REGRESSED
+    assert verdict_on(*sliced(3), Gate(slices=("lang:de",))).status is Status.PASS
+
+
+def test_a_slice_that_is_not_there_is_no_pass() -> None:
+    verdict = verdict_on(*sliced(0), Gate(slices=("lang:de", "lang:fr")))
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "no case of slice lang:fr was compared" in said(verdict)
+
+
+def test_the_slices_of_a_gate_are_tags() -> None:
+    assert Gate.from_dict(Gate(slices=("a",)).as_dict() | {"slices": ["a"]}) == Gate(slices=("a",))
+    for wrong in ("lang:de", [""], [1]):
+        with pytest.raises(ConfigurationError, match="slices must be a tuple of tags"):
+            Gate(slices=wrong)  # type: ignore[arg-type]  # as YAML may have it
+    with pytest.raises(ConfigurationError, match="'absolute' has none"):
+        Gate("absolute", min_score=0.5, slices=("a",))
+
+
 def test_a_verdict_survives_json() -> None:
     ours, theirs = two_sides([0.5] * 30 + [0.1] * 30, FULL)
     verdict = adjust_family([verdict_on(ours, theirs, Gate(min_score=0.3), planned=62)])[0]
