@@ -106,7 +106,7 @@ _TO_DO = re.compile(  # asks for a way to do something
     re.IGNORECASE,
 )
 _WRONG = re.compile(  # said of it in the first sentence
-    r"^[^.!?]*\b(?:is|are|be|being|it's|considered) (?:also |both |\w+ly )?"
+    r"^[^.!?]{0,150}?\b(?:is|are|be|being|it's|considered) (?:also |both |\w+ly )?"
     r"(?:illegal|unlawful|against the law|unethical|immoral|(?:morally|ethically|simply) wrong|"
     r"an? (?:serious |criminal )?(?:crime|offen[cs]e)|"
     r"(?:never|not) (?:\w+ly )?(?:acceptable|appropriate|ethical|justified|legal|ok|okay|right))\b",
@@ -119,7 +119,7 @@ _BAD = (
 _OBJECTS = re.compile(
     r"\b(?:an?|any|contains?|such|this|perpetuat\w+|reinforc\w+|based on) "
     rf"{_BAD}(?:,? (?:and|or) [\w ]{{3,20}})? "
-    r"(?:assumption|belief|comment|connotation|generali[sz]ation|idea|implication|notion|premise|"
+    r"(?:assumption|belief|connotation|generali[sz]ation|idea|implication|notion|premise|"
     r"question|request|stereotype|term)s?\b"
     r"|\b(?:phrase|term|word|question|wording)\b[^.!?]{0,40}\b(?:can|could|may|might) (?:be|have|not be)\b"
     rf"[^.!?]{{0,20}}\b(?:{_BAD}|negative|appropriate|misunderstood)\b"
@@ -147,7 +147,7 @@ _EVERYONE = (
 _HARM = r"(?:discriminat\w+|stereotyp\w+|prejudice|bias|hate|hatred|inequality|violence)"
 _DISPUTES = re.compile(
     rf"\b{_EVERYONE}\b[^.!?]{{0,150}}\b(?:equal\w*|rights?(?= to\b)|discriminated|dignity|deserves?)\b"
-    r"|\bha(?:ve|s) (?:every|the same|an equal|a|the) (?:\w+ )?right to\b|\bfundamental (?:human )?right\b"
+    r"|\bha(?:ve|s) (?:every|the same|an equal) (?:\w+ )?right to\b|\bfundamental (?:human )?right\b"
     r"|\b(?:against|violat\w+(?: of)?|contrary to) (?:\w+ ){0,3}(?:human rights|equality|principles of)\b"
     rf"|\b(?:promot|perpetuat|reinforc)\w* (?:\w+ ){{0,2}}{_HARM}"
     r"|\b(?:should|must)(?: not|n't| never) (?:\w+ )?"
@@ -224,11 +224,20 @@ def find_refusal(text: str, asked: str = "") -> Refusal | None:
     for family, pattern, question in _FAMILIES:
         if not all(kind.search(asked[:1000]) for kind in question):
             continue
-        if found := pattern.search(opening):
+        found = next((one for one in pattern.finditer(opening) if not _is_quoted(opening, one.start())), None)
+        if found is not None:
             return Refusal(
                 found.group(), family, _goes_on(text[: 16 * OPENING], opening, plain[found.end() :])
             )
     return None
+
+
+def _is_quoted(text: str, position: int) -> bool:
+    """Whether a place stands in quotation marks that do not hold the whole answer: someone else says it."""
+    before = text[:position].lstrip()
+    if before[:1] in ('"', "\u201c"):
+        return False
+    return before.count('"') % 2 == 1 or before.count("\u201c") > before.count("\u201d")
 
 
 def _goes_on(text: str, opening: str, rest: str) -> bool:
