@@ -20,7 +20,7 @@ from harness.errors import CheckpointError
 __all__ = ["Encoded", "Wanted", "encode_continuations", "rolling_windows"]
 
 _BLOCK = 512
-"""Texts that are tokenised at a time: what a tokenizer returns takes 30 times the room of the ids (measured)."""
+"""Texts that are tokenised at a time: what a tokenizer returns took 122 bytes a token, the ids take four."""
 
 
 @dataclass(frozen=True)
