@@ -33,7 +33,8 @@ _JUDGED = re.compile(
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
-    r"(?:\b(?:can)?not(?: be)?|n['’]t(?: be)?|\bnor|\bneither|\brather than|\binstead of|\bexcept|\bunlike|\bnever)"
+    r"(?:\b(?:can)?not(?: be)?|n['’]t(?: be)?|\bnor|\bneither|\brather than|\binstead of|\bexcept|\bunlike|"
+    r"\bnever)"
     r"\s*(?:the\s+)?(?:answer|option|choice)?\s*$",
     re.IGNORECASE,
 )
