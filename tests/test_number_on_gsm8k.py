@@ -29,8 +29,7 @@ def test_it_decides_as_published(options: dict[str, str]) -> None:
     invalid: Counter[str] = Counter()
     for _, row in read_jsonl(folder / "solutions.jsonl"):
         outcome = score(cases[row["id"]], Response(row["solution"])).outcome
-        if options:  # without a marker, a solution that never answers ends in some number all the same
-            assert (outcome is Outcome.PASSED) is row["correct"], row
+        assert (outcome is Outcome.PASSED) is row["correct"], row
         seen += 1
         right[row["model"]] += outcome is Outcome.PASSED
         invalid[row["model"]] += outcome is Outcome.INVALID
@@ -43,5 +42,5 @@ def test_it_decides_as_published(options: dict[str, str]) -> None:
         "175b_verification": 56.21,
     }
     assert shares == published
-    if options:
+    if options:  # without a marker, a solution that never answers ends in some number all the same
         assert (invalid["6b_finetuning"], invalid["175b_finetuning"]) == (3, 4)
