@@ -1,4 +1,4 @@
-"""A model server on this machine that speaks both chat APIs' wire formats, and fails on demand.
+"""A model server on this machine that speaks the chat and text completion APIs, and fails on demand.
 
 It checks what a real one checks (key, path, required and unknown fields) and answers in its shapes:
 
@@ -27,6 +27,9 @@ KEY = "sk-canary-0123456789abcdef"
 _OPENAI_FIELDS = {
     *("model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "stop"),
     *("tools", "tool_choice", "n", "response_format", "stream", "logprobs"),
+}
+_COMPLETION_FIELDS = {
+    *("model", "prompt", "max_tokens", "temperature", "top_p", "seed", "stop", "logprobs", "echo"),
 }
 _ANTHROPIC_FIELDS = {
     *(
@@ -63,7 +66,9 @@ class Question:
 
     @property
     def text(self) -> str:
-        """The last user message."""
+        """The last user message, or the prompt of a text completion."""
+        if "prompt" in self.body:
+            return str(self.body["prompt"])
         for message in reversed(self.body["messages"]):
             if message["role"] == "user":
                 content = message["content"]
@@ -233,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _post(self) -> None:
         data = self.rfile.read(int(self.headers.get("content-length", 0)))
-        provider = {"/v1/chat/completions": "openai", "/v1/messages": "anthropic"}.get(self.path)
+        provider = _PATHS.get(self.path)
         fault = self.llm.next_fault()
         if provider is None:
             self._error("openai", Status(404, f"no such path {self.path}"))
@@ -315,6 +320,9 @@ def _problem(provider: str, data: bytes, headers: Any) -> Status | None:
     except ValueError:
         return bad("the body is not JSON")
     known = _OPENAI_FIELDS
+    if provider == "completions":
+        unknown = sorted(set(body) - _COMPLETION_FIELDS)
+        return bad(f"{unknown[0]}: Extra inputs are not permitted") if unknown else None
     if provider == "anthropic":
         version = headers.get("anthropic-version")
         if version not in _ANTHROPIC_VERSIONS:
@@ -370,6 +378,17 @@ def _openai_shape(reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _completion_shape(reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "cmpl-0",
+        "object": "text_completion",
+        "created": 0,
+        "model": reply.model or body["model"],
+        "choices": [{"index": 0, "text": reply.text, "finish_reason": reply.finish_reason, "logprobs": None}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+    }
+
+
 _STOP_REASONS = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -401,7 +420,13 @@ def _anthropic_shape(reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_PATHS = {
+    "/v1/chat/completions": "openai",
+    "/v1/completions": "completions",
+    "/v1/messages": "anthropic",
+}
 _SHAPES: dict[str, Callable[[Reply, dict[str, Any]], dict[str, Any]]] = {
     "openai": _openai_shape,
+    "completions": _completion_shape,
     "anthropic": _anthropic_shape,
 }

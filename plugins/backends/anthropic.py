@@ -7,8 +7,7 @@ that still take temperature and top_p.
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, ClassVar
@@ -20,9 +19,9 @@ from . import served
 from .arguments import choice, own
 from .asking import Ask, RejectedError, UnavailableError, ask_all
 from .finish_reason import normalise
-from .served import Provider, ServedModel
+from .served import Call, Provider, ServedModel
 from .tool_calls import read_call
-from .wire import interpret, one_line, read_object, token_count
+from .wire import one_line, token_count
 
 __all__ = ["AnthropicBackend"]
 
@@ -75,28 +74,16 @@ class AnthropicBackend:
 
         async with served.open_client(anthropic.AsyncAnthropic, anthropic, model, self._patience) as client:
             create = client.messages.with_streaming_response.create
-            yield partial(self._ask, anthropic.APIError, create, model)
 
-    async def _ask(
-        self,
-        api_error: type[Exception],
-        create: Callable[..., Any],
-        model: ServedModel,
-        request: Request,
-    ) -> Response:
-        started = time.perf_counter()
-        try:
-            async with create(**self._payload(model, request)) as body:
-                reply = await read_object(body, model.key)
-        except api_error as error:
-            outcome = interpret(error, model.endpoint, model.model, model.key)
-        else:
-            return _response(reply, 1000 * (time.perf_counter() - started))
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+            async def ask(request: Request) -> Response:
+                call = Call(create, self._payload(model, request), _response)
+                return await served.attempt(call, anthropic.APIError, model)
+
+            yield ask
 
     def _payload(self, model: ServedModel, request: Request) -> dict[str, Any]:
+        if request.raw:
+            raise RejectedError("this API takes messages only, no raw prompts")
         sampling = request.sampling
         system, turns = _split_system(request.messages)
         payload: dict[str, Any] = {

@@ -1,10 +1,12 @@
-"""Models behind the chat completions API: OpenAI's own, and every server that speaks it."""
+"""Models behind the chat completions API: OpenAI's own, and every server that speaks it.
+
+Raw prompts and likelihoods go to the text completions API beside it, where a server has one.
+"""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, ClassVar
@@ -14,24 +16,26 @@ from harness.errors import ConfigurationError
 from harness.protocols import BackendOptions, Checkpoint
 from harness.registry import did_you_mean
 
-from . import served
+from . import served, text_completions
 from .arguments import choice, own
 from .asking import Ask, UnavailableError, ask_all
 from .finish_reason import normalise
-from .served import Provider, ServedModel
+from .served import Call, Provider, ServedModel
 from .tool_calls import read_call
-from .wire import interpret, one_line, read_object, token_count
+from .wire import one_line, token_count
 
 __all__ = ["OpenAIBackend"]
 
 _PROVIDER = Provider("openai", "https://api.openai.com/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY")
 _LENGTH_FIELDS = ("auto", "max_tokens", "max_completion_tokens")
+_TEXT_API = "text completions"
 _OMITTABLE = ("seed", "stop", "temperature", "top_p")
 
 
 class OpenAIBackend:
     """Asks through the openai SDK, many requests at a time, each with a deadline."""
 
+    LIKELIHOODS = True
     ARGUMENTS: ClassVar[Mapping[str, str]] = {
         **served.ARGUMENTS,
         "max_tokens_field": "max_tokens or max_completion_tokens (auto: the latter at OpenAI itself)",
@@ -73,50 +77,48 @@ class OpenAIBackend:
         import openai
 
         async with served.open_client(openai.AsyncOpenAI, openai, model, self._patience) as client:
-            create = client.chat.completions.with_streaming_response.create
-            yield partial(self._ask, openai.APIError, create, model)
 
-    async def _ask(
-        self,
-        api_error: type[Exception],
-        create: Callable[..., Any],
-        model: ServedModel,
-        request: Request,
-    ) -> Response:
-        started = time.perf_counter()
-        try:
-            async with create(**self._payload(model, request)) as body:
-                completion = await read_object(body, model.key)
-        except api_error as error:
-            outcome = interpret(error, model.endpoint, model.model, model.key)
-        else:
-            return _response(completion, 1000 * (time.perf_counter() - started))
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+            async def ask(request: Request) -> Response:
+                return await served.attempt(self._call(client, model, request), openai.APIError, model)
+
+            yield ask
+
+    def _call(self, client: Any, model: ServedModel, request: Request) -> Call:
+        completions = client.completions.with_streaming_response.create
+        if request.continuations:
+            payload = {"model": model.model, **text_completions.echo_payload(request)}
+            return Call(completions, payload, partial(text_completions.likelihoods, request), _TEXT_API)
+        if request.raw:
+            prompt = text_completions.prompt_of(request)
+            payload = {"model": model.model, "prompt": prompt, "max_tokens": request.sampling.max_tokens}
+            return Call(completions, payload | self._drawn(request), text_completions.answer, _TEXT_API)
+        create = client.chat.completions.with_streaming_response.create
+        return Call(create, self._payload(model, request), _response)
 
     def _payload(self, model: ServedModel, request: Request) -> dict[str, Any]:
-        sampling = request.sampling
         field = self._length_field
         if field == "auto":
             field = "max_completion_tokens" if model.endpoint.url == _PROVIDER.url else "max_tokens"
-        drawn: dict[str, Any] = {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "seed": _seed(request),
-            "stop": list(sampling.stop),
-        }
-        if not sampling.stop:
-            del drawn["stop"]
         payload: dict[str, Any] = {
             "model": model.model,
             "messages": [_message(message) for message in request.messages],
-            field: sampling.max_tokens,
-            **{name: value for name, value in drawn.items() if name not in self._omitted},
+            field: request.sampling.max_tokens,
+            **self._drawn(request),
         }
         if request.tools:
             payload["tools"] = [_tool(tool) for tool in request.tools]
         return payload
+
+    def _drawn(self, request: Request) -> dict[str, Any]:
+        sampling = request.sampling
+        drawn: dict[str, Any] = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": _seed(request),
+        }
+        if sampling.stop:
+            drawn["stop"] = list(sampling.stop)
+        return {name: value for name, value in drawn.items() if name not in self._omitted}
 
 
 def _omitted(text: str) -> tuple[str, ...]:

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from harness.cases import content_digest
+from harness.cases import Response, content_digest
 from harness.errors import CheckpointError, MissingDependencyError
 from harness.protocols import BackendOptions, Checkpoint
 
 from .arguments import own, seconds, whole_number
 from .asking import Patience
 from .endpoint import ApiKey, Endpoint, read_key, split_name
+from .wire import interpret, read_object
 
-__all__ = ["ARGUMENTS", "Provider", "ServedModel", "describe", "find_model", "open_client", "patience_of"]
+__all__ = [
+    "ARGUMENTS",
+    "Call",
+    "Provider",
+    "ServedModel",
+    "attempt",
+    "describe",
+    "find_model",
+    "open_client",
+    "patience_of",
+]
 
 ARGUMENTS: Mapping[str, str] = {
     "base_url": "base URL of the API; a spec may name its own: provider/MODEL@https://host/v1",
@@ -108,6 +120,49 @@ def describe(served: ServedModel, spec: str, provider: Provider, numerics: Mappi
         fingerprint=content_digest(identity),
         numerics=numerics,
     )
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an API.
+
+    Attributes:
+        create: The SDK's method, with a streaming response.
+        payload: Its arguments.
+        read: From the JSON object that came back, and the milliseconds that it took, to the response.
+        api: Which of the endpoint's APIs it is, for messages.
+    """
+
+    create: Callable[..., Any]
+    payload: Mapping[str, Any]
+    read: Callable[[Mapping[str, Any], float], Response]
+    api: str = "chat"
+
+
+async def attempt(call: Call, api_error: type[Exception], model: ServedModel) -> Response:
+    """Make one attempt at a call.
+
+    Args:
+        call: What to ask.
+        api_error: The base of the SDK's errors.
+        model: Whom.
+
+    Raises:
+        UnavailableError: There was no usable answer, this time.
+        RejectedError: This request is refused.
+        UsageError: Whatever is asked of this endpoint will fail.
+    """
+    started = time.perf_counter()
+    try:
+        async with call.create(**call.payload) as body:
+            reply = await read_object(body, model.key)
+    except api_error as error:
+        outcome = interpret(error, model.endpoint, model.model, model.key, call.api)
+    else:
+        return call.read(reply, 1000 * (time.perf_counter() - started))
+    if isinstance(outcome, Exception):
+        raise outcome  # here, where the SDK's error is no longer its context
+    return outcome
 
 
 @asynccontextmanager

@@ -93,7 +93,9 @@ def token_count(usage: Any, *names: str) -> int | None:
     return sum(known) if known and known[0] is counts[0] else None
 
 
-def interpret(error: Exception, endpoint: Endpoint, model: str, key: ApiKey) -> Response | Exception:
+def interpret(
+    error: Exception, endpoint: Endpoint, model: str, key: ApiKey, api: str = "chat"
+) -> Response | Exception:
     """Return what an SDK's error means: the response it amounts to, or what to raise instead of it.
 
     Returned and not raised, so that the SDK's error, whose text may hold anything, is neither the context of
@@ -104,6 +106,7 @@ def interpret(error: Exception, endpoint: Endpoint, model: str, key: ApiKey) -> 
         endpoint: Where it came from.
         model: The model asked for.
         key: What must not appear in any message.
+        api: Which of the endpoint's APIs was asked; a server may go without any but the chat API.
 
     Returns:
         A response when the prompt does not fit the context window. `CheckpointError`: whatever is asked of
@@ -129,8 +132,9 @@ def interpret(error: Exception, endpoint: Endpoint, model: str, key: ApiKey) -> 
     if status in (401, 403):
         return CheckpointError(f"{endpoint.origin} refuses the key in {key.variable} ({status}): {message}")
     if status in (404, 405):
-        return CheckpointError(
-            f"{endpoint.url} has no model {model!r}, or no chat API there ({status}): {message}; "
+        lasting = CheckpointError if api == "chat" else RejectedError
+        return lasting(
+            f"{endpoint.url} has no model {model!r}, or no {api} API there ({status}): {message}; "
             "check the model's name and base_url"
         )
     if status in (400, 413) and _TOO_LONG.search(f"{kind} {said}"):
