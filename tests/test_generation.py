@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tiny_models import WORDS, save_adapter, save_model
 
 from harness.cases import Message, Request, Response, Sampling
+from harness.errors import CheckpointError
 from harness.inference.stop_strings import StopFinder
 from harness.plugins.backends.hf import HFBackend
 from harness.protocols import BackendOptions
@@ -115,6 +116,40 @@ def test_checkpoints_of_another_base_take_its_place_in_memory(models: Path, tmp_
     assert made._loaded is not None
     assert made._loaded.path.name == "other"
     assert [response.text for response in answers(made, "base", requests)] == first
+
+
+def test_a_base_is_its_files_again_bit_by_bit_after_adapters_were_in_it(models: Path) -> None:
+    from safetensors.torch import load_file
+
+    from harness.inference.packed_weights import weight_of
+
+    made, requests = backend(models), asked(2)
+    for name in ("one", "two", "base"):
+        answers(made, name, requests)
+    assert made._loaded is not None
+    held = {
+        f"{name}.weight": weight_of(layer)
+        for name, layer in made._loaded.model.named_modules()
+        if isinstance(layer, torch.nn.Linear)
+    }
+    files = load_file(models / "base" / "model.safetensors")
+    assert len(held) == 15
+    assert all(torch.equal(weight, files[name]) for name, weight in held.items())
+
+
+def test_a_base_whose_file_changes_under_its_adapters_is_not_used(models: Path, tmp_path: Path) -> None:
+    for name in ("base", "one", "two"):
+        shutil.copytree(models / name, tmp_path / name)
+    for name in ("one", "two"):
+        edit(tmp_path / name / "adapter_config.json", base_model_name_or_path=str(tmp_path / "base"))
+    made = backend(tmp_path)
+    checkpoints = [made.resolve(name, name) for name in ("one", "two")]
+    list(made.generate(checkpoints[0], asked(2)))
+    weights = tmp_path / "base" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes())
+    with pytest.raises(CheckpointError, match="changed while it was in use"):
+        list(made.generate(checkpoints[1], asked(2)))
+    assert made._loaded is None
 
 
 # --- prompts and tokenizers ----------------------------------------------------------------------------

@@ -7,11 +7,10 @@ weights are read again from its files, after they were found to hold what is in 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from harness.inference.packed_weights import set_weight, weight_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["PristineWeights", "can_fold", "folded"]
+__all__ = ["Folding", "PristineWeights", "can_fold"]
 
 _WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
@@ -146,41 +145,57 @@ class _Factor:
 
     def added_to(self, weight: Tensor) -> Tensor:
         """Return weight + adapter, summed in float32 and rounded once."""
-        device = weight.device
-        change = self.after.to(device).float() @ self.before.to(device).float()
-        return weight.float().add(change, alpha=self.scaling).to(weight.dtype)
+        import torch
+
+        after, before = (tensor.to(weight.device).float() for tensor in (self.after, self.before))
+        return torch.addmm(weight.float(), after, before, alpha=self.scaling).to(weight.dtype)
 
 
-@contextlib.contextmanager
-def folded(model: Any, adapter: LocalModel, pristine: PristineWeights) -> Iterator[Any]:
-    """Have an adapter in a model's weights inside the block; afterwards they are the base's again.
+class Folding:
+    """A base model in memory whose weights can be those of one adapter after another.
+
+    From one adapter to the next every weight is written once, so that a switch costs about as much as reading
+    the base's files; what is there already is left alone.
 
     Args:
-        model: The base model, in memory.
-        adapter: An adapter for which `can_fold` holds.
-        pristine: The base's weights on disk.
-
-    Raises:
-        CheckpointError: Tensors are missing, do not fit the base or are not finite.
+        model: The base model.
+        base: Its directory.
     """
-    import torch
 
-    layers = dict(model.named_modules())
-    factors = _factors(adapter, layers)
-    changed: list[str] = []
-    try:
+    def __init__(self, model: Any, base: LocalModel) -> None:
+        self._model, self._pristine = model, PristineWeights(base)
+        self._held: str | None = None
+        self._changed: set[str] = set()
+
+    def hold(self, adapter: LocalModel | None, fingerprint: str = "") -> None:
+        """Have the model's weights be the base's with this adapter in them, or the base's own.
+
+        Args:
+            adapter: An adapter for which `can_fold` holds, or None.
+            fingerprint: Tells it from others.
+
+        Raises:
+            CheckpointError: Tensors are missing, do not fit the base or are not finite, or the base's file
+                was changed. The model may then be neither, and must not be used.
+        """
+        import torch
+
+        wanted = None if adapter is None else fingerprint
+        if wanted == self._held:
+            return
+        layers = dict(self._model.named_modules()) if adapter is not None or self._changed else {}
+        factors = {} if adapter is None else _factors(adapter, layers)
         with torch.inference_mode():
-            for name, factor in factors.items():
-                weight = weight_of(layers[name])
-                pristine.confirm(f"{name}.weight", weight)
-                changed.append(name)
-                set_weight(layers[name], factor.added_to(weight))
-        yield model
-    finally:
-        with torch.inference_mode():
-            for name in changed:
-                like = weight_of(layers[name])
-                set_weight(layers[name], pristine.read(f"{name}.weight", like))
+            for name in sorted(self._changed | factors.keys()):
+                layer = layers[name]
+                if name not in self._changed:
+                    self._pristine.confirm(f"{name}.weight", weight_of(layer))
+                    self._changed.add(name)
+                # of a packed layer `weight` is empty, and says type and device all the same
+                weight = self._pristine.read(f"{name}.weight", layer.weight)
+                set_weight(layer, factors[name].added_to(weight) if name in factors else weight)
+        self._changed = set(factors)
+        self._held = wanted
 
 
 def _factors(adapter: LocalModel, layers: Mapping[str, Any]) -> dict[str, _Factor]:

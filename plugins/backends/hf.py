@@ -22,7 +22,7 @@ from .hf_numerics import BATCHING, DTYPES, TEMPLATES, WEIGHTS, hf_numerics, reco
 from .hub import hub_snapshot
 
 if TYPE_CHECKING:
-    from harness.inference.folding import PristineWeights
+    from harness.inference.folding import Folding
     from harness.inference.memory import Limits
 
 __all__ = ["HFBackend"]
@@ -50,7 +50,7 @@ class _Loaded:
     path: Path
     wrapped: bool
     model: Any
-    pristine: PristineWeights
+    folding: Folding
     adapters: set[str] = dataclasses.field(default_factory=set)
 
 
@@ -204,26 +204,23 @@ class HFBackend:
     @contextlib.contextmanager
     def _active(self, checkpoint: Checkpoint, loaded: _Loaded) -> Iterator[Any]:
         """Make the model in memory be this checkpoint inside the block."""
-        from harness.inference.folding import folded
         from harness.inference.loading import active_adapter
 
         files = self._files[checkpoint.fingerprint]
-        if files.adapter is None:
-            yield loaded.model
-        elif files.folds:
-            try:
-                with folded(loaded.model, files.adapter, loaded.pristine) as model:
-                    yield model
-            except CheckpointError:
-                self._loaded = None  # it may not be the base any more
-                raise
-        else:
+        if files.wrapped:
             with active_adapter(loaded.model, _adapter_name(checkpoint)) as model:
                 yield model
+            return
+        try:
+            loaded.folding.hold(files.adapter, checkpoint.fingerprint)
+        except BaseException:
+            self._loaded = None  # it may be neither the base nor any of its adapters
+            raise
+        yield loaded.model
 
     def _model(self, checkpoint: Checkpoint) -> _Loaded:
         """Return the base model of this checkpoint; one that is loaded already is kept if it is the same."""
-        from harness.inference.folding import PristineWeights
+        from harness.inference.folding import Folding
         from harness.inference.layout_support import supports_layouts
         from harness.inference.loading import attach_adapter, load_model
         from harness.inference.packed_weights import can_pack, pack_linears
@@ -248,7 +245,7 @@ class HFBackend:
                     f"{files.base.path}: prompts of this model cannot share prefixes, its attention is of "
                     "another kind; pass -M batching=left-padded, for its baseline too"
                 )
-            loaded = _Loaded(files.base.path, files.wrapped, model, PristineWeights(files.base))
+            loaded = _Loaded(files.base.path, files.wrapped, model, Folding(model, files.base))
             self._loaded = loaded
         if files.wrapped and _adapter_name(checkpoint) not in loaded.adapters:
             assert files.adapter is not None  # a checkpoint without adapter is not wrapped
