@@ -5,6 +5,8 @@ timed, every answer of this engine is compared with `model.generate` at batch si
 one JSON line with medians, the ratio to the better of lm-eval's batch sizes, and the spread.
 
     python benchmarks/vs_lm_eval_generate.py [--shape llama-34m] [--prompts 200] [--rounds 2] [--check 200]
+
+`--variants` times this engine alone, with one thing changed at a time; one JSON line.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +34,41 @@ THREADS = 2
 BATCH_SIZES = (8, 16)
 
 
-def ours(folder: Path, prompts: Sequence[str], shape: Shape) -> tuple[Callable[[], list[str]], Any]:
-    """Return a function that answers all prompts, and the loaded model."""
+VARIANTS: dict[str, tuple[int | None, dict[str, str]]] = {
+    "as it is": (None, {}),
+    "64 rows": (64, {}),
+    "16 rows": (16, {}),
+    "weights=plain": (None, {"weights": "plain"}),
+    "batching=left-padded": (None, {"batching": "left-padded"}),
+}
+"""Batch size, and `-M` arguments."""
+
+
+def ours(
+    folder: Path,
+    prompts: Sequence[str],
+    shape: Shape,
+    batch_size: int | None = None,
+    arguments: Mapping[str, str] | None = None,
+) -> Callable[[], list[str]]:
+    """Return a function that answers all prompts; the first call loads the model."""
     from harness.cases import Message, Request, Sampling
     from harness.plugins.backends.hf import HFBackend
     from harness.protocols import BackendOptions
 
     sampling = Sampling(max_tokens=shape.max_tokens, stop=shape.stop)
     requests = [Request((Message("user", prompt),), sampling, raw=True) for prompt in prompts]
-    backend = HFBackend(BackendOptions(root=folder.parent, state=folder.parent / "state"))
+    options = BackendOptions(
+        root=folder.parent, state=folder.parent / "state", batch_size=batch_size, arguments=arguments or {}
+    )
+    backend = HFBackend(options)
     checkpoint = backend.resolve(folder.name, folder.name)
 
     def run() -> list[str]:
         found = dict(backend.generate(checkpoint, requests))
         return [found[index].text for index in range(len(requests))]
 
-    return run, backend
+    return run
 
 
 def lm_eval(folder: Path, prompts: Sequence[str], shape: Shape, batch_size: int) -> Callable[[], list[str]]:
@@ -79,6 +100,34 @@ def timed(run: Callable[[], list[str]]) -> tuple[float, list[str]]:
     return time.perf_counter() - started, answers
 
 
+def variants(folder: Path, prompts: Sequence[str], shape: str, rounds: int) -> dict[str, Any]:
+    """Time this engine with one thing changed at a time, in turn; answers must stay the same."""
+    runs = {
+        name: ours(folder, prompts, SHAPES[shape], batch_size, arguments)
+        for name, (batch_size, arguments) in VARIANTS.items()
+    }
+    answers = {name: run() for name, run in runs.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            seconds[name].append(timed(run)[0])
+    first = seconds["as it is"]
+    return {
+        "benchmark": "vs_lm_eval_generate --variants",
+        "shape": shape,
+        "prompts": len(prompts),
+        "seconds": {name: statistics.median(found) for name, found in seconds.items()},
+        "times_as_long": {
+            name: statistics.median(other / one for other, one in zip(found, first, strict=True))
+            for name, found in seconds.items()
+        },
+        "answers_equal": {
+            name: sum(one == other for one, other in zip(found, answers["as it is"], strict=True))
+            for name, found in answers.items()
+        },
+    }
+
+
 def main() -> int:
     """Compare, measure, print; return 1 where answers differ that must not."""
     parser = argparse.ArgumentParser()
@@ -86,6 +135,9 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--check", type=int, default=200, help="answers compared with model.generate")
+    parser.add_argument(
+        "--variants", action="store_true", help="this engine alone, one thing changed at a time"
+    )
     options = parser.parse_args()
     reexecute("lm-eval")
 
@@ -97,7 +149,10 @@ def main() -> int:
     prompts = make_prompts(shape, options.prompts)
     with tempfile.TemporaryDirectory() as temporary:
         folder = make_model(Path(temporary) / options.shape, shape)
-        run, _ = ours(folder, prompts, shape)
+        if options.variants:
+            print(json.dumps(variants(folder, prompts, options.shape, options.rounds)))
+            return 0
+        run = ours(folder, prompts, shape)
         peers = {size: lm_eval(folder, prompts, shape, size) for size in BATCH_SIZES}
         _, answers = timed(run)  # loads the model
         checked = compare_with_generate(folder, prompts, shape, answers[: options.check])
@@ -122,6 +177,7 @@ def main() -> int:
         "lm_eval_s": {f"b{size}": statistics.median(seconds) for size, seconds in theirs.items()},
         "lm_eval_spread_s": {f"b{size}": [min(s), max(s)] for size, s in theirs.items()},
         "ratio": best / statistics.median(mine),
+        "spread": [best / max(mine), best / min(mine)],
     }
     print(json.dumps(result))
     return int(checked["differ_without_one"] > 0)
