@@ -39,12 +39,24 @@ DATA = ROOT.parent / "shared" / "data" / "gsm8k" / "items.jsonl"
 WORKLOADS = ("numbers=100", "letters=20", "random=12", "sentences=25")
 
 
+class Read:
+    """Counts the tokens that a model reads from now on, padding included."""
+
+    def __init__(self, model: Any) -> None:
+        self.tokens = 0
+        model.register_forward_pre_hook(self._count, with_kwargs=True)
+
+    def _count(self, model: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self.tokens += (given[0] if given else named["input_ids"]).numel()
+
+
 @dataclass
 class Peer:
     """lm-eval with its Hugging Face model."""
 
     model: Any
     manager: Any
+    read: Read
 
     def evaluate(self, task: str, items: int) -> tuple[float, list[dict[str, Any]], dict[str, float]]:
         """Return seconds, samples in the order of the items, and the metrics."""
@@ -71,6 +83,7 @@ class Ours:
 
     model: Any
     tokenizer: Any
+    read: Read
 
     def evaluate(self, asked: list[list[tuple[str, str]]]) -> tuple[float, list[list[tuple[float, bool]]]]:
         """Return seconds and, for each item, log-likelihood and greediness of each choice."""
@@ -120,11 +133,11 @@ def prepare(folder: Path, data: Path, shape: str) -> tuple[Peer, Ours]:
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(path)
     make_tokenizer(items, config.vocab_size).save_pretrained(path)
     lm = HFLM(pretrained=str(path), dtype="float32", device="cpu", batch_size=BATCH_SIZE, max_length=2048)
-    peer = Peer(lm, TaskManager(include_path=str(folder), include_defaults=False))
+    peer = Peer(lm, TaskManager(include_path=str(folder), include_defaults=False), Read(lm.model))
     model = load_model(path, device="cpu", dtype="float32", attention="sdpa")
     if can_pack():  # as gates do
         pack_linears(model)
-    return peer, Ours(model, load_tokenizer(path))
+    return peer, Ours(model, load_tokenizer(path), Read(model))
 
 
 def measure(peer: Peer, ours: Ours, task: str, items: int, rounds: int) -> tuple[dict[str, Any], bool]:
@@ -135,6 +148,7 @@ def measure(peer: Peer, ours: Ours, task: str, items: int, rounds: int) -> tuple
     own: list[float] = []
     ratios: list[float] = []
     for _ in range(rounds):
+        peer.read.tokens = ours.read.tokens = 0
         seconds, samples, metrics = peer.evaluate(task, items)
         asked = list(map(pairs_of, samples))
         runs = [ours.evaluate(asked) for _ in range(2)]
@@ -162,6 +176,7 @@ def measure(peer: Peer, ours: Ours, task: str, items: int, rounds: int) -> tuple
         "ours_s": statistics.median(own),
         "ratio": statistics.median(ratios),
         "spread": [min(ratios), max(ratios)],
+        "tokens_read": [peer.read.tokens, ours.read.tokens // len(runs)],
         "largest_difference": max(abs(mine[0] - other[0]) for mine, other in both),
         "greedy_differs": sum(mine[1] != other[1] for mine, other in both),
         "accuracy": accuracy,
