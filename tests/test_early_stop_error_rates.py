@@ -46,7 +46,9 @@ def is_blocked(
 
 
 @pytest.mark.parametrize("size", [1, 5])
-@pytest.mark.parametrize("n", [50, 200, 805])
+@pytest.mark.parametrize(
+    "n", [50, pytest.param(100, marks=pytest.mark.slow), 200, pytest.param(400, marks=pytest.mark.slow), 805]
+)
 def test_swapped_labels_are_rarely_blocked_however_often_one_looks(wins: Wins, n: int, size: int) -> None:
     rng = np.random.default_rng([n, size])
     pairs = list(itertools.combinations(sorted(wins), 2))
