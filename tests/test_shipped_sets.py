@@ -17,7 +17,7 @@ SHIPPED = {
     "email": 110,
     "format": 130,
     "general": 130,
-    "instructions": 40,
+    "instructions": 100,
     "judge": 110,
     "medical": 100,
     "safety": 140,

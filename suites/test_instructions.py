@@ -1,4 +1,4 @@
-"""Does the checkpoint do what it is told: length, wording, order, system prompts?"""
+"""Does the checkpoint do what it is told: length, wording, order, edits, system prompts, memory?"""
 
 import pytest
 
