@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from harness.comparison import compare_scores
     from harness.errors import HarnessError
     from harness.evaluation import evaluate
-    from harness.gate import Gate, Status, Verdict
     from harness.golden_set import GoldenSet, load_golden
     from harness.history import load_runs
     from harness.judging import Pairwise, Rubric
     from harness.likelihood import Continuation, Likelihood
+    from harness.policy import Gate
     from harness.protocols import Backend, BackendOptions, CaseSet, CaseSource, Checkpoint, Judge
     from harness.scoring import CheckFailed, InvalidOutput, check
+    from harness.verdict import Status, Verdict
 
 __all__ = [
     "Backend",
@@ -75,13 +76,14 @@ _HOMES = {
     "harness.comparison": ("compare_scores",),
     "harness.errors": ("HarnessError",),
     "harness.evaluation": ("evaluate",),
-    "harness.gate": ("Gate", "Status", "Verdict"),
     "harness.golden_set": ("GoldenSet", "load_golden"),
     "harness.history": ("load_runs",),
     "harness.judging": ("Pairwise", "Rubric"),
     "harness.likelihood": ("Continuation", "Likelihood"),
+    "harness.policy": ("Gate",),
     "harness.protocols": ("Backend", "BackendOptions", "CaseSet", "CaseSource", "Checkpoint", "Judge"),
     "harness.scoring": ("CheckFailed", "InvalidOutput", "check"),
+    "harness.verdict": ("Status", "Verdict"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -81,7 +81,7 @@ class ToolCall:
         return call
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation, text only."""
 

@@ -36,6 +36,7 @@ __all__ = [
     "TrainingError",
     "TrustError",
     "UsageError",
+    "one_line",
     "problem_lines",
 ]
 
@@ -126,6 +127,11 @@ class StoreError(HarnessError):
 
 class IntegrityError(StoreError):
     """Stored content is not what was written: a damaged, cut or edited database."""
+
+
+def one_line(error: HarnessError) -> str:
+    """Return an error as the one line that is shown."""
+    return " ".join(str(error).split())
 
 
 def problem_lines(error: HarnessError) -> list[str]:

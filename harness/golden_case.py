@@ -11,25 +11,32 @@ from harness.json_schema import compile_predicate, packaged_schema, violations
 from harness.likelihood import Continuation
 from harness.scoring.registry import check_problems
 
-__all__ = ["case_problems", "case_row", "parse_case"]
+__all__ = ["case_problems", "case_row", "parse_case", "read_case"]
 
 _ASKS = ("input", "messages", "turns")
+_LISTS = frozenset({"checks", "tags", "tools", "accepts", "rejects"})
 
 
 def case_problems(row: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a row, one phrase each, its checks' parameters included; [] if nothing."""
+    return read_case(row)[1]
+
+
+def read_case(row: Mapping[str, Any]) -> tuple[Case | None, list[str]]:
+    """Return the case that a row describes and what is wrong with it; no case where it cannot be told."""
     if not _predicate()(row) and (problems := violations(packaged_schema("case"), row)):
-        return problems
+        return None, problems
     given = [name for name in _ASKS if name in row]
     likelihood = "choices" in row or "continuation" in row
     if len(given) > 1 or not (given or likelihood):
         found = " and ".join(given) if given else "none of them"
-        return [f"expected one of input, messages and turns, found {found}"]
+        return None, [f"expected one of input, messages and turns, found {found}"]
     problems = _likelihood_problems(row) if likelihood else []
     if "messages" in row and row["messages"][-1]["role"] not in ("user", "tool"):
         role = row["messages"][-1]["role"]
         problems.append(f"messages: the last one must be the user's (or a tool's), not the {role}'s")
-    return problems + check_problems(parse_case(row))
+    case = parse_case(row)
+    return case, problems + check_problems(case)
 
 
 def _likelihood_problems(row: Mapping[str, Any]) -> list[str]:
@@ -56,26 +63,22 @@ def _likelihood_problems(row: Mapping[str, Any]) -> list[str]:
 
 def parse_case(row: Mapping[str, Any]) -> Case:
     """Return the case that a row without `case_problems` describes."""
-    messages, turns = row.get("messages"), row.get("turns", ())
-    if messages is None:
-        asked = turns[0] if turns else row.get("input")
-        messages = [] if asked is None else [{"role": "user", "content": asked}]
-    return Case(
-        id=row["id"],
-        messages=tuple(map(_message, messages)),
-        turns=tuple(turns[1:]),
-        target=row.get("target"),
-        checks=tuple(row.get("checks", ())),
-        tags=tuple(row.get("tags", ())),
-        cluster=row.get("cluster"),
-        must_pass=row.get("must_pass", False),
-        tools=tuple(row.get("tools", ())),
-        accepts=tuple(row.get("accepts", ())),
-        rejects=tuple(row.get("rejects", ())),
-        metadata=row.get("metadata", {}),
-        continuations=_continuations(row),
-        raw=row.get("raw", False),
-    )
+    fields: dict[str, Any] = {}
+    for name, value in row.items():  # a row has few of the fields that it may have, and a set many rows
+        if name in _ASKS:
+            continue
+        if name in ("choices", "continuation"):
+            fields["continuations"] = _continuations(row)
+        else:
+            fields[name] = tuple(value) if name in _LISTS else value
+    if "messages" in row:
+        messages = tuple(map(_message, row["messages"]))
+    elif "turns" in row:
+        messages = (Message("user", row["turns"][0]),)
+        fields["turns"] = tuple(row["turns"][1:])
+    else:
+        messages = (Message("user", row["input"]),) if "input" in row else ()
+    return Case(messages=messages, **fields)
 
 
 def case_row(case: Case) -> dict[str, Any]:

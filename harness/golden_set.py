@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.cases import Case, Sampling
 from harness.errors import GoldenSetError, HarnessError
-from harness.golden_case import case_problems, parse_case
+from harness.golden_case import read_case
 from harness.json_schema import compile_predicate, packaged_schema, violations
 from harness.registry import did_you_mean
 from harness.strict_json import read_json, read_jsonl
@@ -269,15 +269,15 @@ def read_cases(folder: Path, *, digest: Any = None) -> Iterator[Case]:
     unreadable: list[HarnessError] = []
     problems: list[tuple[int, str]] = []
     for line, row in read_jsonl(path, exact=True, digest=digest, faults=unreadable):
-        found = case_problems(row)
+        case, found = read_case(row)
         name = row.get("id")
         if isinstance(name, str):
             if name in lines:
                 found.append(f"the id {name!r} is taken by line {lines[name]}: give each case its own")
             lines.setdefault(name, line)
         problems.extend((line, problem) for problem in found)
-        if not problems and not unreadable:
-            yield parse_case(row)
+        if case is not None and not problems and not unreadable:
+            yield case
     for fault in unreadable:
         line = getattr(fault, "line", None) or 0
         problems.append((line, str(fault).removeprefix(f"{path}:{line}: ")))

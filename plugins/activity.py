@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import signal
 import sys
@@ -14,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import HarnessError, StoreError, UsageError, problem_lines
+from harness.errors import HarnessError, StoreError, UsageError, one_line, problem_lines
 from harness.exit_codes import ExitCode
 
-from .controller import Controller, one_line
 from .fixtures import SESSION
 from .garbage import collect_rarely, keep_what_is_there
 from .margins import refuse_margins_below_noise
@@ -29,7 +29,10 @@ from .suite import read_marker
 from .worker_report import WorkerReport, plan_of
 
 if TYPE_CHECKING:
-    from harness.gate import Verdict
+    from harness.case_result import CaseResult
+    from harness.verdict import Verdict
+
+    from .controller import Controller
 
 __all__ = ["Activity", "default_to_suites", "start"]
 
@@ -79,15 +82,24 @@ class Activity:
     def __init__(self, config: pytest.Config, session: GateSession) -> None:
         self._config = config
         self._session = session
-        self._controller = Controller(session)
         self._expected: dict[tuple[str, str], int] = {}
         self._usage_errors: list[str] = []
         self._internal_error: str | None = None
         self._record: Any = None
         self._fill_seconds = 0.0
         self._is_worker = hasattr(config, "workerinput")
-        self._items = Items(config, session, None if self._is_worker else self._controller.take)
+        self._items = Items(config, session, None if self._is_worker else self._take)
         self._replaced_handler: Any = None
+
+    @functools.cached_property
+    def _controller(self) -> Controller:
+        """What decides: imported when there is something to decide."""
+        from .controller import Controller
+
+        return Controller(self._session)
+
+    def _take(self, results: Sequence[CaseResult]) -> None:
+        self._controller.take(results)
 
     @property
     def _distributes(self) -> bool:
@@ -289,7 +301,7 @@ class Activity:
         """Decide before the summary is printed; set the exit code after everybody else."""
         if session.config.option.collectonly:
             result = yield
-            if self._controller.usage_errors:
+            if self._usage_errors:
                 session.exitstatus = int(ExitCode.USAGE)
             return result
         if not self._distributes:

@@ -25,7 +25,7 @@ from harness.stored_comparison import why_not_comparable
 from .session import GateSession
 from .worker_report import SuitePlan, WorkerReport
 
-__all__ = ["Controller", "one_line"]
+__all__ = ["Controller"]
 
 _CRASHED = "???"  # the phase that xdist gives to the test that a worker died in
 
@@ -39,7 +39,7 @@ class Controller:
 
     def __init__(self, session: GateSession) -> None:
         self._session = session
-        self._results: dict[tuple[Role, str, tuple[str, str, str, str]], CaseResult] = {}
+        self._results: dict[tuple[Role, str, str], dict[tuple[str, str, str, str], CaseResult]] = {}
         self._reports: list[WorkerReport] = []
         self._usage_errors: list[str] = []
         self._lost_workers: list[str] = []
@@ -58,7 +58,8 @@ class Controller:
     def take(self, results: Iterable[CaseResult]) -> None:
         """Take in the results of an item: what a report carries, or what this process has found itself."""
         for result in results:
-            self._results[(result.role, result.checkpoint, result.pair_key)] = result
+            of = self._results.setdefault((result.role, result.checkpoint, result.suite), {})
+            of[result.pair_key] = result
 
     def receive_worker(self, report: WorkerReport) -> None:
         """Take in a worker's plan."""
@@ -123,7 +124,7 @@ class Controller:
             verdicts=tuple(verdicts),
             slices=tuple(found for plan in plans.values() for found in self._slices(plan)),
             diagnostics=changes,
-            cases=tuple(self._results.values()),
+            cases=tuple(result for of in self._results.values() for result in of.values()),
             conditions=tuple(conditions),
             exit_code=int(ExitCode.PASS) if waived else code,
             complete=exitstatus not in (ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR),
@@ -211,11 +212,7 @@ class Controller:
             )
 
     def _of(self, plan: SuitePlan, role: Role, checkpoint: Checkpoint) -> list[CaseResult]:
-        return [
-            result
-            for (of, spec, key), result in self._results.items()
-            if of is role and spec == checkpoint.spec and key[0] == plan.name
-        ]
+        return list(self._results.get((role, checkpoint.spec, plan.name), {}).values())
 
     def _baseline(
         self, plan: SuitePlan, candidate: Checkpoint
@@ -347,8 +344,3 @@ def _without_secrets(argument: str) -> str:
     key, equals, _ = argument.partition("=")
     suspicious = any(word in key.lower() for word in ("key", "token", "secret", "password"))
     return f"{key}=…" if equals and suspicious else argument
-
-
-def one_line(error: HarnessError) -> str:
-    """Return an error as the one line that is shown."""
-    return " ".join(str(error).split())

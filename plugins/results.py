@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from harness.errors import StoreError
-from harness.gate import Status, Verdict
 from harness.record import RunRecord
 from harness.report.terminal import verdict_lines
 from harness.store import RunStore
+from harness.verdict import Status, Verdict
 
 from .options import Settings
 

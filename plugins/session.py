@@ -23,7 +23,6 @@ from harness.engine.fill import Progress
 from harness.engine.plan import Plan
 from harness.errors import CheckpointError, JudgementError, StoreError, UsageError
 from harness.gate_file import load_gate_file
-from harness.judging import audit, canary_requests
 from harness.protocols import BackendOptions, Checkpoint, Judge
 from harness.sandbox import Permission, allow_code
 
@@ -35,15 +34,15 @@ if TYPE_CHECKING:
 
     from .early_stop import EarlyStop
 
-__all__ = ["CHECKPOINT_FIXTURES", "GateSession", "HarnessItem", "Round"]
+__all__ = ["ASKING", "CHECKPOINT_FIXTURES", "GateSession", "HarnessItem", "Round"]
 
 CHECKPOINT_FIXTURES = frozenset(
     {"case", "checkpoint", "baseline", "response", "responses", "baseline_response", "judge", "record_score"}
 )
-_ASKING = frozenset({"response", "responses", "baseline_response"})
+ASKING = frozenset({"response", "responses", "baseline_response"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HarnessItem:
     """The parameter of one of our pytest items: a checkpoint, and a case of a suite where it has one."""
 
@@ -52,7 +51,7 @@ class HarnessItem:
     case: Case | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Round:
     """One run of an item's test function: whose answers it sees, and which sample."""
 
@@ -176,13 +175,12 @@ class GateSession:
         """Answer everything that the items will ask, in batches: first the checkpoints, then the judge."""
         items = [item for item in items if is_ours(item)]
         questions = [question for item in items for question in self._questions(item)]
-        unique = {
-            (q.checkpoint.fingerprint, q.case.id, q.case.content_hash, q.sampling, q.sample): q
-            for q in questions
-        }
+        unique = {(q.checkpoint.fingerprint, id(q.case), id(q.sampling), q.sample): q for q in questions}
         self.engine.ask(list(unique.values()), progress)
         if self.judge is None:
             return
+        from harness.judging import audit, canary_requests
+
         judged = Plan()
         for item in items:
             for request in self._judge_requests(item):
@@ -207,7 +205,7 @@ class GateSession:
     def _questions(self, item: pytest.Item) -> Iterator[Question]:
         param = param_of(item)
         fixtures = fixture_names(item)
-        if param.case is None or param.suite is None or not _ASKING & fixtures:
+        if param.case is None or param.suite is None or ASKING.isdisjoint(fixtures):
             return
         checkpoints = [param.checkpoint, *([self.baseline] if self.baseline is not None else [])]
         for checkpoint in checkpoints:
@@ -256,9 +254,10 @@ def is_ours(item: pytest.Item) -> bool:
     return callspec is not None and isinstance(callspec.params.get("harness_item"), HarnessItem)
 
 
-def fixture_names(item: pytest.Item) -> frozenset[str]:
+def fixture_names(item: pytest.Item) -> Sequence[str]:
     """Return the names of the fixtures that an item's test needs, directly or through others."""
-    return frozenset(getattr(item, "fixturenames", ()))
+    names: Sequence[str] = getattr(item, "fixturenames", ())
+    return names
 
 
 def test_name(item: pytest.Item) -> str:

@@ -12,8 +12,8 @@ import pytest
 from harness.case_source import load_case_sets
 from harness.cases import Case, Sampling, content_digest
 from harness.errors import ConfigurationError
-from harness.gate import Gate
 from harness.gate_file import GateFile
+from harness.policy import Gate
 from harness.protocols import CaseSet, Judge
 from harness.registry import did_you_mean
 

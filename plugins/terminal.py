@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.engine.fill import Progress
 from harness.protocols import Checkpoint
-from harness.record import RunRecord
-from harness.report.classes import classification_lines
-from harness.report.terminal import diagnostic_lines, flip_lines, suggestions, verdict_lines, verdict_table
 from harness.verdict import Status
 
 from .session import GateSession
+
+if TYPE_CHECKING:
+    from harness.record import RunRecord
 
 __all__ = ["filling", "header", "summarise"]
 
@@ -67,6 +67,15 @@ def summarise(
 ) -> None:
     """Print the flips of what regressed, one line per gate, the table, and what else held."""
     from rich.console import Console
+
+    from harness.report.classes import classification_lines
+    from harness.report.terminal import (
+        diagnostic_lines,
+        flip_lines,
+        suggestions,
+        verdict_lines,
+        verdict_table,
+    )
 
     write = terminalreporter.write_line
     terminalreporter.section("verdicts", sep="=")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.gate import Gate
+from harness.policy import Gate
 
 from .session import is_ours, param_of, test_name
 

@@ -11,6 +11,7 @@ import pytest
 
 from harness.cases import Message, Request, Response, ToolCall
 from harness.errors import CheckpointError, ConfigurationError
+from harness.plugins.backends import replay as replay_module
 from harness.plugins.backends.arguments import choice, own, seconds, whole_number
 from harness.plugins.backends.replay import ReplayBackend
 from harness.protocols import Backend, BackendOptions
@@ -170,6 +171,32 @@ def test_a_file_that_changed_under_the_session_is_refused(tmp_path: Path) -> Non
     path.write_text('{"id": "a", "output": "B"}\n', encoding="utf-8")
     with pytest.raises(CheckpointError, match="changed since this session started"):
         list(backend(tmp_path).generate(checkpoint, [ask(case_id="a")]))
+
+
+def test_a_file_that_has_answered_is_only_hashed_by_the_next_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recorded(tmp_path, {"id": "a", "output": "A"})
+    reads: list[Path] = []
+    read = replay_module._read
+
+    def counted(path: Path) -> Any:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(replay_module, "_read", counted)
+    backend(tmp_path).resolve("outputs.jsonl", "")
+    first = backend(tmp_path)  # what was only looked at says nothing
+    checkpoint = first.resolve("outputs.jsonl", "")
+    assert len(reads) == 2
+    list(first.generate(checkpoint, [ask(case_id="a")]))
+    later = backend(tmp_path)
+    assert later.resolve("outputs.jsonl", "") == checkpoint
+    assert len(reads) == 2
+    assert [answer.text for _, answer in later.generate(checkpoint, [ask(case_id="a")])] == ["A"]
+    path.write_text('{"id": "a"}\n', encoding="utf-8")
+    with pytest.raises(CheckpointError, match="has no `output`"):
+        backend(tmp_path).resolve("outputs.jsonl", "")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from filelock import FileLock
-
 from harness.cases import Response
 from harness.engine.cache import ResponseCache
 from harness.engine.likelihoods import refusal, verified
@@ -58,6 +56,8 @@ def fill(
     missing = [key for key in keys if key not in answers]
     if not missing:
         return FillReport(wanted=len(keys), reused=len(keys)), answers
+    from filelock import FileLock  # a rerun has nothing to fill
+
     with FileLock(f"{cache.path}.lock"):
         answers.update(cache.get_many(missing))  # another worker may have been first
         missing = [key for key in missing if key not in answers]

@@ -29,9 +29,10 @@ CHECKS = "harness.checks"
 """Entry-point group under which others register check types."""
 
 _BUILT_IN = BUILT_IN
+_ONLY_TEXT = frozenset({str})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """A check of a case, ready to run.
 
@@ -117,25 +118,33 @@ def _default(case: Case) -> tuple[Mapping[str, Any], ...]:
 
 def _compile(index: int, check: Mapping[str, Any], target: Any) -> Check:
     try:
-        name = check.get("type")
+        parameters = dict(check)
+        name = parameters.pop("type", None)
         if not isinstance(name, str):
             raise ConfigurationError("has no `type`")
         kind = check_type(name)
-        parameters = {key: value for key, value in check.items() if key != "type"}
         if kind.target is not None and kind.target not in parameters:
             if target is None and parameters.keys() <= kind.parameters.keys():
                 raise ConfigurationError(f"{name} needs `{kind.target}`, or the case a `target`")
             if target is not None:
                 parameters[kind.target] = target
+        if {*map(type, parameters.values())} <= _ONLY_TEXT:  # these are told apart without spelling them
+            return _built(name, tuple(parameters.items()))
         return _built(name, canonical_json(parameters))
     except (ConfigurationError, ValueError) as problem:
         raise ConfigurationError(f"checks[{index}]: {problem}") from None
 
 
-@functools.lru_cache(maxsize=65536)
-def _built(name: str, spelling: str) -> Check:
-    """Build a check from its parameters' canonical JSON; cases share many, so they are built once."""
-    kind, parameters = check_type(name), json.loads(spelling)
+@functools.lru_cache(maxsize=2048)
+def _built(name: str, given: str | tuple[tuple[str, str], ...]) -> Check:
+    """Build a check, once for all the cases that share it, and once for both sides of a case.
+
+    Args:
+        name: Its type.
+        given: Its parameters: names and texts, or canonical JSON.
+    """
+    kind = check_type(name)
+    parameters: dict[str, Any] = json.loads(given) if isinstance(given, str) else dict(given)
     if not _predicate(name)(parameters):
         complaints = violations(kind.schema, parameters)
         if complaints:

@@ -21,12 +21,12 @@ def equals(value: str, normalize: Sequence[str] = ("strip",)) -> Scorer:
 def one_of(values: Sequence[str], normalize: Sequence[str] = ("strip",)) -> Scorer:
     """The whole answer is one of `values`, all normalised."""
     wanted = {normalise(value, normalize) for value in values}
-    expected = " or ".join(quoted(value) for value in values)
 
     def scorer(case: Case, response: Response) -> Score:
         answer = normalise(response.text, normalize)
         if answer in wanted:
             return Score.passed(answer)
+        expected = " or ".join(map(quoted, values))
         return Score.missed(f"expected {expected}, found {quoted(answer)}", answer)
 
     return scorer

@@ -4,10 +4,14 @@ A row is `{"id": case id, "output": text}`, or carries the prompt instead: `{"in
 `{"messages": […]}`. Rows with one id are its samples 0, 1, 2 … in the order of the file. An `output` that is
 a list holds the answers to the turns of a multi-turn case; one that is null says that there was no answer.
 Optional: `finish_reason`, `latency_ms`, `usage`, `tool_calls`, `model`. Other keys are left alone.
+
+A file is read and checked as a whole before anything runs. Once it has answered, a mark in the state folder
+says that a file of these bytes is sound; a rerun, which finds the answers in the cache, then only hashes it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +31,8 @@ from .tool_calls import read_call
 
 __all__ = ["ReplayBackend"]
 
+_READER = 1
+"""Version of the rules that a file is read by; a mark that others left says nothing."""
 _OTHER_NAMES_OF_OUTPUT = ("completion", "response", "answer", "generation", "prediction", "text")
 _USAGE_NAMES = {
     "prompt_tokens": ("prompt_tokens", "input_tokens"),
@@ -62,24 +68,28 @@ class ReplayBackend:
 
     def __init__(self, options: BackendOptions) -> None:
         self._root = options.root
+        self._marks = options.state / "replay"
         self._recordings: dict[str, _Recording] = {}
 
     def resolve(self, name: str, spec: str) -> Checkpoint:
-        """Read and check the whole file; its sha256 is the fingerprint.
+        """Check the whole file, unless it was sound before; its sha256 is the fingerprint.
 
         Raises:
             CheckpointError: It is missing, or a row is malformed (file and line).
         """
         path = self._locate(name)
-        recording = self._known(path) or _read(path)
-        self._recordings[recording.fingerprint] = recording
+        fingerprint = self._known(path)
+        if fingerprint is None:
+            recording = _read(path)
+            fingerprint = recording.fingerprint
+            self._recordings[fingerprint] = recording
         return Checkpoint(
             spec=spec,
-            name=recording.path.stem,
+            name=path.stem,
             backend="replay",
-            location=str(recording.path),
-            fingerprint=recording.fingerprint,
-            path=recording.path,
+            location=str(path),
+            fingerprint=fingerprint,
+            path=path,
             keyed_by_case=True,
         )
 
@@ -97,13 +107,22 @@ class ReplayBackend:
             self._recordings[recording.fingerprint] = recording
         for index, request in enumerate(requests):
             yield index, _answer(recording, request)
+        with contextlib.suppress(OSError):  # then the next session reads the file again
+            self._marks.mkdir(parents=True, exist_ok=True)
+            self._mark(checkpoint.fingerprint).touch()
 
-    def _known(self, path: Path) -> _Recording | None:
-        """Return what was read of this file before, if its bytes are still those."""
-        if not any(recording.path == path for recording in self._recordings.values()):
-            return None
-        recording = self._recordings.get(file_sha256(path))
-        return recording if recording is not None and recording.path == path else None
+    def _known(self, path: Path) -> str | None:
+        """Return the fingerprint of a file that was read before, by this session or another."""
+        try:
+            fingerprint = file_sha256(path)
+        except OSError:
+            return None  # reading it says why
+        recording = self._recordings.get(fingerprint)
+        is_known = self._mark(fingerprint).exists() or (recording is not None and recording.path == path)
+        return fingerprint if is_known else None
+
+    def _mark(self, fingerprint: str) -> Path:
+        return self._marks / f"{fingerprint}.v{_READER}"
 
     def close(self) -> None:
         """Forget the rows."""
