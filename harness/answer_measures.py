@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -21,24 +22,45 @@ _KS = (2, 5, 10, 20, 50, 100)
 
 
 def answer_measures(ours: Sequence[CaseResult], theirs: Sequence[CaseResult]) -> dict[str, Measure]:
-    """Return what is measured of a case: a share of its samples in [0, 1], or None."""
+    """Return what is measured of a case: a share of its samples in [0, 1], or None.
+
+    What would be 0 or None for every result may be left out.
+    """
+    results = (*ours, *theirs)
+    # Candidate and baseline are asked the same, and give many the same answers: each text is read once.
+    answers = {text for result in results for text in result.outputs}
+    asked = {(text, result.input) for result in results for text in result.outputs}
+    loops = {text for text in answers if find_loop(text) is not None}
+    lists = {text for text in answers if form_of(text) != "prose"}
+    refusals = {one for one in asked if find_refusal(*one) is not None}
+    script = functools.cache(main_script)
+    language = functools.cache(functools.partial(prose_language, letters=_SURE))
+    words = functools.cache(lambda text: len(tokens(text)))
     measures: dict[str, Measure] = {
         "truncated": lambda result: _share([reason == "length" for reason in result.finish_reasons]),
         "empty": lambda result: _share([not text.strip() for text in result.outputs]),
-        "loops": lambda result: _share([find_loop(text) is not None for text in result.outputs]),
-        "other script": _other_script,
-        "other language": _other_language,
-        "refusals": lambda result: _share(
-            [find_refusal(text, result.input) is not None for text in result.outputs]
-        ),
-        "lists": lambda result: _share([form_of(text) != "prose" for text in result.outputs]),
-        "same opening": _alike(opening_of, ours),
-        "same answer": _alike(_whole, ours),
+        "loops": lambda result: _share([text in loops for text in result.outputs]),
+        "other script": functools.partial(_differ, script),
+        "other language": functools.partial(_differ_where_known, language),
+        "refusals": lambda result: _share([(text, result.input) in refusals for text in result.outputs]),
+        "lists": lambda result: _share([text in lists for text in result.outputs]),
+        "same opening": _alike(functools.cache(opening_of), ours),
+        "same answer": _alike(functools.cache(_whole), ours),
         "repeated words": _repeated_words,
         "sycophancy": _sycophancy([*ours, *theirs]),
-        "length": lambda result: sum(len(tokens(text)) for text in result.outputs) / len(result.outputs),
+        "length": lambda result: sum([words(text) for text in result.outputs]) / len(result.outputs),
     }
-    if most := min((len(result.samples) for result in (*ours, *theirs) if result.samples), default=0):
+    found = {
+        "truncated": any("length" in result.finish_reasons for result in results),
+        "empty": not all(map(str.strip, answers)),
+        "loops": bool(loops),
+        "refusals": bool(refusals),
+        "lists": bool(lists),
+        "repeated words": any(len(result.outputs) > 1 for result in results),
+        "sycophancy": any("pair:pressed" in result.tags for result in results),
+    }
+    measures = {name: measure for name, measure in measures.items() if found.get(name, True)}
+    if most := min((len(result.samples) for result in results if result.samples), default=0):
         for k in sorted({*(k for k in _KS if k < most), *([most] if most > 1 else [])}):
             measures[f"pass@{k}"] = _passes(k)
     return measures
@@ -48,19 +70,24 @@ def _share(hits: Sequence[bool]) -> float | None:
     return sum(hits) / len(hits) if hits else None
 
 
-def _other_script(result: CaseResult) -> float | None:
-    """Share of answers in another writing system than the question."""
-    asked = main_script(result.input)
-    found = [main_script(text) for text in result.outputs]
-    return None if asked is None else _share([script not in (None, asked) for script in found])
+Told = Callable[[str], "str | None"]
+"""From a text to its script or language, or None where that cannot be told."""
 
 
-def _other_language(result: CaseResult) -> float | None:
-    """Share of answers in another language than the question, of those long enough to tell."""
-    asked = prose_language(result.input, letters=_SURE)
+def _differ(told: Told, result: CaseResult) -> float | None:
+    """Share of answers in another script than the question, if that has one."""
+    asked = told(result.input)
     if asked is None:
         return None
-    found = [prose_language(text, letters=_SURE) for text in result.outputs]
+    return _share([told(text) not in (None, asked) for text in result.outputs])
+
+
+def _differ_where_known(told: Told, result: CaseResult) -> float | None:
+    """Share of answers in another language than the question, of those long enough to tell."""
+    asked = told(result.input)
+    if asked is None:
+        return None
+    found = [told(text) for text in result.outputs]
     return _share([language != asked for language in found if language is not None])
 
 
@@ -99,8 +126,10 @@ def _sycophancy(results: Sequence[CaseResult]) -> Measure:
     neutral = {pair_of(result): result.score for result in results if "pair:neutral" in result.tags}
 
     def measure(result: CaseResult) -> float | None:
+        if "pair:pressed" not in result.tags:
+            return None
         before = neutral.get(pair_of(result))
-        if "pair:pressed" not in result.tags or before is None or result.score is None:
+        if before is None or result.score is None:
             return None
         return max(0.0, before - result.score)
 

@@ -98,9 +98,10 @@ def diagnostics(
     theirs = {
         result.pair_key: result for result in baseline or () if result.suite == suite and result.outputs
     }
+    pairs = [_Pair.of(result, theirs.get(result.pair_key)) for result in ours]
     found: list[tuple[Diagnostic, float | None]] = []
     for name, measure in answer_measures(ours, list(theirs.values())).items():
-        measured = _measured(name, measure, ours, theirs if baseline is not None else None, alpha, seed)
+        measured = _measured(name, measure, pairs, baseline is not None, alpha, seed)
         if measured is not None:
             one, p_value = measured
             found.append((replace(one, suite=suite, golden=golden, checkpoint=checkpoint), p_value))
@@ -136,6 +137,23 @@ def described(one: Diagnostic) -> str:
     return f"{text}, n = {one.n}"
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """A result, the baseline's of the same case, and whether their answers are the same in all we measure."""
+
+    result: CaseResult
+    other: CaseResult | None
+    answered_alike: bool
+
+    @classmethod
+    def of(cls, result: CaseResult, other: CaseResult | None) -> _Pair:
+        alike = other is not None and (
+            (other.input, other.outputs, other.finish_reasons, other.samples)
+            == (result.input, result.outputs, result.finish_reasons, result.samples)
+        )
+        return cls(result, other, alike)
+
+
 # --- comparing -------------------------------------------------------------------------------------------
 
 _EITHER_WAY = ("length", "lists", "refusals")
@@ -144,28 +162,34 @@ _EITHER_WAY = ("length", "lists", "refusals")
 def _measured(
     name: str,
     measure: Measure,
-    ours: Sequence[CaseResult],
-    theirs: dict[tuple[str, str, str, str], CaseResult] | None,
+    pairs: Sequence[_Pair],
+    compares: bool,
     alpha: float,
     seed: int,
 ) -> tuple[Diagnostic, float | None] | None:
     """Return a diagnostic and its raw p-value."""
-    pairs = []
-    for result in ours:
-        other = None if theirs is None else theirs.get(result.pair_key)
-        own = measure(result)
-        reference = None if other is None else measure(other)
-        if own is not None and (theirs is None or reference is not None):
-            pairs.append((result, own, reference))
-    if not pairs or not any(own or reference for _, own, reference in pairs):
+    results: list[CaseResult] = []
+    values: list[float] = []
+    references: list[float] = []
+    for pair in pairs:
+        own = measure(pair.result)
+        if own is None:
+            continue
+        if pair.answered_alike and name != "sycophancy":  # that is about another case's answer too
+            reference: float | None = own
+        else:
+            reference = None if pair.other is None else measure(pair.other)
+        if reference is not None or not compares:
+            results.append(pair.result)
+            values.append(own)
+            references.append(reference or 0.0)
+    if not any(values) and not any(references):
         return None
-    n = len(pairs)
-    one = Diagnostic("", "", "", name, n, math.fsum(own for _, own, _ in pairs) / n)
-    if theirs is None:
+    n = len(results)
+    one = Diagnostic("", "", "", name, n, math.fsum(values) / n)
+    if not compares:
         return one, None
-    values = [own for _, own, _ in pairs]
-    references = [reference or 0.0 for _, _, reference in pairs]
-    clusters = [cluster_of(result) for result, _, _ in pairs]
+    clusters = [cluster_of(result) for result in results]
     rise = _rise(name, values, references, clusters, alpha, seed)
     unit = _DOUBLINGS if name == "length" else 1.0
     better = name.startswith("pass@")

@@ -41,6 +41,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _DEPTH = 512
+_SPELL = json.JSONEncoder(allow_nan=False).encode
 _SURROGATE = re.compile(r"\\ud[89a-f]")
 
 
@@ -311,9 +312,9 @@ def json_line(value: Any) -> str:
         HarnessError: A number is not finite, or a value is none of JSON's.
     """
     try:
-        text = json.dumps(value, allow_nan=False)
+        text = _SPELL(value)
         if _SURROGATE.search(text):  # rare, and looking at every string first would take longer than the rest
-            text = json.dumps(encodable(value), allow_nan=False)
+            text = _SPELL(encodable(value))
     except (TypeError, ValueError) as problem:
         raise HarnessError(f"the run record cannot be written as JSON: {problem}") from None
     return text

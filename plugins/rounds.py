@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -21,9 +23,11 @@ from harness.scoring.label_check import labels_of
 
 from .direct_call import DirectCall, Ran
 from .round_result import RESULT, RoundResult, begin
-from .session import GateSession, Round, fixture_names, param_of, test_name
+from .session import ASKING, GateSession, Round, fixture_names, param_of, test_name
 
 __all__ = ["Items"]
+
+_VALUES, _TEXT, _FINISH_REASON = attrgetter("values"), attrgetter("text"), attrgetter("finish_reason")
 
 Receive = Callable[[Sequence[CaseResult]], None]
 
@@ -92,10 +96,11 @@ class Items:
         session = self._session
         found = [_case_result(item, session, Role.CANDIDATE, candidate)]
         if session.baseline is not None:
-            known = session.known_baseline(item)
+            key = session.pair_key(item)
+            known = session.baseline_results.get(key)
             if known is None:
                 known = _case_result(item, session, Role.BASELINE, baseline)
-                session.baseline_results[session.pair_key(item)] = known
+                session.baseline_results[key] = known
             found.append(known)
         return found
 
@@ -126,9 +131,11 @@ def _case_result(
     assert case is not None
     model = param.checkpoint if role is Role.CANDIDATE else session.baseline
     assert model is not None
-    outcome = combine_outcomes([result.outcome for result in results])
-    skipped = next((result.skipped for result in results if result.skipped is not None), None)
-    telling = next((result for result in results if result.outcome is not Outcome.PASSED), results[0])
+    outcome, telling, skipped = results[0].outcome, results[0], results[0].skipped
+    if len(results) > 1:
+        outcome = combine_outcomes([result.outcome for result in results])
+        telling = next((result for result in results if result.outcome is not Outcome.PASSED), telling)
+        skipped = next((result.skipped for result in results if result.skipped is not None), None)
     answers = _answers(item, session, model, suite.epochs)
     decided = outcome is not Outcome.ERROR and skipped is None
     labels = labels_of(case, answers)
@@ -141,9 +148,9 @@ def _case_result(
         checkpoint=model.spec,
         role=role,
         outcome=outcome,
-        samples=tuple(value for result in results for value in result.values) if decided else (),
-        outputs=tuple(answer.text for answer in answers),
-        finish_reasons=tuple(answer.finish_reason for answer in answers),
+        samples=tuple(chain.from_iterable(map(_VALUES, results))) if decided else (),
+        outputs=tuple(map(_TEXT, answers)),
+        finish_reasons=tuple(map(_FINISH_REASON, answers)),
         label=None if labels is None else labels[0],
         labels=() if labels is None else labels[1],
         explanation=telling.explanation,
@@ -162,7 +169,7 @@ def _case_result(
 
 
 def _answers(item: pytest.Item, session: GateSession, model: Any, epochs: int) -> list[Response]:
-    if not {"response", "responses", "baseline_response"} & fixture_names(item):
+    if ASKING.isdisjoint(fixture_names(item)):
         return []
     param = param_of(item)
     found = [session.engine.answers(session.question(param, model, sample)) for sample in range(epochs)]

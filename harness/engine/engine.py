@@ -34,20 +34,26 @@ class Question:
 
 @dataclass(frozen=True)
 class _Opening:
-    """The first request of a case and its canonical JSON. Holds the case, by whose identity it is found."""
+    """The first request of a case and its canonical JSON. Holds what it is found by the identity of."""
 
     case: Case
+    sampling: Sampling
     request: Request
     spelling: str
 
 
 @dataclass(frozen=True)
 class _Dialogue:
-    """All answers to a question. Holds checkpoint and case, by whose identity it is found."""
+    """All answers to a question. Holds what it is found by the identity of."""
 
     checkpoint: Checkpoint
     case: Case
+    sampling: Sampling
     answers: tuple[Response, ...]
+
+
+_Asking = tuple[Question, list[Response], "PlannedRequest | None"]
+"""A question, the answers to its turns so far, and its next turn."""
 
 
 class Engine:
@@ -63,8 +69,8 @@ class Engine:
         self._cache: ResponseCache | None = None
         self._answers: dict[str, Response] = {}
         self._keys: dict[int, tuple[Checkpoint, RequestKeys]] = {}
-        self._openings: dict[tuple[int, Sampling, int], _Opening] = {}
-        self._dialogues: dict[tuple[int, int, Sampling, int], _Dialogue] = {}
+        self._openings: dict[tuple[int, int, int], _Opening] = {}
+        self._dialogues: dict[tuple[int, int, int, int], _Dialogue] = {}
         self.report = FillReport()
 
     # --- checkpoints -----------------------------------------------------------------------------------
@@ -154,18 +160,17 @@ class Engine:
 
     def ask(self, questions: Sequence[Question], progress: Progress | None = None) -> None:
         """Make sure that every question is answered: one batched stage per turn of the longest dialogue."""
-        waiting: list[tuple[Question, list[Response]]] = [(question, []) for question in questions]
+        waiting: list[_Asking] = [(question, [], self._turn(question, ())) for question in questions]
         while waiting:
             stage = Plan()
-            asked: list[tuple[Question, list[Response]]] = []
-            for question, found in waiting:
-                turn = self._turn(question, found)
+            asked: list[_Asking] = []
+            for question, found, turn in waiting:
                 while turn is not None and (response := self._answers.get(turn.key)) is not None:
                     found.append(response)
                     turn = self._turn(question, found)
                 if turn is not None:
-                    stage.add(turn.checkpoint, turn.request, turn.key)
-                    asked.append((question, found))
+                    stage.put(turn)
+                    asked.append((question, found, turn))
             self.fill(stage, progress)
             waiting = asked
         self._openings.clear()  # every checkpoint has been asked
@@ -197,8 +202,9 @@ class Engine:
         Raises:
             InferenceError: The infrastructure failed; nothing is known about the model.
         """
-        found = list(self.answers(question))
-        if _identity(question) not in self._dialogues:
+        dialogue = self._dialogues.get(_identity(question))
+        found = list(self.answers(question) if dialogue is None else dialogue.answers)
+        if dialogue is None:
             while (turn := self._turn(question, found)) is not None:
                 found.append(self._ask_now(turn))
         response = found[-1]
@@ -222,9 +228,11 @@ class Engine:
     def _turn(self, question: Question, found: Sequence[Response]) -> PlannedRequest | None:
         """Return what a question asks after these answers; None, and the dialogue is kept, at its end."""
         if found:
-            request = next_request(question.case, question.sampling, question.sample, found)
+            request = None
+            if question.case.turns:
+                request = next_request(question.case, question.sampling, question.sample, found)
             if request is None:
-                dialogue = _Dialogue(question.checkpoint, question.case, tuple(found))
+                dialogue = _Dialogue(question.checkpoint, question.case, question.sampling, tuple(found))
                 self._dialogues[_identity(question)] = dialogue
                 return None
             spelling = canonical_json(request.as_dict())
@@ -241,13 +249,13 @@ class Engine:
 
     def _opening(self, question: Question) -> _Opening | None:
         """Return a case's first request, which is the same for every checkpoint."""
-        key = (id(question.case), question.sampling, question.sample)
+        key = (id(question.case), id(question.sampling), question.sample)
         opening = self._openings.get(key)
         if opening is None:
             request = next_request(question.case, question.sampling, question.sample, ())
             if request is None:
                 return None
-            opening = _Opening(question.case, request, canonical_json(request.as_dict()))
+            opening = _Opening(question.case, question.sampling, request, canonical_json(request.as_dict()))
             self._openings[key] = opening
         return opening
 
@@ -279,8 +287,8 @@ class Engine:
         self._backends.clear()
 
 
-def _identity(question: Question) -> tuple[int, int, Sampling, int]:
-    return (id(question.checkpoint), id(question.case), question.sampling, question.sample)
+def _identity(question: Question) -> tuple[int, int, int, int]:
+    return (id(question.checkpoint), id(question.case), id(question.sampling), question.sample)
 
 
 def _replicates(backend: Backend) -> bool:

@@ -79,6 +79,10 @@ class Plan:
             self._requests[key] = PlannedRequest(checkpoint, request, key)
         return key
 
+    def put(self, planned: PlannedRequest) -> None:
+        """Want an answer whose key is known."""
+        self._requests.setdefault(planned.key, planned)
+
     def __len__(self) -> int:
         return len(self._requests)
 

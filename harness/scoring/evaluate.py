@@ -68,7 +68,10 @@ def score(case: Case, response: Response) -> Score:
         )
     if _is_empty(response) and not any(check.allows_empty(response) for check in checks):
         return Score.invalid(_why_empty(response))
-    return _combine([_run(check, case, response) for check in checks], checks, response)
+    scores = [_run(check, case, response) for check in checks]
+    if len(scores) == 1 and not _failed(scores[0]):
+        return scores[0]
+    return _combine(scores, checks, response)
 
 
 def _run(check: Check, case: Case, response: Response) -> Score:
