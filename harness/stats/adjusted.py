@@ -77,10 +77,10 @@ def adjusted_difference(sample: Sample) -> Adjusted | None:
     """Return the regression estimate of the mean difference; None where there are too few clusters for it.
 
     Each difference is corrected by a regression fitted without its own cluster (cross-fitting by leaving one
-    out), so that the estimate has no bias from the fit. The variance is the largest of three: that of the
-    corrected differences; the same when the two sides of each case may be swapped, which is what "no drop"
-    says; and what the baseline's scores on the whole suite let expect. The first alone is far too small
-    when a candidate by chance gets nothing right.
+    out), so that the estimate has no bias from the fit. The variance is the mean of two estimates. One is
+    that of the corrected differences, or the same when the two sides of each case may be swapped, which is
+    what "no drop" says, if that is larger. The other is what the baseline's scores on the whole suite let
+    expect. The first alone is far too small when a candidate by chance gets nothing right.
 
     Source: Särndal, Swensson & Wretman, "Model Assisted Survey Sampling" (1992), ch. 6; with predictions
     of any kind, Angelopoulos et al., "Prediction-powered inference", Science 382:669–674 (2023).
@@ -115,7 +115,7 @@ def adjusted_difference(sample: Sample) -> Adjusted | None:
     pooled = _pooled_variance(group(corrected, asked), group(swapped, asked))
     totals = group(differences, asked).totals
     finite = max(plain**2, float(totals @ totals) / n**2)
-    variance = (1.0 - share) * max(own**2, pooled, expected) + share * finite
+    variance = (1.0 - share) * (max(own**2, pooled) + expected) / 2.0 + share * finite
     return Adjusted(
         delta=math.fsum(corrected) / n,
         error=math.sqrt(variance),
