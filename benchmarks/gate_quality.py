@@ -11,7 +11,8 @@ models to the same 805 prompts. A run draws n prompts at random and a pair of mo
 Every rule sees the same runs, so rules can be compared more closely than their standard errors say. The
 rules: any drop of the mean; a drop of more than 0.02 or 0.05; a z-test that ignores the pairs; the paired
 t-test (one-sided, 5 %); this gate with its defaults; the gate that also knows what the baseline and other
-models scored on all 805 prompts, or on half of them; and the gate with `--early-stop`.
+models scored on all 805 prompts, or only the baseline on all and the others on half of them; and the gate
+with `--early-stop`. The last row is the paired t-test on half as many cases more.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ ANY, SMALL, LARGE = "any drop of the mean", "drop > 0.02", "drop > 0.05"
 UNPAIRED, PAIRED, LONGER = "unpaired z-test", "paired t-test", "paired t-test, n + 50 %"
 GATE, KNOWN, HALF, EARLY = "this gate", "… knowing the suite", "… knowing half of it", "… --early-stop"
 CLUSTERED, CLUSTERED_KNOWN = "… clusters", "… clusters, knowing the suite"
+CLUSTERED_EARLY = "… clusters, --early-stop"
 HOLM = f"… any of {FAMILY} gates (Holm)"
 RULES = (
     ANY,
@@ -60,6 +62,7 @@ RULES = (
     EARLY,
     CLUSTERED,
     CLUSTERED_KNOWN,
+    CLUSTERED_EARLY,
     HOLM,
     LONGER,
 )
@@ -166,15 +169,14 @@ def known(contest: Contest, order: NDArray[np.intp], n: int, clusters: Sequence[
     )
 
 
-def stopped(candidate: Array, baseline: Array, tally: Tally) -> float:
-    """Count the gate with early stopping; return the share of the cases that it used."""
+def stopped(candidate: Array, baseline: Array, clusters: Sequence[int] | None = None) -> tuple[bool, float]:
+    """Return whether the gate with early stopping blocks, and the share of the clusters that it used."""
     rule = StoppingRule(margin=0.02, alpha=0.05)
-    stop = first_stop(group(candidate - baseline, None), rule)
+    differences = group(candidate - baseline, clusters)
+    stop = first_stop(differences, rule)
     if stop is None:
-        tally.add(EARLY, block(compare_scores(candidate, baseline, alpha=rule.left)))
-        return 1.0
-    tally.add(EARLY, stop[1])
-    return stop[0] / len(candidate)
+        return block(compare_scores(candidate, baseline, clusters=clusters, alpha=rule.left)), 1.0
+    return stop[1], stop[0] / len(differences)
 
 
 def run(contest: Contest, n: int, rng: np.random.Generator, tally: Tally) -> Verdict:
@@ -194,7 +196,8 @@ def run(contest: Contest, n: int, rng: np.random.Generator, tally: Tally) -> Ver
     else:
         tally.add(KNOWN, block(verdict))  # nothing is left to know
         tally.add(HALF, block(verdict))
-    used = stopped(candidate, baseline, tally)
+    early, used = stopped(candidate, baseline)
+    tally.add(EARLY, early)
     tally.used.append(used)
     if abs(float((contest.candidate - contest.baseline).mean())) >= 0.1:
         tally.used_on_large.append(used)
@@ -217,8 +220,10 @@ def clustered(contest: Contest, n: int, rng: np.random.Generator, tally: Tally) 
     rank = rng.permutation(groups)[labels]
     order = np.argsort(rank, kind="stable")
     clusters = labels[order].tolist()
-    verdict = compare_scores(null.candidate[order[:n]], null.baseline[order[:n]], clusters=clusters[:n])
+    sides = null.candidate[order[:n]], null.baseline[order[:n]]
+    verdict = compare_scores(*sides, clusters=clusters[:n])
     tally.add(CLUSTERED, block(verdict))
+    tally.add(CLUSTERED_EARLY, stopped(*sides, clusters[:n])[0])
     tally.add(CLUSTERED_KNOWN, block(known(null, order, n, clusters) if n < PROMPTS else verdict))
 
 
