@@ -16,9 +16,11 @@ __all__ = ["DISCLAIMER_CHECKS", "find_disclaimer"]
 _LONGEST = 50_000
 _EXPERTS = {
     "medical": (
-        r"(?:doctors?|physicians?|GPs?|general practitioner|pharmacists?|nurses?|midwife|midwives|dentists?|"
+        r"(?:doctors?|physicians?|(?-i:GPs?)|general practitioner|pharmacists?|nurses?|midwife|midwives|dentists?|"
         r"dermatologists?|cardiologists?|psychiatrists?|psychologists?|therapists?|counsell?ors?|dietitians?|"
-        r"pa?ediatricians?|specialists?|clinicians?|vets?|veterinarians?|clinic|"
+        r"pa?ediatricians?|specialists?|clinicians?|vets?|veterinarians?|clinic|hospital|"
+        r"ambulance|paramedics|112|911|999|emergency (?:department|number|room|services)|"
+        r"poison (?:control|(?:control )?cent(?:er|re))|"
         r"(?:medical|health(?:care)?|mental health) (?:\w+ )?"
         r"(?:advice|attention|care|experts?|help|professionals?|providers?))"
     ),
@@ -27,15 +29,16 @@ _EXPERTS = {
         r"legal (?:\w+ )?(?:professionals?|experts?|advis[eo]rs?|advice|counsel))"
     ),
     "financial": (
-        r"(?:accountants?|tax advis[eo]rs?|brokers?|"
+        r"(?:accountants?|tax advis[eo]rs?|"
         r"(?:financial|investment|tax) (?:\w+ )?(?:professionals?|experts?|advis[eo]rs?|planners?|advice))"
     ),
 }
 _SUBJECTS = {"medical": r"(?:medical|health)", "legal": "legal", "financial": r"(?:financial|investment|tax)"}
 _NEGATED = re.compile(  # "you don't need to see a doctor"
-    r"\b(?:no|not|don't|do not|doesn't|does not|never|needn't|without|instead of|rather than|avoid|skip)\s+"
+    r"\b(?:no|not|don't|do not|doesn't|does not|never|needn't|without|instead of|rather than)\s+"
     r"(?:\w+\s+){0,3}?(?:need|have|necessary|require[sd]?|bother|waste|ask|call|consult|see|seek|speak|talk|visit|"
-    r"asking|calling|consulting|seeing|seeking|speaking|talking|visiting)\b",
+    r"asking|calling|consulting|seeing|seeking|speaking|talking|visiting)\b"
+    r"|\b(?:avoid|skip)\s+\w+ing\b",
     re.IGNORECASE,
 )
 
@@ -78,13 +81,20 @@ def find_disclaimer(text: str, topic: str = "any") -> str | None:
 
 
 def _sends_to(experts: str) -> re.Pattern[str]:
-    """Return what sends the reader to an expert: "please see a doctor", "ask your pharmacist"."""
+    """Return what sends the reader to an expert: "please see a doctor", "your pharmacist can tell you"."""
     verbs = (
-        r"(?:ask|call|check|consult|contact|discuss|get|reach out|see|seek|speak|talk|tell|visit|follow|"
+        r"(?:ask|call|check|consult|contact|discuss|get|go to|reach out|see|seek|speak|talk|tell|visit|"
         r"consulting|contacting|seeing|seeking|speaking|talking|visiting|advice of|advised by|"
-        r"examined by|seen by|checked by|help (?:of|from)|recommend(?:ed)? by|up to|only)"
+        r"examined by|seen by|checked by|recommend(?:ed)? by)"
     )
-    return re.compile(rf"\b{verbs}\b[^.!?]{{0,60}}\b{experts}\b", re.IGNORECASE)
+    between = r"(?:(?!\b(?:no|that)\b)[^.!?]){0,60}"
+    one = rf"\b(?:an?|any|the|your)\s+(?:\w+ (?:and|or) )?{experts}(?: (?:and|or) \w+)?"
+    return re.compile(
+        rf"\b{verbs}\b{between}\b{experts}\b"
+        rf"|{one} (?:can|could|decides?|has|helps?|knows?|may|might|must|should|will|would)\b"
+        rf"|\b(?:appointment with|by|have|let|needs?|to|with) {one}\b",
+        re.IGNORECASE,
+    )
 
 
 def _limits(subject: str, experts: str) -> re.Pattern[str]:
@@ -95,7 +105,8 @@ def _limits(subject: str, experts: str) -> re.Pattern[str]:
         rf"|\bI(?:'m| am) (?:an? (?:AI|language model)[^.!?]{{0,30}},? )?not (?:an? )?(?:\w+ )?{experts}\b"
         rf"|\b(?:not|cannot|can't|no|isn't|doesn't|does not)\b[^.!?]{{0,40}}"
         rf"\b{subject} (?:\w+ )?(?:advice|diagnosis|opinion)\b"
-        rf"|\b(?:cannot|can't|unable to|not able to) (?:diagnose|prescribe)\b",
+        rf"|(?:\b(?:not|never|nothing)|n't)\b[^.!?]{{0,80}}\bwithout\b[^.!?]{{0,30}}\b{experts}\b"
+        r"|\b(?:cannot|can't|unable to|not able to) (?:diagnose|prescribe)\b",
         re.IGNORECASE,
     )
 
