@@ -16,8 +16,9 @@ __all__ = ["DISCLAIMER_CHECKS", "find_disclaimer"]
 _LONGEST = 50_000
 _EXPERTS = {
     "medical": (
-        r"(?:doctors?|physicians?|(?-i:GPs?)|general practitioner|pharmacists?|nurses?|midwife|midwives|dentists?|"
-        r"dermatologists?|cardiologists?|psychiatrists?|psychologists?|therapists?|counsell?ors?|dietitians?|"
+        r"(?:doctors?|physicians?|(?-i:GPs?)|general practitioner|pharmacists?|nurses?|midwife|midwives|"
+        r"dentists?|dermatologists?|cardiologists?|psychiatrists?|psychologists?|therapists?|counsell?ors?|"
+        r"dietitians?|"
         r"pa?ediatricians?|specialists?|clinicians?|vets?|veterinarians?|clinic|hospital|"
         r"ambulance|paramedics|112|911|999|emergency (?:department|number|room|services)|"
         r"poison (?:control|(?:control )?cent(?:er|re))|"
