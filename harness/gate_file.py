@@ -67,6 +67,21 @@ class GateFile:
             key = key[:-1]
         return self.select_lines.get(key, 1)
 
+    def change(self, suite: str, decided: Gate) -> str | None:
+        """Say where a suite was gated by other values than the file now gives, or None."""
+        given = {**self.gates.get(DEFAULT, {}), **self.gates.get(suite, {})}
+        changed = [
+            f"{name} was {getattr(decided, name)}, {self.source(suite, name)} says {value}"
+            for name, value in given.items()
+            if getattr(decided, name) != value
+        ]
+        return f"{suite}: gated under another policy ({'; '.join(changed)})" if changed else None
+
+    def source(self, suite: str, name: str) -> str:
+        """Return the file and line of a field that the file gives for a suite, or for all."""
+        section = suite if name in self.gates.get(suite, {}) else DEFAULT
+        return f"{self.path}:{self.lines.get((section, name), 1)}"
+
     def effective(self, suite: str, marker: Gate) -> EffectiveGate:
         """Return the policy of a suite whose marker carries this gate.
 
@@ -79,7 +94,7 @@ class GateFile:
         for section in (DEFAULT, suite):
             for name, value in self.gates.get(section, {}).items():
                 values[name] = value
-                sources[name] = f"{self.path}:{self.lines.get((section, name), 1)}"
+                sources[name] = self.source(suite, name)
         try:
             return EffectiveGate(Gate(**values), sources)
         except ConfigurationError as error:

@@ -119,7 +119,7 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
         for about in record.candidates:
             spec, fingerprint = str(about["spec"]), str(about.get("fingerprint", ""))
             old = found.get((spec, fingerprint))
-            verdicts = {v.suite: v for v in record.verdicts if v.checkpoint in (spec, about.get("name"))}
+            verdicts = {v.suite: v for v in record.verdicts if v.checkpoint == spec}
             cases: dict[str, list[CaseResult]] = {}
             for result in record.cases:
                 if result.role is Role.CANDIDATE and result.checkpoint == spec:

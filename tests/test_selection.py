@@ -245,6 +245,27 @@ def test_weights_that_changed_since_the_run_are_not_chosen(
     assert "no longer those that run" in str(done.exception)
 
 
+def test_a_policy_that_changed_since_the_run_is_not_a_pass(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    stored(trained, tmp_path, {100: 90})
+    gates = trained / "gates.yaml"
+    try:
+        gates.write_text("gates:\n  default: {margin: 0.05}\n  json:\n    alpha: 0.05\n", encoding="utf-8")
+        assert CliRunner().invoke(app, ["select", "--state", str(tmp_path)]).exit_code == 0
+        gates.write_text("gates:\n  json:\n    policy: non-inferior\n", encoding="utf-8")
+        done = CliRunner().invoke(app, ["select", "--state", str(tmp_path), "--json"])
+    finally:
+        gates.unlink()
+    assert done.exit_code == 10
+    (row,) = json.loads(done.output)["ranked"]
+    assert row["refused"] == [
+        "json: gated under another policy (policy was no-significant-drop, gates.yaml:3 says non-inferior): "
+        "gate it again"
+    ]
+
+
 def test_a_directory_named_best_is_left_alone(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

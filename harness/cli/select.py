@@ -15,6 +15,7 @@ from harness.durable import replace_synced
 from harness.engine.engine import Engine
 from harness.errors import CheckpointError, StoreError, UsageError
 from harness.exit_codes import ExitCode
+from harness.gate_file import GateFile, load_gate_file
 from harness.manifest import read_manifest
 from harness.project import relative_to_root
 from harness.protocols import BackendOptions
@@ -52,19 +53,17 @@ def select(
 ) -> None:
     """Choose the best checkpoint of stored runs and point `runs/<name>/best` to it.
 
-    Only checkpoints whose every gate says PASS are eligible; among them the objectives decide, which
-    `select:` in gates.yaml (or [tool.harness.select]) declares, or the options. Exit code 10 where nothing is
-    eligible: then the old choice stands.
+    Only checkpoints whose every gate says PASS, under the policy that the project's file now gives, are
+    eligible; among them the objectives decide, which `select:` in gates.yaml (or [tool.harness.select])
+    declares, or the options. Exit code 10 where nothing is eligible: then the old choice stands.
     """
-    from harness.gate_file import load_gate_file
     from harness.project import find_root
     from harness.selection_rule import overridden, read_rule
 
     root = find_root(Path.cwd())
-    rule = overridden(
-        read_rule(load_gate_file(root)), objectives=objective or (), require=require or (), order=order
-    )
-    found = _contenders(runs or [], RunStore(state))
+    gates = load_gate_file(root)
+    rule = overridden(read_rule(gates), objectives=objective or (), require=require or (), order=order)
+    found = [_under(gates, one) for one in _contenders(runs or [], RunStore(state))]
     chosen = choose(found, rule)
     best = chosen.best
     folders = {one.spec: _folder(one, root) for one in found}
@@ -85,6 +84,13 @@ def select(
         elif best is None:
             typer.echo(f"best is unchanged; why: {kept}")
     raise typer.Exit(int(ExitCode.INCONCLUSIVE if best is None else ExitCode.PASS))
+
+
+def _under(gates: GateFile, one: Contender) -> Contender:
+    """Refuse what was gated by another policy than the project's file now gives."""
+    changes = [gates.change(suite, verdict.gate) for suite, verdict in one.verdicts.items()]
+    outdated = [f"{change}: gate it again" for change in changes if change is not None]
+    return dataclasses.replace(one, problems=(*one.problems, *outdated))
 
 
 def _contenders(runs: list[str], store: RunStore) -> tuple[Contender, ...]:
