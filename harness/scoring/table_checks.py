@@ -170,6 +170,7 @@ TABLE_CHECKS = (
             ),
             Example({"delimiter": ";", "header": False, "min_rows": 1}, ("1;2",), ("1,2",)),
             Example({"columns": ["a"], "min_rows": 1, "max_rows": 2}, ("a\n1\n2",), ("a", "a\n1\n2\n3")),
+            Example({"header": False, "columns": ["a", "b"]}, ("1,2",), ("1,2,3",)),
         ),
     ),
     CheckType(
