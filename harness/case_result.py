@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from harness.cases import Outcome
@@ -92,9 +93,13 @@ class CaseResult:
         """What joins a candidate's result to the baseline's: suite, golden version, test, case id."""
         return (self.suite, self.golden, self.test, self.case_id)
 
+    def fields(self) -> dict[str, Any]:
+        """Return the values of all attributes, by name and in their order."""
+        return dict(zip(_NAMES, _VALUES(self), strict=True))
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
-        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        data = self.fields()
         data["role"] = self.role.value
         data["outcome"] = self.outcome.value
         data["samples"] = list(self.samples)
@@ -113,6 +118,10 @@ class CaseResult:
         for name in ("samples", "outputs", "tags", "finish_reasons", "labels"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
+
+
+_NAMES = tuple(CaseResult.__dataclass_fields__)
+_VALUES = attrgetter(*_NAMES)
 
 
 def combine_outcomes(outcomes: Sequence[Outcome]) -> Outcome:

@@ -23,18 +23,16 @@ _ROWS = 2_000
 
 def row_of(result: CaseResult) -> dict[str, Any]:
     """Return the columns of one result; the target, which may be any JSON value, as JSON text."""
-    row: dict[str, Any] = encodable(_columns(result))
-    return row
-
-
-def _columns(result: CaseResult) -> dict[str, Any]:
     row = result.as_dict()
     row["target"] = json_line(row["target"])
-    return row
+    columns: dict[str, Any] = encodable(row)
+    return columns
 
 
 def _line(result: CaseResult) -> str:
-    return json_line(_columns(result))
+    row = result.fields()  # JSON spells tuples and the words of an enumeration as we want them
+    row["target"] = json_line(row["target"])
+    return json_line(row)
 
 
 def _schema() -> pa.Schema:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cases import Message, Request, Sampling, canonical_json, content_digest
+from harness.engine.cache import _digest
 from harness.engine.plan import RequestKeys, request_key
 from harness.protocols import Checkpoint
 
@@ -66,3 +67,8 @@ def test_a_key_changes_with_whatever_decides_the_answer() -> None:
     }
     assert len(keys) == 7
     assert request_key(model, Request((Message("user", "hello"),), case_id="d")) in keys
+
+
+@given(key=TEXT, stored=st.text(max_size=60))
+def test_the_digest_of_a_cached_row_is_that_of_its_canonical_spelling(key: str, stored: str) -> None:
+    assert _digest(key, stored) == content_digest([key, stored])
