@@ -16,7 +16,7 @@ SUITES = {path.stem for path in (ROOT / "suites").glob("test_*.py")}
 SHIPPED = {
     "email": 110,
     "format": 130,
-    "general": 130,
+    "general": 150,
     "instructions": 100,
     "judge": 110,
     "medical": 100,
