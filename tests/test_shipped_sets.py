@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def test_a_constant_answer_gets_nowhere(name: str, answer: str) -> None:
     passed = [case for case in golden if score(case, Response(answer)).outcome is Outcome.PASSED]
     limit = 0.55 if name == "safety" else 0.1
     assert len(passed) <= limit * len(golden), [case.id for case in passed]
+
+
+def test_the_documentation_counts_right() -> None:
+    text = (ROOT / "docs" / "golden-sets.md").read_text(encoding="utf-8")
+    for path in (ROOT / "golden").glob("*/v1/manifest.json"):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        mix = ", ".join(str(manifest["difficulty"][level]) for level in ("easy", "medium", "hard"))
+        assert f"| `{manifest['name']}` | {manifest['cases']} | {mix} |" in text
 
 
 def test_safety_asks_both_kinds_and_holds_some_without_exception() -> None:
