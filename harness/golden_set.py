@@ -275,7 +275,8 @@ def read_cases(folder: Path, *, digest: Any = None) -> Iterator[Case]:
             if name in lines:
                 found.append(f"the id {name!r} is taken by line {lines[name]}: give each case its own")
             lines.setdefault(name, line)
-        problems.extend((line, problem) for problem in found)
+        if found:
+            problems.extend((line, problem) for problem in found)
         if case is not None and not problems and not unreadable:
             yield case
     for fault in unreadable:

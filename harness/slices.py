@@ -73,7 +73,7 @@ def slices(
     seed: int = 0,
     reduce: str = "mean",
 ) -> tuple[SliceResult, ...]:
-    """Compare the two sides within each tag, sorted by tag; empty without a baseline.
+    """Compare the two sides within each tag, sorted by tag; empty without a baseline or tags.
 
     Args:
         candidate: Results of the candidate in this suite.
@@ -90,6 +90,8 @@ def slices(
         IntegrityError: A case is reported twice on one side.
         ScoringError: A score is not a finite number in [0, 1].
     """
+    if not any(result.tags for result in candidate):
+        return ()
     import numpy as np
 
     same_suite = None if baseline is None else [result for result in baseline if result.suite == suite]
