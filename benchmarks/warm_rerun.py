@@ -1,7 +1,8 @@
 """What a second run over unchanged checkpoints costs: the whole process, against the first run.
 
-Copies the support-desk example and gates its base against itself, again and again: only the first run
-generates. Prints one JSON line with seconds, their ratio, and the heavy modules that a rerun imported.
+Copies the support-desk example and gates its base against itself, 50 cases of each of its four suites, again
+and again: only the first run generates, every run must decide the same. No other plugin is loaded. Prints one
+JSON line with seconds, their ratio, and the heavy modules that a rerun imported.
 
     python benchmarks/warm_rerun.py [--rounds 5]
 """
@@ -10,13 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+CASES_OF_A_SUITE = 50
 CONFTEST = """
 import sys
 
@@ -26,18 +30,19 @@ def pytest_unconfigure():
 """
 
 
-def session(project: Path) -> tuple[float, dict[str, int], str]:
-    """Run one gating session; return seconds, its requests, and the heavy modules that it imported."""
+def session(project: Path) -> tuple[float, dict[str, Any], str]:
+    """Run one gating session; return seconds, its results, and the heavy modules that it imported."""
     results = project / "results.json"
     arguments = ["--model=models/base", "--baseline=models/base", "--inconclusive=warn", "-q", "-s"]
-    quiet = ["-p", "no:hypothesispytest", "-p", "no:anyio"]
-    command = [sys.executable, "-m", "pytest", *quiet, *arguments, f"--harness-json={results}"]
+    arguments += [f"--limit={CASES_OF_A_SUITE}", f"--harness-json={results}"]
+    command = [sys.executable, "-m", "pytest", "-p", "harness.plugins.pytest_plugin", *arguments]
+    settings = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     started = time.perf_counter()
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=project, env=settings, capture_output=True, text=True, check=False)
     elapsed = time.perf_counter() - started
     record = json.loads(results.read_text(encoding="utf-8"))
     heavy = next(line for line in done.stdout.splitlines() if line.startswith("HEAVY"))
-    return elapsed, record["environment"]["requests"], heavy.removeprefix("HEAVY").strip()
+    return elapsed, record, heavy.removeprefix("HEAVY").strip()
 
 
 def main() -> None:
@@ -52,13 +57,16 @@ def main() -> None:
         (project / "conftest.py").write_text(CONFTEST)
         cold, first, _ = session(project)
         warm = [session(project) for _ in range(rounds)]
-        cases = sum(len(path.read_text().splitlines()) for path in project.glob("golden/*/v1/cases.jsonl"))
+    for _, again, _ in warm:
+        assert again["cases"] == first["cases"]
+        assert again["verdicts"] == first["verdicts"]
+    requests = [again["environment"]["requests"] for _, again, _ in warm]
     seconds = [elapsed for elapsed, _, _ in warm]
     result = {
         "benchmark": "warm_rerun",
-        "cases": cases,
-        "generated_first": first["generated"],
-        "generated_again": max(requests["generated"] for _, requests, _ in warm),
+        "cases": len(first["cases"]),
+        "generated_first": first["environment"]["requests"]["generated"],
+        "generated_again": max(asked["generated"] for asked in requests),
         "heavy_imports_again": sorted({heavy for _, _, heavy in warm} - {""}),
         "cold_s": cold,
         "warm_s": statistics.median(seconds),
