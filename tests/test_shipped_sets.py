@@ -9,7 +9,9 @@ import pytest
 from harness.cases import Outcome, Response
 from harness.golden_set import load_golden
 from harness.judging import Rubric
+from harness.sandbox import code_allowed
 from harness.scoring import score
+from harness.scoring.registry import compile_checks
 from harness.scoring.selftest import case_faults
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +40,30 @@ def test_a_shipped_set_is_locked_and_its_checks_tell_good_from_bad(name: str) ->
         assert case.accepts, case.id
         assert case.rejects, case.id
     assert len({case.input for case in golden}) == len(golden)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_weakened_check_lets_a_wrong_answer_through(name: str) -> None:
+    """Each type of check decides alone somewhere in a set: were it always true, a `rejects` would pass."""
+    used, decisive = set(), set()
+    for case in load_golden(f"{name}/v1", roots=[ROOT / "golden"]):
+        checks = compile_checks(case)
+        used |= {check.type for check in checks}
+        for answer in map(Response, case.rejects):
+            scores = [(check.type, check.scorer(case, answer)) for check in checks]
+            types = {kind for kind, found in scores if found.outcome is not Outcome.PASSED}
+            decisive |= types if len(types) == 1 else set()
+    assert used - decisive == set()
+
+
+@pytest.mark.slow
+def test_the_code_set_is_locked_and_its_tests_tell_good_from_bad() -> None:
+    golden = load_golden("code/v1", roots=[ROOT / "golden"])
+    assert golden.locked
+    assert len(golden) >= 100
+    with code_allowed():
+        assert [fault for case in golden for fault in case_faults(case)] == []
+    assert all(case.accepts and len(case.rejects) > 1 for case in golden)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
