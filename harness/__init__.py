@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.case_result import CaseResult
     from harness.cases import Case, Message, Outcome, Request, Response, Sampling, Score
-    from harness.comparison import compare_scores
+    from harness.comparison import RestOfSuite, compare_scores
     from harness.errors import HarnessError
     from harness.evaluation import evaluate
     from harness.golden_set import GoldenSet, load_golden
@@ -47,6 +47,7 @@ __all__ = [
     "Pairwise",
     "Request",
     "Response",
+    "RestOfSuite",
     "Rubric",
     "Sampling",
     "Score",
@@ -73,7 +74,7 @@ _HOMES = {
         "Sampling",
         "Score",
     ),
-    "harness.comparison": ("compare_scores",),
+    "harness.comparison": ("RestOfSuite", "compare_scores"),
     "harness.errors": ("HarnessError",),
     "harness.evaluation": ("evaluate",),
     "harness.golden_set": ("GoldenSet", "load_golden"),
