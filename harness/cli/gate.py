@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import subprocess
@@ -32,7 +33,7 @@ def gate(
 
 
 def run_gated(
-    arguments: list[str], *, results: Path | None = None, aside: bool = False
+    arguments: list[str], *, results: Path | None = None, aside: bool = False, log: Path | None = None
 ) -> tuple[int, Path | None]:
     """Run pytest with these arguments in a child process.
 
@@ -40,6 +41,7 @@ def run_gated(
         arguments: Command line of pytest.
         results: Where to leave the results; a temporary file by default, deleted at the end.
         aside: Send what pytest prints to stderr, for a command whose own output is the stdout.
+        log: Write all that pytest prints to this file instead.
 
     Returns:
         The exit code to believe, and the results file when it is one to believe and was asked for.
@@ -55,7 +57,13 @@ def run_gated(
             f"--harness-json={path.resolve()}",
             f"--harness-nonce={nonce}",
         ]
-        status = subprocess.run(command, check=False, stdout=sys.stderr if aside else None).returncode
+        with contextlib.ExitStack() as stack:
+            if log is not None:
+                stream = stack.enter_context(log.open("wb"))
+                done = subprocess.run(command, check=False, stdout=stream, stderr=subprocess.STDOUT)
+            else:
+                done = subprocess.run(command, check=False, stdout=sys.stderr if aside else None)
+        status = done.returncode
         if status in (ExitCode.USAGE, ExitCode.NO_CASES, ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR):
             return status, None
         problem = _distrust(path, nonce, status)

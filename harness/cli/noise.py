@@ -57,7 +57,10 @@ def noise(
         *(f"--harness-model-arg={one}" for one in argument or ()),
         f"--harness-epochs={epochs}",
     ]
-    records = [_repeat(checkpoint, [*options, *(paths or [])], number) for number in range(repeats)]
+    records = []
+    for number in range(repeats):
+        typer.echo(f"{checkpoint}: repeat {number + 1} of {repeats}", err=True)
+        records.append(_repeat(checkpoint, [*options, *(paths or [])], number))
     candidates = [record.candidates[0] for record in records]
     if len({one["fingerprint"] for one in candidates}) > 1:
         raise StoreError(f"{checkpoint}: its files changed between the repeats: measure again")
@@ -80,7 +83,10 @@ def noise(
 
 
 def _repeat(checkpoint: str, arguments: list[str], number: int) -> RunRecord:
-    """Run the suites once, aside from the project's runs and answers."""
+    """Run the suites once, aside from the project's runs and answers.
+
+    Its verdicts say nothing, there being no baseline: what pytest prints is shown where it fails.
+    """
     with tempfile.TemporaryDirectory(prefix="harness-noise-") as folder:
         code, found = run_gated(
             [
@@ -96,8 +102,10 @@ def _repeat(checkpoint: str, arguments: list[str], number: int) -> RunRecord:
                 *arguments,
             ],
             results=Path(folder) / "results.json",
-            aside=True,
+            log=(log := Path(folder) / "pytest.log"),
         )
+        if found is None:
+            typer.echo(log.read_text(encoding="utf-8", errors="replace"), err=True)
         if code in (ExitCode.USAGE, ExitCode.NO_CASES):
             raise ConfigurationError(f"the suites could not be run over {checkpoint} (see above)")
         if found is None:

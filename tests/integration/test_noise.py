@@ -33,6 +33,7 @@ def test_noise_is_measured_kept_and_held_against_margins(
         command = [sys.executable, "-m", "harness.cli", "noise", model, "--temperature", "1", "--json"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+        assert done.stderr.splitlines() == [f"{model}: repeat {number} of 2" for number in (1, 2)]
         (found,) = json.loads(done.stdout)
         assert (found["suite"], found["n"], found["repeats"]) == ("sums", 40, 2)
         assert found["flips"] == 16
@@ -47,6 +48,11 @@ def test_noise_is_measured_kept_and_held_against_margins(
         assert project.run(*against).ret == 0
         project.suite("sums")
         assert project.run(f"--model={model}", f"--baseline={model}").ret == 0  # at another temperature
+        project.suite("sums", "gate=harness.Gate(margin=7)")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 4
+        assert "margin must be a number in [0, 1)" in done.stderr
+        project.suite("sums")
         (kept,) = (project.path / ".harness/noise").glob("*.json")
         kept.write_text("{", encoding="utf-8")
         assert project.run(*against).ret == 4
