@@ -17,8 +17,7 @@ __all__ = [
 ]
 
 MOST_SLOTS = 128
-"""Rows decoded side by side under `auto`. On two CPU cores 64 → 128 saves a tenth (docs/performance.md); more
-saves nothing, and a GPU is kept busy by as many."""
+"""Rows side by side under `auto`; `benchmarks/vs_lm_eval_generate.py --variants` says what fewer cost."""
 
 _PACK_TOKENS = 1024
 _SHARE = 0.5  # of free memory, for keys and values; the rest is for activations, logits and everybody else
