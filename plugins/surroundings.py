@@ -89,7 +89,7 @@ class Surroundings:
 
     def keep_output(self, item: pytest.Item) -> None:
         """Put what was written and logged into an item's report."""
-        if self.capture is not None:
+        if self.capture is not None and not _is_silent(self.capture):
             out, err = self.capture.read_global_capture()
             item.add_report_section("call", "stdout", out)
             item.add_report_section("call", "stderr", err)
@@ -98,6 +98,15 @@ class Surroundings:
             if log := handler.stream.getvalue().strip():
                 item.add_report_section("call", "log", log)
                 handler.reset()
+
+
+def _is_silent(capture: Any) -> bool:
+    """Whether nothing was written since the capture was read: asking costs a fourth of reading it."""
+    try:
+        both = capture._global_capturing
+        return not any(stream is not None and stream.tmpfile.tell() for stream in (both.out, both.err))
+    except (AttributeError, OSError, ValueError):  # not as pytest's own: reading is always right
+        return False
 
 
 def remember_error(error: Exception) -> None:
