@@ -108,7 +108,7 @@ def _failed(score: Score) -> bool:
 
 def _is_empty(response: Response) -> bool:
     """Whether nothing in the answer can be seen: blanks, control and zero-width characters only."""
-    if response.tool_calls:
+    if response.tool_calls or response.text[:1].isalnum():
         return False
     return all(unicodedata.category(character)[0] in "ZC" for character in response.text)
 

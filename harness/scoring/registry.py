@@ -135,7 +135,7 @@ def _compile(index: int, check: Mapping[str, Any], target: Any) -> Check:
         raise ConfigurationError(f"checks[{index}]: {problem}") from None
 
 
-@functools.lru_cache(maxsize=2048)
+@functools.lru_cache(maxsize=65536)
 def _built(name: str, given: str | tuple[tuple[str, str], ...]) -> Check:
     """Build a check, once for all the cases that share it, and once for both sides of a case.
 
