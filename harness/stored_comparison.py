@@ -49,6 +49,11 @@ class Side:
         return tuple(result for spec in self.specs for result in results_of(self.record, spec))
 
     @property
+    def not_needed(self) -> int:
+        """Cases that these candidates were not asked because their suites were settled (`--early-stop`)."""
+        return sum(verdict.not_needed for verdict in self.record.verdicts if verdict.checkpoint in self.specs)
+
+    @property
     def about(self) -> Mapping[str, Any]:
         """What the record says of the first candidate that is meant."""
         return next(c for c in self.record.candidates if c.get("spec") == self.specs[0])
@@ -177,8 +182,8 @@ def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base:
         return f"the baseline's run {base.record.run} saw only a part of its cases"
     if not base.record.complete:
         return f"the baseline's run {base.record.run} did not finish"
-    if base.record.not_needed:
-        return f"the baseline's run {base.record.run} stopped early and lacks {base.record.not_needed} cases"
+    if base.not_needed:
+        return f"the baseline's run {base.record.run} stopped early and lacks {base.not_needed} cases"
     if ours.get("backend") != theirs.get("backend"):
         return None  # numerics of different backends have nothing in common
     said = differences(ours.get("numerics") or {}, theirs.get("numerics") or {})
@@ -188,10 +193,10 @@ def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base:
 
 
 def _stopped_early(side: Side) -> str | None:
-    if not side.record.not_needed:
+    if not side.not_needed:
         return None
     return (
-        f"run {side.record.run} stopped early and lacks {side.record.not_needed} cases: its verdict stands, "
+        f"run {side.record.run} stopped early and lacks {side.not_needed} cases: its verdict stands, "
         "but it is not compared case by case; run it without --early-stop"
     )
 

@@ -12,6 +12,7 @@ from loopback import KEY, LoopbackLLM, Question
 
 from harness.errors import UsageError
 from harness.store import RunStore
+from harness.stored_comparison import Side
 
 from .conftest import Project, right_except, sums
 
@@ -112,6 +113,10 @@ def test_each_checkpoint_is_settled_by_itself(large: Project) -> None:
     assert code == 1
     assert (good["status"], bad["status"]) == ("PASS", "REGRESSED")
     assert 0 < bad["n"] < good["n"] < COUNT
+    record = RunStore(large.path / ".harness").read(results["run"])
+    sides = [Side(record, verdict["checkpoint"]).not_needed for verdict in (good, bad)]
+    assert sides == [COUNT - good["n"], COUNT - bad["n"]]
+    assert Side(record).not_needed == sum(sides) == record.not_needed
 
 
 def test_must_pass_cases_run_first_and_decide_alone(project: Project) -> None:
