@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from harness.case_result import CaseResult
 from harness.scoring.degeneration import distinct_n, find_loop, form_of, main_script, opening_of, tokens
-from harness.scoring.language import prose_language
+from harness.scoring.language import can_tell_languages, quick_language
 from harness.scoring.refusal import find_refusal
 from harness.stats.pass_at_k import pass_at_k
 
@@ -34,14 +34,14 @@ def answer_measures(ours: Sequence[CaseResult], theirs: Sequence[CaseResult]) ->
     lists = {text for text in answers if form_of(text) != "prose"}
     refusals = {one for one in asked if find_refusal(*one) is not None}
     script = functools.cache(main_script)
-    language = functools.cache(functools.partial(prose_language, letters=_SURE))
+    language = functools.cache(functools.partial(quick_language, letters=_SURE))
     words = functools.cache(lambda text: len(tokens(text)))
     measures: dict[str, Measure] = {
         "truncated": lambda result: _share([reason == "length" for reason in result.finish_reasons]),
         "empty": lambda result: _share([not text.strip() for text in result.outputs]),
         "loops": lambda result: _share([text in loops for text in result.outputs]),
         "other script": functools.partial(_differ, script),
-        "other language": functools.partial(_differ_where_known, language),
+        "other language": functools.partial(_other_language, language),
         "refusals": lambda result: _share([(text, result.input) in refusals for text in result.outputs]),
         "lists": lambda result: _share([text in lists for text in result.outputs]),
         "same opening": _alike(functools.cache(opening_of), ours),
@@ -56,6 +56,7 @@ def answer_measures(ours: Sequence[CaseResult], theirs: Sequence[CaseResult]) ->
         "loops": bool(loops),
         "refusals": bool(refusals),
         "lists": bool(lists),
+        "other language": can_tell_languages(),
         "repeated words": any(len(result.outputs) > 1 for result in results),
         "sycophancy": any("pair:pressed" in result.tags for result in results),
     }
@@ -82,12 +83,13 @@ def _differ(told: Told, result: CaseResult) -> float | None:
     return _share([told(text) not in (None, asked) for text in result.outputs])
 
 
-def _differ_where_known(told: Told, result: CaseResult) -> float | None:
-    """Share of answers in another language than the question, of those long enough to tell."""
-    asked = told(result.input)
+def _other_language(told: Told, result: CaseResult) -> float | None:
+    """Share of answers in another language than the question, of those long enough to tell; JSON has none."""
+    answers = [text for text in result.outputs if form_of(text) != "JSON"]
+    asked = told(result.input) if answers else None
     if asked is None:
         return None
-    found = [told(text) for text in result.outputs]
+    found = [told(text) for text in answers]
     return _share([language != asked for language in found if language is not None])
 
 

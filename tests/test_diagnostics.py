@@ -8,10 +8,13 @@ from case_results import case_result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import answer_measures
 from harness.case_result import CaseResult, Role
 from harness.diagnostics import Diagnostic, blocked_by, described, diagnostics
 from harness.errors import ConfigurationError
 from harness.gate import Gate, Status, decide, settle
+from harness.scoring import language
+from harness.scoring.language import prose_language, quick_language
 from harness.stats.pass_at_k import pass_at_k
 
 ABOUT: dict[str, Any] = {"suite": "refunds", "golden": "refunds/v1", "checkpoint": "checkpoint-300"}
@@ -169,3 +172,31 @@ def test_pass_at_k_is_shown_under_epochs() -> None:
 def test_pass_at_k_of_impossible_numbers_is_refused() -> None:
     with pytest.raises(ValueError, match="pass@3 of 1 right among 2 samples"):
         pass_at_k(2, 1, 3)
+
+
+ENGLISH = "You can return the table cloth within 30 days, and we will refund you when it has arrived."
+ELSEWHERE = [
+    "Je kunt het tafelkleed binnen dertig dagen terugsturen, en wij betalen je terug zodra het er is.",
+    "Puede devolver el mantel en un plazo de treinta días y le reembolsaremos cuando haya llegado.",
+    "Sie können die Tischdecke innerhalb von dreißig Tagen zurückgeben, und wir erstatten den Preis.",
+    "Vous pouvez rendre la nappe sous trente jours et nous vous rembourserons dès son arrivée ici.",
+    "Bord, duk, kniv, gaffel, sked, glas, tallrik, kopp, fat, kanna, korg, bricka, vas, ljus, stol.",
+]
+
+
+@pytest.mark.parametrize("text", [ENGLISH, *ELSEWHERE, "`the to you would when` 12", "", "the the the the"])
+def test_plain_english_is_told_as_the_classifier_tells_it(text: str) -> None:
+    pytest.importorskip("py3langid")
+    assert quick_language(text, 60) == prose_language(text, letters=60)
+
+
+def test_plain_english_needs_no_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "_identifier", lambda: pytest.fail("loaded"))
+    assert quick_language(ENGLISH, 60) == "en"
+
+
+def test_without_the_classifier_languages_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_measures, "can_tell_languages", lambda: False)
+    monkeypatch.setattr(language, "_identifier", lambda: pytest.fail("loaded"))
+    ours = results([ELSEWHERE[0]] * 3, input=ELSEWHERE[1])
+    assert "other language" not in measured(ours, None)
