@@ -24,7 +24,7 @@ from statsmodels.stats.contingency_tables import mcnemar  # type: ignore[import-
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # ships no types
 from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]  # ships no types
 
-from harness.stats.binary import exact_proportion_bound, mcnemar_mid_p, tango_interval
+from harness.stats.binary import exact_proportion_bound, mcnemar_mid_p, mcnemar_p, tango_interval
 from harness.stats.clusters import cluster_standard_error, group
 from harness.stats.flips import sign_flips
 from harness.stats.multiplicity import benjamini_hochberg, holm
@@ -50,6 +50,15 @@ def mcnemar_rows() -> Iterator[float]:
             point = scipy.stats.binom.pmf(improved, discordant, 0.5)
             exact = mcnemar([[9, discordant - improved], [improved, 9]], exact=True).pvalue
             yield abs(2.0 * mcnemar_mid_p(improved, discordant - improved) + point - exact)
+
+
+def score_rows() -> Iterator[float]:
+    """Yield the differences of two-sided p-values of McNemar's score test from statsmodels'."""
+    for discordant in range(1, 81):
+        for improved in range((discordant + 1) // 2):
+            table = [[9, discordant - improved], [improved, 9]]
+            asymptotic = mcnemar(table, exact=False, correction=False).pvalue
+            yield abs(2.0 * mcnemar_p(improved, discordant - improved, 20 + discordant) - asymptotic)
 
 
 def adjusted_rows(rng: np.random.Generator, ours: object, method: str) -> Iterator[float]:
@@ -138,6 +147,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     rows: dict[str, Iterator[float]] = {
         "McNemar exact and mid-p | statsmodels `mcnemar(exact=True)` | p": mcnemar_rows(),
+        "McNemar's score test | statsmodels `mcnemar(exact=False)` | p": score_rows(),
         "Holm | statsmodels `multipletests` | p": adjusted_rows(rng, holm, "holm"),
         "Benjamini–Hochberg | statsmodels `multipletests` | p": adjusted_rows(
             rng, benjamini_hochberg, "fdr_bh"

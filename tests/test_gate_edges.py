@@ -27,7 +27,12 @@ EDGES: dict[str, tuple[dict[str, Any], str, Status, float]] = {
     "all ties, graded": ({"candidate": GRADED, "baseline": GRADED}, STRICT, Status.INCONCLUSIVE, 1.0),
     "enough ties": ({"candidate": [1] * 200, "baseline": [1] * 200}, STRICT, Status.PASS, 1.0),
     "all wins": ({"candidate": [1] * 40, "baseline": [0] * 40}, STRICT, Status.PASS, 1.0),
-    "all lost": ({"candidate": [0] * 40, "baseline": [1] * 40}, STRICT, Status.REGRESSED, 0.5**41),
+    "all lost": (
+        {"candidate": [0] * 40, "baseline": [1] * 40},
+        STRICT,
+        Status.REGRESSED,
+        math.erfc(20**0.5) / 2,
+    ),
     "no variance": ({"candidate": [0.4] * 40, "baseline": [0.6] * 40}, STRICT, Status.REGRESSED, 5e-5),
     "one cluster": (
         {"candidate": [0] * 40, "baseline": [1] * 40, "clusters": ["one"] * 40},

@@ -16,7 +16,7 @@ from shared_data import shared_data
 
 from harness.comparison import compare_scores
 from harness.gate import Status
-from harness.stats.binary import mcnemar_mid_p
+from harness.stats.binary import mcnemar_p
 from harness.stats.clusters import cluster_standard_error, group
 from harness.stats.paired import compare_pairs
 
@@ -143,6 +143,6 @@ def test_published_gsm8k_solutions() -> None:
     assert (better.mean, better.baseline_mean) == pytest.approx((0.5621212, 0.3409091), abs=1e-7)
     assert better.status is Status.PASS
     assert worse.status is Status.REGRESSED
-    assert worse.p_value == pytest.approx(mcnemar_mid_p(worse.improved, worse.worsened))
+    assert worse.p_value == pytest.approx(mcnemar_p(worse.improved, worse.worsened, worse.n))
     assert worse.p_value is not None
     assert worse.p_value < 1e-15

@@ -277,7 +277,7 @@ def test_the_page_shows_verdicts_flips_slices_and_setup() -> None:
         "the mean fell by more than the margin of 2 %",
         "20 worsened, 1 improved",
         "answer of baseline to case-0000",
-        "mid-p McNemar test, Tango score interval",
+        "McNemar's score test, Tango's score interval",
         "smallest drop it detects",
         "float32",
         "3.11.9",

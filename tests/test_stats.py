@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from random import Random
 
 import numpy as np
@@ -17,7 +18,14 @@ from statsmodels.stats.contingency_tables import mcnemar  # type: ignore[import-
 from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # ships no types
 from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]  # ships no types
 
-from harness.stats.binary import exact_proportion_bound, mcnemar_mid_p, tango_interval, tango_statistic
+from harness.stats.binary import (
+    SCORE_FROM,
+    exact_proportion_bound,
+    mcnemar_mid_p,
+    mcnemar_p,
+    tango_interval,
+    tango_statistic,
+)
 from harness.stats.clusters import Clusters, cluster_standard_error, group, mean_interval
 from harness.stats.flips import DRAWS, MANY, LargeSampleFlips, SignFlips, sign_flips
 from harness.stats.multiplicity import benjamini_hochberg, holm
@@ -82,6 +90,44 @@ def test_mid_p_equals_statsmodels_exact_less_the_observed_point(improved: int, w
         assert 2 * mcnemar_mid_p(improved, worsened) == pytest.approx(
             exact - scipy.stats.binom.pmf(improved, n, 0.5), rel=1e-9
         )
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 100))
+def test_the_score_test_is_tangos_bound(improved: int, worsened: int, same: int) -> None:
+    n = max(improved + worsened + same, SCORE_FROM)
+    p_value = mcnemar_p(improved, worsened, n)
+    if improved + worsened == 0:
+        assert p_value == 1.0
+        return
+    assert p_value == pytest.approx(1.0 - mcnemar_p(worsened, improved, n))
+    upper = tango_interval(improved, worsened, n, level=0.05)[1]
+    assert (p_value < 0.05) == (upper < 0.0)
+    if p_value <= 0.5:
+        assert (mcnemar_mid_p(improved, worsened) <= 0.05) <= (p_value <= 0.05)
+
+
+def worst_false_alarm(n: int, p_value: Callable[[int, int], float], alpha: float) -> float:
+    """Return the largest chance of a p-value ≤ alpha under no difference, over the shares that may flip."""
+    shares = np.linspace(0.01, 1.0, 100)
+    worst = np.zeros(len(shares))
+    for flips in range(n + 1):
+        weights = scipy.stats.binom.pmf(flips, n, shares)
+        alarms = [won for won in range(flips // 2 + 1) if p_value(won, flips - won) <= alpha]
+        worst += weights * scipy.stats.binom.pmf(alarms, flips, 0.5).sum()
+    return float(worst.max())
+
+
+@pytest.mark.parametrize("n", [20, 50, 100])
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+def test_the_score_test_is_at_its_worst_no_worse_than_mid_p(n: int, alpha: float) -> None:
+    score = worst_false_alarm(n, lambda won, lost: mcnemar_p(won, lost, n), alpha)
+    assert score <= worst_false_alarm(n, mcnemar_mid_p, alpha) + 0.05 * alpha
+    assert score <= 1.2 * alpha
+
+
+def test_with_few_pairs_the_score_test_would_block_too_often() -> None:
+    assert mcnemar_p(0, 3, 3) == mcnemar_mid_p(0, 3) == 0.0625
+    assert worst_false_alarm(3, lambda won, lost: mcnemar_p(won, lost, SCORE_FROM), 0.05) > 0.12
 
 
 def test_mid_p_is_fast_and_finite_for_huge_counts() -> None:
@@ -419,7 +465,7 @@ def blocked_share(n: int, discordance: float, drop: float, margin: float, runs: 
     tables = rng.multinomial(n, [better, worse, 1 - better - worse], size=runs)
     blocked = 0
     for improved, worsened, _ in tables:
-        p_value = mcnemar_mid_p(int(improved), int(worsened))
+        p_value = mcnemar_p(int(improved), int(worsened), n)
         blocked += p_value <= 0.05 and (improved - worsened) / n < -margin - 1e-12
     return blocked / runs
 
@@ -448,7 +494,7 @@ def test_enough_cases_settle_what_they_are_said_to_settle() -> None:
     assert tango_interval(improved, worsened, needed, level=0.05)[0] > -0.02
     drop = cases_to_settle_drop(spread, -0.05, margin=0.02, alpha=0.05)
     assert drop is not None
-    assert mcnemar_mid_p(round(0.025 * drop), round(0.075 * drop)) <= 0.05
+    assert mcnemar_p(round(0.025 * drop), round(0.075 * drop), drop) <= 0.05
     assert cases_to_settle_drop(spread, -0.02, margin=0.02, alpha=0.05) is None
     assert cases_to_settle_drop(spread, 0.0, margin=0.0, alpha=0.05) is None
     zero = cases_to_settle_drop(Spread(30, 30, 0.0, measured=False), 0.0, margin=0.02, alpha=0.05)

@@ -8,11 +8,38 @@ from __future__ import annotations
 
 import math
 
-from harness.stats.quantiles import normal_quantile
+from harness.stats.quantiles import normal_quantile, normal_tail
 
-__all__ = ["exact_proportion_bound", "mcnemar_mid_p", "tango_interval", "tango_statistic"]
+__all__ = [
+    "SCORE_FROM",
+    "exact_proportion_bound",
+    "mcnemar_mid_p",
+    "mcnemar_p",
+    "tango_interval",
+    "tango_statistic",
+]
+
+SCORE_FROM = 20
+"""Pairs from which McNemar's score test is used; with fewer it blocks too often (docs/statistics.md)."""
 
 _BISECTIONS = 60
+
+
+def mcnemar_p(improved: int, worsened: int, n: int) -> float:
+    """Return the one-sided p-value of McNemar's test for a drop among n pairs.
+
+    From `SCORE_FROM` pairs on that of the score test, Φ((improved − worsened)/√discordant): it rejects at α
+    exactly when Tango's one-sided bound lies below 0, at least as often as mid-p, and in the worst case over
+    all shares of discordant pairs falsely as often as mid-p does. With fewer pairs mid-p.
+    Without a discordant pair there is no evidence, and the value is 1.
+
+    Source: McNemar, Psychometrika 12:153–157 (1947); Fagerland, Lydersen & Laake, BMC Med Res Methodol
+    13:91 (2013), who recommend both.
+    """
+    discordant = improved + worsened
+    if n < SCORE_FROM or discordant == 0:
+        return mcnemar_mid_p(improved, worsened)
+    return normal_tail((worsened - improved) / math.sqrt(discordant))
 
 
 def mcnemar_mid_p(improved: int, worsened: int) -> float:

@@ -4,7 +4,7 @@ If the candidate is no different from the baseline, which of the two answers of 
 a coin toss: flipping the sign of any cluster's differences is as likely as not. Test and interval come from
 the same patterns, so they never contradict each other: a one-sided bound above 0 means p > level.
 
-Patterns that tie with the observed one count half (mid-p), as in McNemar's test, which this test is for
+Patterns that tie with the observed one count half, as in McNemar's mid-p, which this test is for
 right-or-wrong answers. With so few clusters that all patterns are enumerated ties count in full: the test is
 exact there, and a single pattern weighs too much to be halved.
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.stats.adjusted import Sample, adjusted_difference
-from harness.stats.binary import mcnemar_mid_p, tango_interval
+from harness.stats.binary import SCORE_FROM, mcnemar_p, tango_interval
 from harness.stats.clusters import (
     FEW_CHANGED,
     Clusters,
@@ -30,7 +30,8 @@ __all__ = ["SAME", "Comparison", "compare_pairs", "with_adjustment"]
 SAME = 1e-12
 """Scores that differ by no more than this are equal: what sums of floats leave behind."""
 
-BINARY = "mid-p McNemar test, Tango score interval"
+BINARY = "McNemar's score test, Tango's score interval"
+FEW_BINARY = "mid-p McNemar test, Tango's score interval"
 FLIPS = "sign-flip permutation test and its inversion"
 
 
@@ -107,7 +108,8 @@ def compare_pairs(
     if single and is_single_answers(group(candidate, clusters), group(baseline, clusters)):
         interval = tango_interval(up, down, groups, level=alpha / 2)
         bounds = tango_interval(up, down, groups, level=alpha)
-        p_value, method = mcnemar_mid_p(up, down), BINARY
+        p_value = mcnemar_p(up, down, groups)
+        method = BINARY if groups >= SCORE_FROM else FEW_BINARY
         # Treating a drop as changes of full size is no worst case here: there are no others.
         spread = Spread(n, groups, (up + down) / groups, measured=False)
     else:
