@@ -30,7 +30,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python $(EXAMPLE)/demo.py $(DEMO)
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/pytest -m slow
