@@ -97,6 +97,14 @@ class CaseResult:
         """Return the values of all attributes, by name and in their order."""
         return dict(zip(_NAMES, _VALUES(self), strict=True))
 
+    def in_role(self, role: Role) -> CaseResult:
+        """Return the same result in a role."""
+        other = object.__new__(
+            CaseResult
+        )  # all but one value as they are: `replace` takes nine times as long
+        other.__dict__.update(self.__dict__, role=role)
+        return other
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
         data = self.fields()

@@ -6,7 +6,6 @@ it for other programs.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import re
@@ -245,7 +244,7 @@ def candidate_of(record: RunRecord, checkpoint: str | None) -> str:
 def results_of(record: RunRecord, spec: str, role: Role = Role.BASELINE) -> tuple[CaseResult, ...]:
     """Return the results of one candidate of a run, in the role that they are to play."""
     return tuple(
-        dataclasses.replace(result, role=role)
+        result.in_role(role)
         for result in record.cases
         if result.checkpoint == spec and result.role is Role.CANDIDATE
     )

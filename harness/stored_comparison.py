@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Side:
             return (self.checkpoint,)
         return tuple(str(checkpoint["spec"]) for checkpoint in self.record.candidates)
 
-    @property
+    @functools.cached_property
     def results(self) -> tuple[CaseResult, ...]:
         """The candidates' results, in the role of a baseline."""
         return tuple(result for spec in self.specs for result in results_of(self.record, spec))

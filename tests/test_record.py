@@ -49,6 +49,13 @@ def test_a_record_without_a_baseline_says_so() -> None:
     assert data["baseline_cases"] == []
 
 
+def test_a_result_in_another_role_is_the_same_but_for_that() -> None:
+    result = case_result("a", 0.5, tags=("hard",), target={"a": [1]})
+    other = result.in_role(Role.BASELINE)
+    assert other == replace(result, role=Role.BASELINE)
+    assert result.role is Role.CANDIDATE
+
+
 anything = st.text(st.characters(exclude_categories=()), max_size=20)
 results = st.builds(
     lambda i, role, score, output, target, tag: case_result(
