@@ -28,6 +28,7 @@ PROSE = (
     "text",
     [
         "No. " * 20,
+        "No.." * 15,  # as short as a loop can be
         PROSE + " and so on" * 10,
         PROSE + "\n" + "I am a model.\n" * 12 + "I am a",
         "\n".join(f"{n}) The answer to question {n} is that it depends on the data." for n in range(20)),

@@ -16,8 +16,15 @@ from shared_data import shared_data
 from harness.cases import Case, Message, Response
 from harness.scoring import score
 from harness.scoring.refusal import OPENING, find_refusal
+from harness.scoring.refusal_phrases import FAMILIES
 
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "refusal_detector.py"
+
+
+@given(st.text(st.characters(exclude_categories=["Lu", "Ll", "Lt", "Lm", "Lo"])))
+def test_every_phrase_has_a_letter(text: str) -> None:
+    assert not any(pattern.search(text) for _, pattern, _ in FAMILIES)
+    assert find_refusal(text) is None
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ def find_loop(text: str) -> str | None:
     period of its reversed tail, Knuth, Morris & Pratt 1977), or more than half of its runs of eight words
     have been there before, digits counting as equal. Lines of dashes and the like are no loops.
     """
+    if len(text) < _SHORTEST_LOOP:
+        return None  # nor are there words enough
     tail = text.rstrip()[-_TAIL:]
     backwards = tail[::-1]
     border = [0] * len(backwards)

@@ -58,6 +58,8 @@ def find_refusal(text: str, asked: str = "") -> Refusal | None:
         text: The answer; its first `OPENING` characters outside code blocks decide.
         asked: The question, which says what may be disputed or called wrong.
     """
+    if not any(map(str.isalpha, text)):
+        return None  # every phrase has a word, and the answers of whole suites are numbers
     plain = _FENCED.sub(" ", text[: 16 * OPENING]).strip().translate(_TYPOGRAPHY)
     opening = plain[:OPENING]
     for family, pattern, question in FAMILIES:
