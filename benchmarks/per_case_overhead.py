@@ -2,14 +2,17 @@
 
 Ten thousand recorded answers, each compared with its target in a test of its own:
 
-- *ours*: a suite over a golden set with the fixtures `case` and `response`, candidate and baseline both
-  replayed; outcomes, verdict and run record included. *again* finds the answers in the cache, as a rerun
-  does; *first* has to fill it.
+- *ours*: a suite over a golden set with the fixtures `case` and `response`; outcomes, comparison, verdict and
+  run record included. *first* and *again* ask candidate and baseline, both replayed, so that each case is
+  called twice: *first* has to fill the cache, *again* finds the answers there, as a rerun does. *stored*
+  finds the candidate's there and compares with the same baseline's answers in a stored run
+  (`--baseline=run:ID`, as a CI job does): each case is called once, as on the other sides.
 - *bare*: `pytest.mark.parametrize` over the same cases, one assert of the same answer, without a baseline.
 - *deepeval*: `assert_test` with a metric that only compares, at a fraction of the cases.
 
 Costs are seconds of whole processes, start to end. Against bare pytest they are divided; against deepeval
-per case: ours with everything, over all cases, deepeval's without its start (the slope between two sizes).
+per case: ours with both sides and everything, over all cases, deepeval's without its start (the slope between
+two sizes).
 The last line compares `--collect-only`, with the plugin in use and for bare pytest, at two sizes.
 
 All sides run in turn, in deepeval's environment, without plugins but their own. Before anything is timed, one
@@ -105,9 +108,12 @@ def test_sum(case):
     )
     assert_test(asked, [Equals()], run_async=False)
 """
-OURS = ("-p", "harness.plugins.pytest_plugin", "--model=replay/good.jsonl", "--baseline=replay/base.jsonl")
+CANDIDATE, BASELINE = "--model=replay/good.jsonl", "--baseline=replay/base.jsonl"
+AS_CANDIDATE = "--model=replay/base.jsonl"
+CALLS = {"again": 2, "first": 2, "stored": 1}
+"""How often each case is called in what is measured of ours."""
 SIDES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "ours": (SUITE, OURS),
+    "ours": (SUITE, ("-p", "harness.plugins.pytest_plugin")),
     "bare": (BARE, ()),
     "deepeval": (DEEPEVAL, ("-p", "deepeval.plugins.plugin")),
 }
@@ -173,7 +179,7 @@ def run(folder: Path, side: str, *arguments: str) -> Ran:
 def wrong_cases(folder: Path, side: str) -> set[str]:
     """Return the ids of the cases that a side finds wrong."""
     if side == "ours":
-        run(folder, side, "--harness-json=results.json")
+        run(folder, side, CANDIDATE, BASELINE, "--harness-json=results.json")
         cases = json.loads((folder / "results.json").read_text(encoding="utf-8"))["cases"]
         return {case["id"] for case in cases if case["outcome"] != "passed"}
     run(folder, side, "--junitxml=junit.xml")
@@ -190,6 +196,14 @@ def checked(ran: Ran, side: str, cases: int) -> Ran:
     if f"\n{cases} passed" not in ran.output or (side == "ours" and "PASS" not in ran.output):
         sys.exit(f"{side}: {ran.output[-2000:]}")
     return ran
+
+
+def run_id(ran: Ran) -> str:
+    """Return the id under which a run of ours was stored."""
+    found = re.search(r"^run (\S+): exit code \d+$", ran.output, re.MULTILINE)
+    if found is None:
+        sys.exit(f"ours: stored no run: {ran.output[-2000:]}")
+    return found.group(1)
 
 
 def main() -> None:
@@ -210,8 +224,12 @@ def main() -> None:
         ran: dict[str, list[Ran]] = {}
         for _ in range(options.rounds):
             shutil.rmtree(folders["ours"] / ".harness", ignore_errors=True)
-            for label, side in (("first", "ours"), ("again", "ours"), ("bare", "bare")):
-                done = checked(run(folders[side], side), side, cases)
+            flows = {"first": ("ours", CANDIDATE, BASELINE), "again": ("ours", CANDIDATE, BASELINE)}
+            flows |= {"stored": ("ours", CANDIDATE, "--baseline=run:"), "bare": ("bare",)}
+            for label, (side, *arguments) in flows.items():
+                if label == "stored":
+                    arguments[-1] += run_id(run(folders[side], side, AS_CANDIDATE))
+                done = checked(run(folders[side], side, *arguments), side, cases)
                 ran.setdefault(label, []).append(done)
             for size, folder in peers.items():
                 done = checked(run(folder, "deepeval"), "deepeval", size)
@@ -231,13 +249,14 @@ def check_agreement(home: Path, side: str) -> None:
 
 def print_cases(ran: dict[str, list[Ran]], cases: int, few: int) -> None:
     """Print what a case costs on each side."""
-    for label in ("again", "first"):
+    for label, calls in CALLS.items():
         ratios = [ours.wall / bare.wall for ours, bare in zip(ran[label], ran["bare"], strict=True)]
         cpu = [ours.cpu / bare.cpu for ours, bare in zip(ran[label], ran["bare"], strict=True)]
         line = {
             "benchmark": "per_case_overhead",
             "against": "bare parametrize",
-            "answers": label,
+            "flow": label,
+            "calls_per_case": calls,
             "cases": cases,
             "medians_s": {side: median(ran[side]) for side in (label, "bare")},
             "ratio": statistics.median(ratios),
@@ -267,7 +286,7 @@ def print_cases(ran: dict[str, list[Ran]], cases: int, few: int) -> None:
 
 def print_collection(home: Path, size: int, rounds: int) -> None:
     """Print what `--collect-only` costs with the plugin in use, against bare pytest."""
-    folders = {}
+    folders, asked = {}, (CANDIDATE, BASELINE)
     for side in ("ours", "bare"):
         folders[side] = home / f"{side}-{size}"
         if not folders[side].exists():
@@ -275,7 +294,7 @@ def print_collection(home: Path, size: int, rounds: int) -> None:
     ran: dict[str, list[Ran]] = {side: [] for side in folders}
     for _ in range(rounds if size > 1000 else 3 * rounds):
         for side, folder in folders.items():
-            done = run(folder, side, "--collect-only")
+            done = run(folder, side, *(asked if side == "ours" else ()), "--collect-only")
             if f"\n{size} tests collected" not in done.output:
                 sys.exit(f"{side}: {done.output[-2000:]}")
             ran[side].append(done)
