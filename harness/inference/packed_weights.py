@@ -1,7 +1,7 @@
 """Weights of linear layers, packed once for oneDNN instead of by the product at every call.
 
-Packing only moves numbers, so that a weight can be unpacked bit by bit; the unpacked one is not kept. What it
-gives, `benchmarks/vs_lm_eval_generate.py --variants` says.
+Packing only moves numbers, so that a weight can be unpacked bit by bit. The unpacked one is not kept, unless
+it is an embedding too. What packing gives, `benchmarks/vs_lm_eval_generate.py --variants` says.
 """
 
 from __future__ import annotations
@@ -26,28 +26,36 @@ def can_pack() -> bool:
 
 
 def pack_linears(model: Any) -> None:
-    """Pack the weight of every plain linear layer that has it to itself (a tied one stays as it is).
+    """Pack the weight of every plain linear layer, unless another linear layer has the same one.
 
-    Afterwards `module.weight` is empty: `weight_of` gives the weight, `set_weight` changes it.
+    Afterwards `module.weight` is empty: `weight_of` gives the weight, `set_weight` changes it. A weight that
+    embeddings share stays where it is, and the packed one is a copy: the head reads all of it at every step,
+    and its products are among the largest.
 
     Args:
         model: A model on the CPU.
     """
     import torch
 
-    owners: dict[int, int] = {}
+    owners: dict[int, list[type]] = {}
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
-            owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+            owners.setdefault(id(parameter), []).append(type(module))
     modules: Iterable[Any] = model.modules()
     for module in modules:
         if type(module) is not torch.nn.Linear:
             continue
         weight: Any = module.weight
-        if weight.dtype == torch.float32 and owners[id(weight)] == 1:
-            packed = _Packed(module, weight.data)
+        others = list(owners[id(weight)])
+        others.remove(torch.nn.Linear)
+        if weight.dtype != torch.float32 or not all(
+            issubclass(other, torch.nn.Embedding) for other in others
+        ):
+            continue
+        packed = _Packed(module, weight.data)
+        if not others:
             weight.data = weight.data.new_empty(0)
-            module.__dict__["forward"] = packed.forward
+        module.__dict__["forward"] = packed.forward
 
 
 def weight_of(linear: Any) -> Tensor:
@@ -57,12 +65,12 @@ def weight_of(linear: Any) -> Tensor:
 
 
 def set_weight(linear: Any, weight: Tensor) -> None:
-    """Change the weight of a linear layer, packed or not."""
+    """Change the weight of a linear layer, packed or not, and with it that of what it is tied to."""
     packed = _packed(linear)
-    if packed is None:
-        linear.weight.data.copy_(weight)
-    else:
+    if packed is not None:
         packed.weight = _reordered(weight)
+    if linear.weight.numel():
+        linear.weight.data.copy_(weight)
 
 
 class _Packed:
