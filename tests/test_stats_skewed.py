@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,9 +12,16 @@ from numpy.typing import NDArray
 
 from harness.stats.clusters import Clusters, cluster_standard_error, effective_changes, group
 from harness.stats.paired import compare_pairs
+from harness.stats.quantiles import student_quantile
 from harness.stats.skewed import moments, skew_bounds, student_bounds
 
 quick = settings(deadline=None, max_examples=50)
+
+
+@given(st.floats(1e-4, 1 - 1e-4), st.floats(500, 1e9))
+def test_quantiles_of_many_degrees_equal_those_of_few(probability: float, degrees: float) -> None:
+    expected = scipy.special.stdtrit(degrees, probability)
+    assert student_quantile(probability, degrees) == pytest.approx(expected, rel=1e-11, abs=1e-13)
 
 
 @quick
