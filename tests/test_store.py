@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,8 +16,9 @@ import pytest
 from case_results import case_result, changed, stored_record, two_sides
 
 from harness.case_result import Role
+from harness.case_table import read_cases, write_cases
 from harness.cases import Outcome
-from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
+from harness.errors import ConfigurationError, HarnessError, IntegrityError, StoreError, UsageError
 from harness.history import load_runs
 from harness.record import RunRecord
 from harness.store import RunStore
@@ -61,6 +63,37 @@ def test_many_cases_keep_their_order(store: RunStore) -> None:
     cases = tuple(case_result(f"c{i}", i / 5_000) for i in range(4_500))
     store.write(RunRecord(run="many", created="2026-03-14T09:26:53Z", cases=cases))
     assert store.read("many").cases == cases
+
+
+def test_every_kind_of_value_comes_back(tmp_path: Path) -> None:
+    texts = ("", "ü 😀", 'two\nlines, "quoted"', "x" * 100)
+    cases = [
+        case_result(
+            f"c{i}",
+            None if i % 5 == 0 else i / 40,
+            outputs=texts[: i % 5],
+            finish_reasons=("stop",) * (i % 3),
+            labels=(None, "spam")[: i % 3],
+            label=None if i % 2 else "spam",
+            explanation=texts[i % 4] if i % 3 else None,
+            target=(None, 3, {"a": ["ü"]}, "text")[i % 4],
+            must_pass=i % 7 == 0,
+            latency_ms=None if i % 4 else i / 3,
+            completion_tokens=None if i % 3 else 2**40 + i,
+        )
+        for i in range(40)
+    ]
+    write_cases(tmp_path / "cases.parquet", cases)
+    assert read_cases(tmp_path / "cases.parquet") == cases
+
+
+@pytest.mark.parametrize("fields", [{"latency_ms": math.nan}, {"latency_ms": "3"}, {"prompt_tokens": 2.5}])
+def test_what_no_table_can_hold_is_refused(store: RunStore, fields: dict[str, Any]) -> None:
+    with pytest.raises(HarnessError, match="cannot be written as a table"):
+        store.write(
+            RunRecord(run="new", created="2026-03-14T09:26:53Z", cases=(case_result("a", 1.0, **fields),))
+        )
+    assert not list((store.path / "runs").iterdir())
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(store: RunStore) -> None:
