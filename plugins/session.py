@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import shutil
 import tempfile
 import uuid
@@ -76,6 +75,7 @@ class GateSession:
         self.settings = settings
         self.root = root
         self.identity = identity or uuid.uuid4().hex
+        self._is_worker = identity is not None
         options = BackendOptions(
             root=root,
             state=settings.state,
@@ -237,7 +237,7 @@ class GateSession:
         """Free models and close the cache; drop the cache of a session without one."""
         allow_code(None)
         self.engine.close()
-        if not self.settings.use_cache and "PYTEST_XDIST_WORKER" not in os.environ:
+        if not self.settings.use_cache and not self._is_worker:
             shutil.rmtree(self._own_folder, ignore_errors=True)
 
 

@@ -145,16 +145,18 @@ class RayWorkers:
 
         if not ray.is_initialized():
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            joins = (
+                "RAY_ADDRESS" in os.environ
+            )  # else a Ray of our own, whatever runs on this machine already
             with (
                 _own_signals(),
                 contextlib.redirect_stdout(io.StringIO()),
                 contextlib.redirect_stderr(io.StringIO()),
             ):
                 ray.init(
-                    num_cpus=None
-                    if "RAY_ADDRESS" in os.environ
-                    else max(self._count or 1, os.cpu_count() or 1),
-                    include_dashboard=None if "RAY_ADDRESS" in os.environ else False,
+                    address=None if joins else "local",
+                    num_cpus=None if joins else max(self._count or 1, os.cpu_count() or 1),
+                    include_dashboard=None if joins else False,
                     log_to_driver=False,
                     logging_level="ERROR",
                 )
