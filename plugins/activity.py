@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,10 +17,8 @@ import pytest
 from harness.errors import HarnessError, StoreError, UsageError, one_line, problem_lines
 from harness.exit_codes import ExitCode
 
-from .fixtures import SESSION
-from .garbage import collect_rarely, keep_what_is_there
+from .garbage import keep_what_is_there
 from .margins import refuse_margins_below_noise
-from .options import Settings
 from .round_result import call_test, interpret, make_harmless
 from .rounds import Items
 from .session import GateSession, HarnessItem, is_ours, test_name
@@ -34,46 +31,7 @@ if TYPE_CHECKING:
 
     from .controller import Controller
 
-__all__ = ["Activity", "default_to_suites", "start"]
-
-
-def start(config: pytest.Config, settings: Settings) -> None:
-    """Resolve the session's checkpoints and register the hooks that gate them.
-
-    Raises:
-        pytest.UsageError: A checkpoint, the baseline or the judge cannot be used; nothing was written.
-    """
-    worker = getattr(config, "workerinput", None)
-    default_to_suites(config, tasks=bool(settings.lm_eval_tasks))
-    if settings.early_stop and worker is None:
-        from .early_stop import refuse_workers
-
-        refuse_workers(config)
-    try:
-        session = GateSession(settings, config.rootpath, worker["harness_session"] if worker else None)
-    except UsageError as error:
-        raise pytest.UsageError(*problem_lines(error)) from error
-    config.stash[SESSION] = session
-    collect_rarely(config)
-    config.pluginmanager.register(Activity(config, session), "harness-activity")
-
-
-def default_to_suites(config: pytest.Config, tasks: bool) -> None:
-    """Without a path, run the suites and not `testpaths`; add the module that gates `--lm-eval-tasks`."""
-    named_paths = config.args_source is pytest.Config.ArgsSource.ARGS
-    if tasks:
-        module = Path(__file__).with_name("lm_eval") / "task_suite.py"
-        config.args = [*(config.args if named_paths else ()), str(module)]
-    if tasks or named_paths:
-        return
-    named = str(config.getini("harness_suites") or "suites")
-    folder = config.rootpath / named
-    if not folder.exists():
-        raise pytest.UsageError(
-            f"no {named}/ under {config.rootpath}: name a path, set the ini key harness_suites, "
-            "or run the shipped suites with --pyargs harness.suites"
-        )
-    config.args = [str(folder)]
+__all__ = ["Activity"]
 
 
 class Activity:

@@ -10,8 +10,8 @@ from harness.errors import UsageError, problem_lines
 from harness.gate_file import load_gate_file
 from harness.gate_overview import PlannedSuite, dump_plan
 
-from .activity import default_to_suites
 from .options import Settings
+from .start import default_to_suites
 from .suite import Suites, read_marker
 
 __all__ = ["start"]

@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     settings = read_settings(config)
     if settings.models:
-        from .activity import start
+        from .start import start
 
         start(config, settings)
     elif config.getoption("harness_plan", default=None):

@@ -16,7 +16,7 @@ import harness
 # Runs in this process put sys.modules back as it was. Extension modules can be loaded only once, and classes
 # of ours must stay the same from run to run.
 EXTENSIONS = ("numpy", "pandas", "pyarrow.parquet", "scipy.special", "rich.console", "rpds")
-OURS = ("activity", "early_stop", "results", "terminal", "backends.replay")
+OURS = ("start", "early_stop", "results", "terminal", "backends.replay")
 for name in (*EXTENSIONS, *harness._HOMES, *(f"harness.plugins.{module}" for module in OURS)):
     importlib.import_module(name)
 

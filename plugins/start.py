@@ -1,0 +1,56 @@
+"""How a session that gates begins: what it gates, what it runs, and the hooks that do it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError, problem_lines
+
+from .activity import Activity
+from .fixtures import SESSION
+from .garbage import collect_rarely
+from .options import Settings
+from .session import GateSession
+
+__all__ = ["default_to_suites", "start"]
+
+
+def start(config: pytest.Config, settings: Settings) -> None:
+    """Resolve the session's checkpoints and register the hooks that gate them.
+
+    Raises:
+        pytest.UsageError: A checkpoint, the baseline or the judge cannot be used; nothing was written.
+    """
+    worker = getattr(config, "workerinput", None)
+    default_to_suites(config, tasks=bool(settings.lm_eval_tasks))
+    if settings.early_stop and worker is None:
+        from .early_stop import refuse_workers
+
+        refuse_workers(config)
+    try:
+        session = GateSession(settings, config.rootpath, worker["harness_session"] if worker else None)
+    except UsageError as error:
+        raise pytest.UsageError(*problem_lines(error)) from error
+    config.stash[SESSION] = session
+    collect_rarely(config)
+    config.pluginmanager.register(Activity(config, session), "harness-activity")
+
+
+def default_to_suites(config: pytest.Config, tasks: bool) -> None:
+    """Without a path, run the suites and not `testpaths`; add the module that gates `--lm-eval-tasks`."""
+    named_paths = config.args_source is pytest.Config.ArgsSource.ARGS
+    if tasks:
+        module = Path(__file__).with_name("lm_eval") / "task_suite.py"
+        config.args = [*(config.args if named_paths else ()), str(module)]
+    if tasks or named_paths:
+        return
+    named = str(config.getini("harness_suites") or "suites")
+    folder = config.rootpath / named
+    if not folder.exists():
+        raise pytest.UsageError(
+            f"no {named}/ under {config.rootpath}: name a path, set the ini key harness_suites, "
+            "or run the shipped suites with --pyargs harness.suites"
+        )
+    config.args = [str(folder)]
