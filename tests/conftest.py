@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
+
+import pytest
 
 pytest_plugins = ["pytester"]
 
@@ -21,3 +24,13 @@ NEEDS = {
     "matplotlib": ("test_report.py",),
 }
 collect_ignore = [name for package, names in NEEDS.items() if find_spec(package) is None for name in names]
+
+# What a CI service sets and the code or a library reads: golden sets and baselines are read only there, and
+# help texts are coloured. Tests of that set it themselves; all others say the same wherever they run.
+SET_BY_CI = ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Forget the CI service before the first test, in each worker and in the commands that tests start."""
+    for name in SET_BY_CI:
+        os.environ.pop(name, None)

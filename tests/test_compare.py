@@ -33,7 +33,6 @@ def record(run: str, scores: Sequence[float | None], **fields: Any) -> RunRecord
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CI", raising=False)
     store = RunStore(".harness")
     store.write(record("aaaa-good", GOOD))
     store.write(record("bbbb-bad", BAD))

@@ -36,11 +36,10 @@ def harness_golden(*arguments: str, folder: Path, **environment: str) -> subproc
         "try:\n    app()\nexcept HarnessError as error:\n    sys.stderr.write(f'harness: {error}\\n')\n"
         "    sys.exit(error.exit_code)\n"
     )
-    clean = {key: value for key, value in os.environ.items() if key != "CI"}
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", script, *arguments],
         cwd=folder,
-        env={**clean, **environment},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
     )
