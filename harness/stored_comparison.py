@@ -185,9 +185,8 @@ def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base:
         return f"the baseline's run {base.record.run} did not finish"
     if base.not_needed:
         return f"the baseline's run {base.record.run} stopped early and lacks {base.not_needed} cases"
-    if ours.get("backend") != theirs.get("backend"):
-        return None  # numerics of different backends have nothing in common
-    said = differences(ours.get("numerics") or {}, theirs.get("numerics") or {})
+    alike = ours.get("backend") == theirs.get("backend")
+    said = differences(ours.get("numerics") or {}, theirs.get("numerics") or {}, one_backend=alike)
     if not said:
         return None
     return f"computed under other numerics than the baseline ({said}): run both the same way"

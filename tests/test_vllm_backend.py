@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_models import WORDS, save_adapter, save_model
+from tiny_models import CHAT_TEMPLATE, WORDS, save_adapter, save_model
 
 from harness.cases import Message, Request, Response, Sampling
 from harness.engine.cache import ResponseCache
+from harness.engine.engine import Engine
 from harness.engine.fill import fill
 from harness.engine.plan import Plan
 from harness.errors import CheckpointError, ConfigurationError, MissingDependencyError
@@ -190,6 +191,32 @@ def test_arguments_are_part_of_the_numerics_or_refused(place: Path, calls: list[
         backend(place, dtype="fp8")
     with pytest.raises(ConfigurationError, match="-M max_model_len=long: expected a number"):
         backend(place, max_model_len="long")
+
+
+def test_other_chat_templates_are_refused_unless_told(
+    place: Path, calls: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """As with the `hf` backend, and against a checkpoint of that backend too."""
+    save_model(tmp_path / "base")
+    save_model(tmp_path / "retold", template=f"{CHAT_TEMPLATE}{{# another #}}")
+    base = save_adapter(tmp_path / "adapter", tmp_path / "base")
+    (base / "tokenizer_config.json").write_bytes((tmp_path / "base/tokenizer_config.json").read_bytes())
+    (base / "chat_template.jinja").write_text(f"{CHAT_TEMPLATE}{{# its own #}}", encoding="utf-8")
+
+    def resolve(*specs: str, **arguments: str) -> list[str | None]:
+        engine = Engine(BackendOptions(root=tmp_path, state=tmp_path / ".harness", arguments=arguments))
+        found = engine.resolve(list(specs), compared=len(specs))
+        return [checkpoint.numerics.get("template") for checkpoint in found]
+
+    pairs = [("vllm/retold", "vllm/base"), ("vllm/base:adapter", "vllm/base"), ("vllm/retold", "hf/base")]
+    for ours, theirs in pairs:
+        refusal = rf"{ours} .* {theirs} \(template [0-9a-f]{{12}} → [0-9a-f]{{12}}\).*-M template=own"
+        with pytest.raises(ConfigurationError, match=refusal):
+            resolve(ours, theirs)
+        assert resolve(ours, theirs, template="own") == ["own", "own"]
+    assert len(set(resolve("vllm/base", "hf/base"))) == 1
+    with pytest.raises(ConfigurationError, match="-M template=mine"):
+        resolve("vllm/base", template="mine")
 
 
 def test_without_vllm_the_command_to_install_it_is_given(place: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from harness.cases import Request, Response
 from harness.checkpoint import inspect_directory
 from harness.errors import CheckpointError, ConfigurationError, MissingDependencyError
+from harness.numerics import OF_THE_PROMPT
 from harness.protocols import BackendOptions, Checkpoint
 
 from .arguments import own
@@ -30,6 +31,8 @@ _AT_ONCE = 1_000
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The largest ranks that vLLM can be told of."""
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
+_OF_THE_FILES = ("template", "trust_remote_code")
+"""Arguments that say how a checkpoint's files are read, which the `hf` backend does."""
 
 
 class VLLMBackend:
@@ -49,6 +52,7 @@ class VLLMBackend:
         "max_model_len": "context window, where it shall be shorter than the model's own",
         "quantization": "quantization method of vLLM",
         "enforce_eager": "true leaves CUDA graphs out",
+        "template": "alike (checkpoints with other chat templates are not compared) or own",
         "trust_remote_code": "true runs the checkpoint's own code",
     }
 
@@ -56,9 +60,11 @@ class VLLMBackend:
         if importlib.util.find_spec("vllm") is None:
             raise MissingDependencyError("vllm", extra="vllm")
         given = own(options.arguments, "vllm")
-        self._settings = _settings({key: given[key] for key in self.ARGUMENTS if key in given})
-        trusted = {"trust_remote_code": given["trust_remote_code"]} if "trust_remote_code" in given else {}
-        self._files = HFBackend(dataclasses.replace(options, arguments=trusted))
+        asked = {key: given[key] for key in self.ARGUMENTS if key in given}
+        ours = {key: asked[key] for key in _OF_THE_FILES if key in asked}
+        self._files = HFBackend(dataclasses.replace(options, arguments=ours))
+        asked.pop("template", None)
+        self._settings = _settings(asked)
         self._adapters: dict[str, Path] = {}
         self._engine: tuple[str, Any] | None = None
 
@@ -68,9 +74,8 @@ class VLLMBackend:
         base = self._files.resolve(base_name, f"hf/{base_name}")
         if base.base != base.fingerprint:
             raise CheckpointError(f"{spec}: is an adapter; write vllm/BASE:ADAPTER")
-        numerics = self._numerics(base)
         if not colon:
-            return dataclasses.replace(base, spec=spec, backend="vllm", numerics=numerics)
+            return dataclasses.replace(base, spec=spec, backend="vllm", numerics=self._numerics(base, base))
         adapter = self._files.resolve(adapter_name, f"hf/{adapter_name}")
         if adapter.base != base.fingerprint or adapter.fingerprint == base.fingerprint:
             raise CheckpointError(
@@ -81,12 +86,13 @@ class VLLMBackend:
             adapter,
             spec=spec,
             backend="vllm",
-            numerics=numerics,
+            numerics=self._numerics(base, adapter),
             location=base.location,
             trusted=base.trusted,
         )
 
-    def _numerics(self, base: Checkpoint) -> dict[str, str]:
+    def _numerics(self, base: Checkpoint, checkpoint: Checkpoint) -> dict[str, str]:
+        """Say how a checkpoint on this base is computed; an adapter may have a chat template of its own."""
         settings = {
             key: str(value) for key, value in self._settings.items() if key != "gpu_memory_utilization"
         }
@@ -95,7 +101,8 @@ class VLLMBackend:
             config = inspect_directory(Path(base.location)).config
             dtype = str(config.get("dtype") or config.get("torch_dtype") or "auto")
         engine = {package: _version(package) for package in ("vllm", "torch", "transformers")}
-        return {"engine": "vllm", "dtype": dtype, **settings, **engine}
+        shown = {key: checkpoint.numerics[key] for key in OF_THE_PROMPT if key in checkpoint.numerics}
+        return {"engine": "vllm", "dtype": dtype, **settings, **engine, **shown}
 
     # --- asking ----------------------------------------------------------------------------------------
 
