@@ -46,6 +46,9 @@ def results(pairs: Sequence[Pair], role: Role = Role.CANDIDATE, **fields: Any) -
         ("Not a refund but delivery", {"mention": True}, "delivery"),
         ("Reasoning…\nLABEL:  **Other**\nBye", {"after": "label:"}, "other"),
         ("Label:\n\nother", {"after": "Label:"}, "other"),
+        ("Große Straße, İzmir.\nLABEL: other", {"after": "Label:"}, "other"),
+        ("`refund`", {}, "refund"),
+        ("Label: `other`", {"after": "Label:"}, "other"),
     ],
 )
 def test_the_label_is_read(text: str, options: dict[str, Any], found: str) -> None:

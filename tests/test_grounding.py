@@ -128,6 +128,7 @@ def test_any_text_is_read(asked: str, answer: str) -> None:
         "1-" * 99_999,
         "x@" * 99_999,
         "\ud800\u202e7",
+        "\n" * 99_999,
     ],
 )
 def test_hostile_texts_take_no_time(text: str) -> None:

@@ -49,6 +49,16 @@ CASE = Case("c", (Message("user", "?"),))
         ("A.", "A"),
         ("The answer is A.", "A"),
         ("The answer is A, a large dog.", "A"),
+        ("Answer: A\nParis is the capital.", "A"),
+        ("A\n\nParis is the capital of France.", "A"),
+        ("A is correct.", "A"),
+        ("A because it is the capital.", "A"),
+        ("A - Paris", "A"),
+        ("A is wrong, so B.", "B"),
+        ("A and C are both wrong, so B.", "B"),
+        ("C can't be right: B", "B"),
+        ("B) Paris\n\nA) is wrong, for Rome is in Italy.", "B"),
+        ("A dog is an animal. B", "B"),
     ],
 )
 def test_the_option_that_an_answer_settles_on(text: str, letter: str) -> None:
@@ -174,6 +184,11 @@ def test_values_that_become_the_same_are_refused() -> None:
         (["EUR", "€"], "5 EUR", "passed"),
         ({"km": 1, "m": 0.001}, "5000 m", "passed"),
         ({"km": 1, "m": 0.001}, "5000 km", "missed"),
+        ("km", "5 km/h", "missed"),
+        ("m", "5 m^2", "missed"),
+        ("km", "5 km / 3 miles", "passed"),
+        ("EUR", "EUR 5", "passed"),
+        ("EUR", "NEUR 5", "missed"),
     ],
 )
 def test_a_number_needs_its_unit(unit: object, text: str, outcome: str) -> None:
@@ -191,6 +206,15 @@ def test_a_number_needs_its_unit(unit: object, text: str, outcome: str) -> None:
         ("ch", "1'234.5", 1234.5),
         ("in", "12,34,567", 1234567),
         ("en", "12,34,567", None),
+        ("en", r"\boxed{1{,}234}", 1234),
+        ("en", r"1\,234\,567", 1234567),
+        ("de", r"1{.}234,5", 1234.5),
+        ("en", "答えは１２３４です", 1234),
+        ("en", "答案是72", 72),
+        ("en", "温度是-5度", -5),
+        ("en", "the A4 paper", None),
+        ("en", "It was –5 °C.", -5),
+        ("en", "pages 3–5", 5),
     ],
 )
 def test_numbers_are_spelled_as_in_their_country(locale: str, text: str, value: float | None) -> None:

@@ -38,10 +38,23 @@ _NEGATED = re.compile(
     r"\s*(?:the\s+)?(?:answer|option|choice)?\s*$",
     re.IGNORECASE,
 )
+_DENIED = re.compile(  # "A and C are both wrong", "B isn't right"
+    _CLOSERS + r"(?:\s*(?:,|/|&|\bor\b|\band\b)\s*[\[(*_`\"'“‘]*[A-Z](?!\w)" + _CLOSERS + r")*\s+"
+    r"(?:(?:is|are|was|were|ca|could|would|does|do)n['’]t\b"
+    r"|(?:is|are|was|were|can|could|would|does|do)\s*not\b"
+    r"|(?:is|are|was|were|must be|seems?)\s+(?:(?:all|also|both|clearly|simply)\s+)*"
+    r"(?:false|implausible|impossible|incorrect|out|wrong)\b)",
+    re.IGNORECASE,
+)
 _JOINED = re.compile(_CLOSERS + r"\s*(?:,|/|&|\bor\b|\band\b)\s*(?:option\s+)?[\[(*_`\"'“‘]*$", re.IGNORECASE)
 _OR = re.compile(_CLOSERS + r"\s*(?:,|/|&|\bor\b|\band\b)\s*(?:option\s+)?[\[(*_`\"'“‘]*[A-Z](?!\w)")
 _MARK = re.compile(_CLOSERS + r"\s*[.:)\]][)*_]*\s")
-_WORD = re.compile(_CLOSERS + r"\s+[^\W\d_]")
+_LINE_END = re.compile(_CLOSERS + r"[^\S\n]*(?:\n|\Z)")
+# What follows a word on its line. Behind `A`, some words show that it is no article: "A is", "A because".
+_WORD = re.compile(_CLOSERS + r"[^\S\n]+(?!(?:because|is|seems|since)\b)[^\W\d_]")
+_WORD_AFTER_A = re.compile(
+    _CLOSERS + r"[^\S\n]+(?!(?:as|because|but|must|is|seems|should|since|was|would)\b)[^\W\d_]"
+)
 _REACH = 60  # characters before a letter that can say what it is
 
 
@@ -51,8 +64,8 @@ def find_choice(text: str, letters: str = _DEFAULT) -> tuple[str, bool] | str:
     The first of these that is there decides: the answer is one letter; a final answer (`Final answer: B`,
     `\boxed{B}`); a marked one (`the answer is b`, `Answer: (B)`, `I choose B`); a judged one (`B is right`);
     a line that starts with one (`B) Paris`); a letter in bold or brackets; a letter that stands alone. A
-    letter behind *not*, *rather than* and the like does not count, nor does a small letter, `A` or `I` that
-    may be a word. Two different letters in the deciding places are ambiguous.
+    letter behind *not*, *rather than* and the like or before *is wrong* does not count, nor does a small
+    letter, `A` or `I` that may be a word. Two different letters in the deciding places are ambiguous.
 
     Args:
         text: The answer.
@@ -101,7 +114,7 @@ def _rank(letter: str, before: str, after: str, line: str) -> int | None:
         named, bare = True, bare[: option.start()].rstrip(_OPENERS)
     else:
         named = False
-    if _NEGATED.search(bare):
+    if _NEGATED.search(bare) or _DENIED.match(after):
         return None
     if _BOXED.search(before):
         return _FINAL_RANK
@@ -117,17 +130,18 @@ def _rank(letter: str, before: str, after: str, line: str) -> int | None:
         return _JUDGED_RANK
     if letter.islower() and not bracketed:
         return None
-    if not line.strip(_OPENERS + "-•>#") and (_MARK.match(after + " ") or not after.strip()):
+    if not line.strip(_OPENERS + "-•>#") and (_MARK.match(after + " ") or _LINE_END.match(after)):
         return _LINE_RANK
     if bracketed:
         return _BOLD_RANK
-    sure = letter not in "AI" or _OR.match(after) or re.match(r"\s*(?:[.,;:!?]|$)", after)
+    sure = letter not in "AI" or not bare or _OR.match(after) or re.match(r"\s*(?:[.,;:!?–—-]|$)", after)
     return _BARE_RANK if sure else None
 
 
 def _may_be_word(letter: str, bare: str, after: str) -> bool:
     """Whether it reads as an article, a pronoun or a variable: a word follows, and no mark between them."""
-    if not _WORD.match(after) or _MARK.match(after) or (letter.isupper() and _OR.match(after)):
+    word = _WORD if letter == "I" else _WORD_AFTER_A
+    if not word.match(after) or _MARK.match(after) or (letter.isupper() and _OR.match(after)):
         return False
     starts_sentence = not bare or bare[-1] in ".!?:;\n"
     return letter == "I" or letter.islower() or (letter == "A" and starts_sentence)

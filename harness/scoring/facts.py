@@ -71,7 +71,7 @@ _WORD_VALUES = {word: value for value, word in enumerate(_ONES.split())} | {
     word: 10 * value for value, word in enumerate(_TENS.split(), start=2)
 }
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_WORD_VALUES)})\b", re.IGNORECASE)
-_LIST_MARK = re.compile(r"^\s*\d{1,3}[.)](?=\s)", re.MULTILINE)
+_LIST_MARK = re.compile(r"^[ \t]*\d{1,3}[.)](?=\s)", re.MULTILINE)
 _NAME = re.compile(
     r"(?<!\w)[^\W\d_a-z]\w*(?:['’]\w+)?(?:(?:\s|-)(?:(?:of|de|van|von|the)\s)?[^\W\d_a-z]\w*)*"
 )

@@ -9,6 +9,7 @@ from harness.cases import Case, Response, Score
 from harness.scoring.check_type import CheckType, Example, Scorer
 from harness.scoring.normal_text import normalise, quoted
 from harness.scoring.parameters import FLAG, MARKER, TEXT, TEXTS
+from harness.scoring.regex_check import compile_pattern, last_match
 
 __all__ = ["LABEL_CHECKS", "find_label", "labels_of"]
 
@@ -34,10 +35,10 @@ def find_label(text: str, labels: Sequence[str], *, after: str | None = None, me
     """
     spelled = _spelled(labels)
     if after is not None:
-        start = text.casefold().rfind(after.casefold())
-        if start < 0:
+        last = last_match(compile_pattern(re.escape(after), "i"), text)
+        if last is None:
             raise ValueError(f"no {after!r} in the answer")
-        rest = text[start + len(after) :].strip()
+        rest = text[last.end() :].strip()
         text = rest.splitlines()[0] if rest else ""
     if (found := spelled.get(normalise(text, _STEPS))) is not None:
         return found

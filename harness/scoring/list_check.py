@@ -17,7 +17,7 @@ from harness.strict_json import InvalidJsonError
 __all__ = ["LIST_CHECKS", "list_items"]
 
 _BULLET = re.compile(r"\s*(?:[-*+•‣◦–—·]|\(?[0-9]{1,4}[.):]|\(?[A-Za-z][.)])\s+(?P<item>\S.*)")
-_CONJUNCTION = re.compile(r",?\s+(?:and|or|und|oder|et|ou|y|o|e)\s+|\s*&\s*", re.IGNORECASE)
+_CONJUNCTION = re.compile(r",?\s(?:and|or|und|oder|et|ou|y|o|e)\s|&", re.IGNORECASE)
 _MAX_ITEMS = 10_000
 
 

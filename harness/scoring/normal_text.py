@@ -13,7 +13,7 @@ _STEPS: dict[str, Callable[[str], str]] = {
     "nfkc": lambda text: unicodedata.normalize("NFKC", text),
     "casefold": str.casefold,
     "punctuation": lambda text: "".join(
-        character for character in text if not unicodedata.category(character).startswith("P")
+        character for character in text if character != "`" and unicodedata.category(character)[0] != "P"
     ),
     "articles": lambda text: _ARTICLES.sub(" ", text),
     "whitespace": lambda text: " ".join(text.split()),
@@ -27,9 +27,9 @@ def normalise(text: str, steps: Sequence[str] = ()) -> str:
     Args:
         text: Any text.
         steps: Of `strip` (ends), `casefold`, `whitespace` (each run becomes one space, ends stripped),
-            `punctuation` (removed), `articles` (a, an and the; leaves blanks, so add `whitespace`) and `nfkc`
-            (compatibility forms: `ﬁ` is `fi`, `①` is `1`, full-width letters are plain). They are applied so
-            that their order does not matter.
+            `punctuation` (removed, backticks too), `articles` (a, an and the; leaves blanks, so add
+            `whitespace`) and `nfkc` (compatibility forms: `ﬁ` is `fi`, `①` is `1`, full-width letters are
+            plain). They are applied so that their order does not matter.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)

@@ -22,6 +22,8 @@ from harness.scoring.regex_check import PATTERN, compile_pattern, last_match
 
 __all__ = ["NUMBER_CHECKS"]
 
+_FULL_WIDTH = {code: code - 0xFF01 + ord("!") for code in range(0xFF01, 0xFF5F)}  # as Japanese types digits
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _Finder = Callable[[str], "FoundNumber | str"]
 
 
@@ -54,14 +56,15 @@ def number(
     find = _finder(after, compiled, None if unit is None else _factors(unit), locale)
 
     def scorer(case: Case, response: Response) -> Score:
-        found = find(response.text)
+        text = response.text.translate(_FULL_WIDTH)
+        found = find(text)
         if isinstance(found, str):
-            if unit is not None and (bare := last_number(response.text, locale)) and not response.truncated:
+            if unit is not None and (bare := last_number(text, locale)) and not response.truncated:
                 return Score.missed(f"{found}: {bare[0]} has none", str(bare[0]))
             cut = ": the answer was cut off" if response.truncated else ""
             return Score.invalid(found + cut)
         given, end = found
-        unfinished = (after is None and compiled is None) or not response.text[end:].strip()
+        unfinished = (after is None and compiled is None) or not text[end:].strip()
         if response.truncated and unfinished:
             return Score.invalid(
                 f"the answer was cut off after {given}, which may not be its result", str(given)
@@ -108,18 +111,32 @@ def _first(text: str, start: int, end: int, locale: str) -> FoundNumber | None:
 
 
 def _with_unit(text: str, factors: Mapping[str, Decimal], locale: str) -> FoundNumber | str:
-    """Find the last number with a unit behind it, or with a sign such as € before it."""
+    """Find the last number with a unit behind it, or with a sign or code such as € or EUR before it."""
     result: FoundNumber | None = None
     longest = sorted(factors, key=len, reverse=True)
     for match in number_pattern(locale).finditer(text):
         value = value_of(match.group(), locale)
         for unit in longest:
-            behind = re.compile(rf"[\s\u202f-]{{0,2}}{re.escape(unit)}(?!\w)").match(text, match.end())
-            before = unit in match.group() or text[: match.start()].rstrip().endswith(unit)
-            if value is not None and (behind or (before and not unit.isalnum())):
-                result = value * factors[unit], behind.end() if behind else match.end()
+            end = _unit_end(text, match.end(), unit)
+            if value is not None and (end or unit in match.group() or _is_before(text, match.start(), unit)):
+                result = value * factors[unit], end or match.end()
                 break
     return result or f"no number with the unit {' or '.join(factors)} in the answer"
+
+
+def _unit_end(text: str, start: int, unit: str) -> int | None:
+    """Return where the unit right behind a number ends, if it is there: `km/h` and `m^2` are other units."""
+    another = r"\w|\^|/[^\W\d]" if unit[-1].isalpha() else r"\w"
+    found = re.compile(rf"[\s\u202f-]{{0,2}}{re.escape(unit)}(?!{another})").match(text, start)
+    return found.end() if found else None
+
+
+def _is_before(text: str, end: int, unit: str) -> bool:
+    """Whether a sign (€) or a currency's code (EUR) stands right before a number; other units do not."""
+    if unit.isalnum() and not _CURRENCY.fullmatch(unit):
+        return False
+    head = text[max(0, end - len(unit) - 3) : end].rstrip()
+    return head.endswith(unit) and not (unit.isalnum() and head[: -len(unit)][-1:].isalnum())
 
 
 def _factors(unit: str | Sequence[str] | Mapping[str, float]) -> Mapping[str, Decimal]:
