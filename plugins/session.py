@@ -175,7 +175,7 @@ class GateSession:
         """Answer everything that the items will ask, in batches: first the checkpoints, then the judge."""
         items = [item for item in items if is_ours(item)]
         questions = [question for item in items for question in self._questions(item)]
-        unique = {(q.checkpoint.fingerprint, id(q.case), id(q.sampling), q.sample): q for q in questions}
+        unique = {(id(q.checkpoint), id(q.case), id(q.sampling), q.sample): q for q in questions}
         self.engine.ask(list(unique.values()), progress)
         if self.judge is None:
             return

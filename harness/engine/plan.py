@@ -91,11 +91,16 @@ class Plan:
 
     def by_checkpoint(self, keys: Iterable[str]) -> list[tuple[Checkpoint, list[PlannedRequest]]]:
         """Group the requests with these keys by checkpoint; adapters of one base stand side by side."""
-        groups: dict[str, list[PlannedRequest]] = {}
+        groups: dict[object, list[PlannedRequest]] = {}
         for key in keys:
             planned = self._requests[key]
-            groups.setdefault(planned.checkpoint.fingerprint, []).append(planned)
+            groups.setdefault(_computed(planned.checkpoint), []).append(planned)
         ordered = sorted(
             groups.values(), key=lambda group: group[0].checkpoint.base or group[0].checkpoint.fingerprint
         )
         return [(group[0].checkpoint, group) for group in ordered]
+
+
+def _computed(checkpoint: Checkpoint) -> tuple[object, ...]:
+    """Return what is computed, and how: two backends may hold the same files."""
+    return checkpoint.backend, checkpoint.fingerprint, tuple(sorted(checkpoint.numerics.items()))
