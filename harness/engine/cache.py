@@ -69,7 +69,7 @@ class ResponseCache:
         _refuse_network_mount(path.parent)
         with self._reporting():
             self._connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            _use_wal(self._connection)
             self._connection.execute("PRAGMA synchronous=NORMAL")
             version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
             if version > _SCHEMA_VERSION:
@@ -167,6 +167,21 @@ class ResponseCache:
     def close(self) -> None:
         """Close the connection; what was committed stays."""
         self._connection.close()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Put the database into WAL mode; SQLite's own busy timeout does not wait for others here."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        return
+    from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+    waiting = Retrying(
+        retry=retry_if_exception_type(sqlite3.OperationalError),
+        stop=stop_after_delay(_BUSY_TIMEOUT_S),
+        wait=wait_fixed(0.02),
+        reraise=True,
+    )
+    waiting(connection.execute, "PRAGMA journal_mode=WAL")
 
 
 def _digest(key: str, stored: str) -> str:

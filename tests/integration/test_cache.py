@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -112,9 +113,10 @@ import os
 import shutil
 import signal
 from harness.engine import fill
+from harness.engine.cache import ResponseCache
 
 COMMITS = 3
-put_many = fill.ResponseCache.put_many
+put_many = ResponseCache.put_many
 
 def dying(self, rows):
     global COMMITS
@@ -123,7 +125,7 @@ def dying(self, rows):
     if COMMITS == 0 and os.environ.get("DIE"):
         os.kill(os.getpid(), signal.SIGKILL)
 
-fill.ResponseCache.put_many = dying
+ResponseCache.put_many = dying
 fill._COMMIT_ROWS = 8
 """,
         "conftest.py",
@@ -261,6 +263,25 @@ for number in range(100000):
     cache.close()
     assert set(found) == set(keys)
     assert all(found[key].text == key for key in keys)
+
+
+def test_opening_waits_for_another_process_that_opens(tmp_path: Path) -> None:
+    """Before WAL is on, whoever looks at the database locks it, and SQLite gives up at once."""
+    from harness.cases import Response
+    from harness.engine.cache import ResponseCache
+
+    path = tmp_path / "cache.sqlite"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE other (x)")
+    other.execute("BEGIN IMMEDIATE")
+    leaving = threading.Timer(0.3, other.execute, ["COMMIT"])
+    leaving.start()
+    cache = ResponseCache(path, session="s")
+    leaving.join()
+    cache.put_many([("key", "fingerprint", {}, Response("kept"))])
+    assert cache.get_many(["key"])["key"].text == "kept"
+    cache.close()
+    other.close()
 
 
 def test_a_failed_request_is_asked_again_next_time_and_once_per_session(project: Project) -> None:
