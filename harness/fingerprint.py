@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.cases import content_digest
-from harness.manifest import file_sha256, model_files
+from harness.file_digest import file_sha256
+from harness.manifest import model_files
 
 __all__ = ["DigestMemo", "fingerprint_directory"]
 

@@ -15,12 +15,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import ConfigurationError
 from harness.policy import Gate
 from harness.registry import did_you_mean
-from harness.strict_yaml import Document, load_yaml
+
+if TYPE_CHECKING:
+    from harness.strict_yaml import Document
 
 __all__ = ["DEFAULT", "EffectiveGate", "GateFile", "load_gate_file"]
 
@@ -138,6 +140,8 @@ def load_gate_file(root: Path) -> GateFile:
             f"gates are given twice: in {FILE_NAME}:1 and in {project.path}: keep one of them, so that "
             "nobody reads the wrong one"
         )
+    from harness.strict_yaml import load_yaml  # most projects have no such file
+
     document = load_yaml(written)
     named = dataclasses.replace(document, path=FILE_NAME)
     return _checked(named.value, FILE_NAME, named)

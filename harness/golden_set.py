@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from harness.cases import Case, Sampling
 from harness.errors import GoldenSetError, HarnessError
 from harness.golden_case import read_case
 from harness.json_schema import compile_predicate, packaged_schema, violations
-from harness.registry import did_you_mean
+from harness.registry import did_you_mean, registered
 from harness.strict_json import read_json, read_jsonl
 
 __all__ = [
@@ -168,7 +167,7 @@ def find_golden(name: str, *, roots: Sequence[str | Path] = DEFAULT_ROOTS) -> Pa
     if not _NAME.fullmatch(base) or (slash and not _VERSION.fullmatch(pinned)):
         raise GoldenSetError(f"{name!r} names no golden set: expected a name such as refunds or refunds/v1")
     searched = [Path(root) for root in roots]
-    for root in (*searched, *shipped_roots()):
+    for root in _in_turn(searched):
         if not (root / base).is_dir():
             continue
         known = versions(root / base)
@@ -186,6 +185,12 @@ def find_golden(name: str, *, roots: Sequence[str | Path] = DEFAULT_ROOTS) -> Pa
     hint = did_you_mean(base, known_names) or f"; known: {', '.join(known_names) or 'none'}"
     looked = ", ".join(map(str, searched)) or "no folder of yours"
     raise GoldenSetError(f"no golden set {base!r} in {looked} or among the shipped ones{hint}")
+
+
+def _in_turn(searched: Sequence[Path]) -> Iterator[Path]:
+    """Yield the given roots, then the shipped ones, which are looked up only where those have not the set."""
+    yield from searched
+    yield from shipped_roots()
 
 
 def golden_names(roots: Sequence[str | Path] = DEFAULT_ROOTS) -> list[str]:
@@ -229,7 +234,7 @@ def versions(folder: Path) -> list[int]:
 
 def shipped_roots() -> tuple[Path, ...]:
     """Return the folders of the packages under the entry-point group `harness.golden`."""
-    packages = sorted({entry.value for entry in entry_points(group=SHIPPED)})
+    packages = sorted({entry.value for entry in registered(SHIPPED)})
     return tuple(Path(str(files(package))) for package in packages)
 
 

@@ -7,7 +7,6 @@ only then: a directory that has a manifest is a complete one.
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 from harness.cases import content_digest
 from harness.durable import write_synced
 from harness.errors import CheckpointError
+from harness.file_digest import file_sha256
 from harness.strict_json import read_json
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "Manifest",
     "Progress",
     "Provenance",
-    "file_sha256",
     "model_files",
     "read_manifest",
     "record_files",
@@ -58,8 +57,6 @@ MODEL_FILES = (
     "adapter_config.json",
 )
 """Patterns of the files that decide a local model's answers, relative to its directory."""
-
-_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -211,15 +208,6 @@ class Manifest:
         if digest != manifest.recipe_sha256:
             raise ValueError("recipe_sha256 does not match the recipe: one of them was edited")
         return manifest
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 (64 hex digits) of a file's bytes, reading it in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def model_files(path: Path) -> list[str]:

@@ -13,17 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.case_result import CaseResult
 from harness.durable import replace_synced
 from harness.errors import HarnessError, IntegrityError, StoreError
-from harness.pairing import cluster_of, naming
-from harness.policy import Gate
 from harness.strict_json import read_json
-from harness.verdict import percent
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from harness.case_result import CaseResult
+    from harness.policy import Gate
 
 __all__ = ["NoiseRecord", "SuiteNoise", "margin_problem", "measure", "read_noise", "write_noise"]
 
@@ -115,6 +114,7 @@ def measure(repeats: Sequence[Sequence[CaseResult]], *, epochs: int = 1) -> tupl
 def _suite_noise(suite: str, repeats: Sequence[Sequence[CaseResult]], epochs: int) -> SuiteNoise:
     import numpy as np
 
+    from harness.pairing import cluster_of, naming  # whoever only looks for a record needs none of these
     from harness.stats.clusters import group
 
     undecided = [result for results in repeats for result in results if result.score is None]
@@ -159,6 +159,8 @@ def _between(scores: NDArray[np.float64], within: float) -> float:
 
 def margin_problem(gate: Gate, noise: SuiteNoise, *, epochs: int) -> str | None:
     """Say why a gate's margin means nothing on a suite this noisy, or None."""
+    from harness.verdict import percent
+
     reach = noise.reach(epochs)
     if not gate.needs_baseline or gate.allow_margin_below_noise or gate.margin >= reach:
         return None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
+import functools
+import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from harness.errors import ConfigurationError, MissingDependencyError
 
-__all__ = ["BACKENDS", "WORKERS", "did_you_mean", "load_adapter", "names"]
+__all__ = ["BACKENDS", "WORKERS", "did_you_mean", "load_adapter", "names", "registered"]
 
 BACKENDS = "harness.backends"
 WORKERS = "harness.workers"
@@ -19,13 +20,26 @@ backend, its options and the number of replicas (None for as many as there are d
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return ` (did you mean 'x'?)` for the nearest known word, or the empty string."""
+    import difflib  # a session without a slip needs no list of near words
+
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
+def registered(group: str) -> tuple[EntryPoint, ...]:
+    """Return what installed distributions register in an entry-point group."""
+    return tuple(_all_registered(tuple(sys.path)).select(group=group))
+
+
+@functools.lru_cache(maxsize=1)
+def _all_registered(path: tuple[str, ...]) -> Any:
+    """Read what every distribution on a search path registers, once: it means to open a file of each."""
+    return entry_points()
+
+
 def names(group: str) -> tuple[str, ...]:
     """Return the names registered in an entry-point group, sorted."""
-    return tuple(sorted({entry.name for entry in entry_points(group=group)}))
+    return tuple(sorted({entry.name for entry in registered(group)}))
 
 
 def load_adapter(group: str, name: str) -> Any:
@@ -35,7 +49,7 @@ def load_adapter(group: str, name: str) -> Any:
         ConfigurationError: Nothing is registered under that name, or two distributions both claim it.
         MissingDependencyError: Its optional dependency is not installed.
     """
-    found: list[EntryPoint] = [entry for entry in entry_points(group=group) if entry.name == name]
+    found = [entry for entry in registered(group) if entry.name == name]
     if not found:
         known = names(group)
         raise ConfigurationError(

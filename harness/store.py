@@ -22,7 +22,7 @@ from harness.case_table import read_cases, write_cases
 from harness.cases import content_digest
 from harness.durable import sync_directory, write_synced
 from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
-from harness.manifest import file_sha256
+from harness.file_digest import file_sha256
 from harness.record import RunRecord, candidate_of, dump, encodable, is_run_id, results_of, utc_now
 from harness.strict_json import read_json
 

@@ -1,15 +1,15 @@
-"""What our plugin does in a session that gates: registered only when a model is given."""
+"""What our plugin does in a session that gates: registered only when a model is given.
+
+What runs, decides and reports is imported by the hooks that do so: a session that only collects needs none.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
-import signal
 import sys
-import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,18 +18,17 @@ from harness.errors import HarnessError, StoreError, UsageError, one_line, probl
 from harness.exit_codes import ExitCode
 
 from .garbage import keep_what_is_there
-from .margins import refuse_margins_below_noise
-from .round_result import call_test, interpret, make_harmless
-from .rounds import Items
 from .session import GateSession, HarnessItem, is_ours, test_name
 from .suite import read_marker
-from .worker_report import WorkerReport, plan_of
+from .termination import interrupt_on_sigterm
 
 if TYPE_CHECKING:
     from harness.case_result import CaseResult
     from harness.verdict import Verdict
 
     from .controller import Controller
+    from .rounds import Items
+    from .worker_report import WorkerReport
 
 __all__ = ["Activity"]
 
@@ -46,8 +45,7 @@ class Activity:
         self._record: Any = None
         self._fill_seconds = 0.0
         self._is_worker = hasattr(config, "workerinput")
-        self._items = Items(config, session, None if self._is_worker else self._take)
-        self._replaced_handler: Any = None
+        self._default_on_sigterm: Callable[[], object] | None = None
 
     @functools.cached_property
     def _controller(self) -> Controller:
@@ -55,6 +53,13 @@ class Activity:
         from .controller import Controller
 
         return Controller(self._session)
+
+    @functools.cached_property
+    def _items(self) -> Items:
+        """What runs: imported when there is something to run."""
+        from .rounds import Items
+
+        return Items(self._config, self._session, None if self._is_worker else self._take)
 
     def _take(self, results: Sequence[CaseResult]) -> None:
         self._controller.take(results)
@@ -110,6 +115,8 @@ class Activity:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Stop before anything runs when a suite cannot be used; a worker leaves that to the controller."""
+        from .margins import refuse_margins_below_noise
+
         try:
             named = self._config.args_source is pytest.Config.ArgsSource.ARGS
             if not named and not self._session.settings.lm_eval_tasks:  # all suites were collected
@@ -127,12 +134,12 @@ class Activity:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Fill the response cache for everything that was selected, before the first test runs."""
+        keep_what_is_there()
         option = session.config.option
         broken = session.testsfailed and not option.continue_on_collection_errors
         if self._distributes or option.collectonly or broken:
             return None
         try:
-            keep_what_is_there()
             self._session.open_cache()
             if self._session.settings.early_stop:
                 self._run_until_settled(session)
@@ -153,13 +160,16 @@ class Activity:
         return None
 
     def _fill(self, items: Sequence[pytest.Item]) -> None:
+        from .terminal import filling
+
         started = time.perf_counter()
-        with self._progress() as progress:
+        with filling(self._config, watched=not self._is_worker) as progress:
             self._session.fill(items, progress)
         self._fill_seconds += time.perf_counter() - started
 
     def _run_until_settled(self, session: pytest.Session) -> None:
         from .early_stop import Arm, EarlyStop
+        from .worker_report import plan_of
 
         known = self._session
         compares = known.baseline is not None or known.stored_baseline is not None
@@ -182,16 +192,6 @@ class Activity:
         finally:
             saved.extend(early_stop.not_needed())
 
-    @contextlib.contextmanager
-    def _progress(self) -> Iterator[Any]:
-        from .terminal import filling
-
-        terminal = None if self._is_worker else self._config.pluginmanager.get_plugin("terminalreporter")
-        capture = self._config.pluginmanager.get_plugin("capturemanager")
-        uncaptured = contextlib.nullcontext() if capture is None else capture.global_and_fixture_disabled()
-        with uncaptured, filling(terminal) as progress:
-            yield progress
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run one of our items: every sample, then the baseline."""
@@ -202,6 +202,8 @@ class Activity:
 
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
         """Call the test function of one of our items; a miss is a score, and no failure of the test."""
+        from .round_result import call_test
+
         if not is_ours(pyfuncitem) or inspect.iscoroutinefunction(pyfuncitem.obj):
             return None
         call_test(pyfuncitem, {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames})
@@ -212,6 +214,8 @@ class Activity:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """See each phase as an outcome of its case."""
+        from .round_result import interpret, make_harmless
+
         report = yield
         if is_ours(item):
             interpret(item, call, report)
@@ -243,6 +247,8 @@ class Activity:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
         """Take over a worker's report, or note that it died without one."""
+        from .worker_report import WorkerReport
+
         output = getattr(node, "workeroutput", None) or {}
         if "harness" in output:
             self._controller.receive_worker(WorkerReport.loads(output["harness"]))
@@ -273,6 +279,8 @@ class Activity:
         return result
 
     def _worker_report(self, session: pytest.Session) -> WorkerReport:
+        from .worker_report import WorkerReport, plan_of
+
         suites, unselected = plan_of(getattr(session, "items", []), self._expected, self._session.distrusted)
         done = self._session.engine.report
         return WorkerReport(
@@ -323,14 +331,13 @@ class Activity:
 
     def pytest_sessionstart(self) -> None:
         """Make SIGTERM an interruption, so that finished work is recorded and the exit code is 2."""
-        main = threading.current_thread() is threading.main_thread()
-        if main and not self._is_worker and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._replaced_handler = signal.signal(signal.SIGTERM, _interrupt)
+        if not self._is_worker:
+            self._default_on_sigterm = interrupt_on_sigterm()
 
     def pytest_unconfigure(self) -> None:
         """Free models and close the cache."""
-        if self._replaced_handler is not None:
-            signal.signal(signal.SIGTERM, self._replaced_handler)
+        if self._default_on_sigterm is not None:
+            self._default_on_sigterm()
         self._session.close()
 
 
@@ -339,7 +346,3 @@ def _item_id(param: HarnessItem, several: bool) -> str:
     assert param.suite is not None
     named = f"{param.case.id}-{param.checkpoint.name}"
     return f"{param.suite.name}-{named}" if several else named
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt(f"signal {signal.Signals(signum).name}")

@@ -16,14 +16,12 @@ import pytest
 
 from harness.case_result import CaseResult, Role
 from harness.cases import Case, Request, Response
-from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine, Question
 from harness.engine.fill import Progress
 from harness.engine.plan import Plan
 from harness.errors import CheckpointError, JudgementError, StoreError, UsageError
 from harness.gate_file import load_gate_file
 from harness.protocols import BackendOptions, Checkpoint, Judge
-from harness.sandbox import Permission, allow_code
 
 from .options import Settings
 from .suite import Suite, Suites
@@ -76,6 +74,7 @@ class GateSession:
         self.root = root
         self.identity = identity or uuid.uuid4().hex
         self._is_worker = identity is not None
+        self._closing = contextlib.ExitStack()
         options = BackendOptions(
             root=root,
             state=settings.state,
@@ -128,6 +127,10 @@ class GateSession:
 
         From here to `close`, checks may run code if the settings say so.
         """
+        from harness.engine.cache import ResponseCache  # a session that only collects needs neither
+        from harness.sandbox import Permission, allow_code
+
+        self._closing.callback(allow_code, None)
         allow_code(Permission(self.settings.run_code_unisolated) if self.settings.run_code else None)
         folder = self.settings.state if self.settings.use_cache else self._own_folder
         self.engine.open_cache(ResponseCache(folder / "cache.sqlite", session=self.identity))
@@ -235,7 +238,7 @@ class GateSession:
 
     def close(self) -> None:
         """Free models and close the cache; drop the cache of a session without one."""
-        allow_code(None)
+        self._closing.close()
         self.engine.close()
         if not self.settings.use_cache and not self._is_worker:
             shutil.rmtree(self._own_folder, ignore_errors=True)

@@ -7,9 +7,10 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from harness.engine.fill import Progress
 from harness.protocols import Checkpoint
-from harness.verdict import Status
 
 from .session import GateSession
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["filling", "header", "summarise"]
 
 _WIDE = 160  # columns of a table that goes into a pipe or file
-_COLOURS = {Status.PASS: "green", Status.REGRESSED: "red", Status.INCONCLUSIVE: "yellow"}
+_COLOURS = {"PASS": "green", "REGRESSED": "red", "INCONCLUSIVE": "yellow"}
 
 
 def header(session: GateSession) -> list[str]:
@@ -39,8 +40,23 @@ def _named(checkpoint: Checkpoint) -> str:
 
 
 @contextlib.contextmanager
-def filling(terminalreporter: Any) -> Iterator[Progress | None]:
-    """Show a progress bar per checkpoint while responses are generated; nothing where nobody watches."""
+def filling(config: pytest.Config, *, watched: bool) -> Iterator[Progress | None]:
+    """Let through what is printed while responses are generated, and show how far that is.
+
+    Args:
+        config: Of the session.
+        watched: Whether this process has a terminal of its own: a worker has none.
+    """
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    uncaptured = contextlib.nullcontext() if capture is None else capture.global_and_fixture_disabled()
+    terminal = config.pluginmanager.get_plugin("terminalreporter") if watched else None
+    with uncaptured, _bars(terminal) as progress:
+        yield progress
+
+
+@contextlib.contextmanager
+def _bars(terminalreporter: Any) -> Iterator[Progress | None]:
+    """Show a progress bar per checkpoint; nothing where nobody watches."""
     if terminalreporter is None or not terminalreporter.isatty:
         yield None
         return
@@ -76,6 +92,7 @@ def summarise(
         verdict_lines,
         verdict_table,
     )
+    from harness.verdict import Status
 
     write = terminalreporter.write_line
     terminalreporter.section("verdicts", sep="=")
@@ -99,7 +116,7 @@ def summarise(
     for line in flip_lines(dataclasses.replace(record, verdicts=tuple(regressed)), limit=3):
         write(line)
     for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
-        write(line, **{_COLOURS[verdict.status]: True})
+        write(line, **{_COLOURS[verdict.status.value]: True})
     # A pipe has no width: leave nothing out. On a terminal the least needed columns go first.
     width = max(int(terminalreporter._tw.fullwidth), 100) if terminalreporter.isatty else _WIDE
     console = Console(

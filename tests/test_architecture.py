@@ -22,7 +22,7 @@ SOURCES = {
 LAYERS = [
     {"errors", "exit_codes", "likelihood"},
     {"cases", "case_result", "strict_json", "json_schema"},
-    {"protocols", "registry", "manifest", "durable", "strict_yaml", "project", "numerics"},
+    {"protocols", "registry", "manifest", "durable", "file_digest", "strict_yaml", "project", "numerics"},
     {"sandbox", "stats", "checkpoint", "fingerprint"},
     {"scoring"},
     {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.cases import Case, Request, Response, Sampling, canonical_json
 from harness.checkpoint import parse_spec
-from harness.engine.cache import ResponseCache
 from harness.engine.dialogue import next_request
 from harness.engine.fill import FillReport, Progress, fill
 from harness.engine.plan import Plan, PlannedRequest, RequestKeys, request_key
@@ -16,6 +16,9 @@ from harness.errors import ConfigurationError, InferenceError
 from harness.numerics import require_alike
 from harness.protocols import Backend, BackendOptions, Checkpoint
 from harness.registry import BACKENDS, WORKERS, did_you_mean, load_adapter, names
+
+if TYPE_CHECKING:
+    from harness.engine.cache import ResponseCache
 
 __all__ = ["Engine", "Question"]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.cases import Response
-from harness.engine.cache import ResponseCache
 from harness.engine.likelihoods import refusal, verified
 from harness.engine.plan import Plan, PlannedRequest
 from harness.protocols import Backend, Checkpoint
+
+if TYPE_CHECKING:
+    from harness.engine.cache import ResponseCache
 
 __all__ = ["FillReport", "Progress", "fill"]
 

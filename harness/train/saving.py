@@ -19,13 +19,8 @@ from typing import Any
 
 from harness.durable import sync_directory
 from harness.errors import CheckpointError
-from harness.manifest import (
-    MANIFEST_NAME,
-    Manifest,
-    file_sha256,
-    read_manifest,
-    write_manifest,
-)
+from harness.file_digest import file_sha256
+from harness.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 from harness.strict_json import read_json
 
 __all__ = [

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NoReturn
 
 from harness.cases import Request, Response, ToolCall, content_digest
 from harness.errors import CheckpointError
-from harness.manifest import file_sha256
+from harness.file_digest import file_sha256
 from harness.protocols import BackendOptions, Checkpoint
 from harness.registry import did_you_mean
 from harness.strict_json import read_jsonl
