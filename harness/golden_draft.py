@@ -17,8 +17,8 @@ from harness.case_result import CaseResult
 from harness.cases import Case, Outcome, Response
 from harness.durable import replace_synced
 from harness.errors import GoldenSetError, HarnessError
-from harness.golden_case import case_problems, case_row
-from harness.golden_release import refuse_foreign
+from harness.golden_case import case_problems, case_row, parse_case
+from harness.golden_release import DRAFT_FILE, refuse_foreign
 from harness.golden_set import (
     CASES_FILE,
     DEFAULT_ROOTS,
@@ -29,11 +29,9 @@ from harness.golden_set import (
     read_manifest,
 )
 from harness.scoring.evaluate import score
+from harness.strict_json import read_jsonl
 
-__all__ = ["DRAFT_FILE", "Addition", "add_rows", "new_golden", "rows_from_results"]
-
-DRAFT_FILE = "draft.jsonl"
-"""The next version of a locked set while it is written, beside the folders of its versions."""
+__all__ = ["Addition", "add_rows", "new_golden", "rows_from_results"]
 
 _EXAMPLE = {
     "id": "example-001",
@@ -52,6 +50,7 @@ class Addition:
     Attributes:
         path: The file that holds them now.
         added: Ids that were added.
+        amended: Ids that were there already, and now reject the answer that failed.
         known: Ids that were there already, and were left alone.
         draft: Whether the file is a draft that must be released.
     """
@@ -60,6 +59,7 @@ class Addition:
     added: tuple[str, ...]
     known: tuple[str, ...]
     draft: bool
+    amended: tuple[str, ...] = ()
 
 
 def new_golden(
@@ -100,7 +100,11 @@ def new_golden(
 
 
 def add_rows(
-    name: str, rows: Iterable[Mapping[str, Any]], *, roots: Sequence[str | Path] = DEFAULT_ROOTS
+    name: str,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    roots: Sequence[str | Path] = DEFAULT_ROOTS,
+    amend: bool = False,
 ) -> Addition:
     """Append cases to the newest version of a set, or to its draft where that version is locked.
 
@@ -110,9 +114,11 @@ def add_rows(
         name: The set, without a version.
         rows: Rows of `cases.jsonl`.
         roots: Folders to look in, as for `load_golden`.
+        amend: Give a case that is there already the row's further `rejects` and its `metadata.from_run`,
+            where the row asks and checks the same.
 
     Raises:
-        GoldenSetError: There is no such set, or a row is no case. Nothing is written then.
+        GoldenSetError: There is no such set, it is malformed, or a row is no case. Nothing is written then.
     """
     if "/" in name:
         raise GoldenSetError(f"{name!r}: cases are added to the newest version; leave the version out")
@@ -121,19 +127,40 @@ def add_rows(
     locked = read_manifest(folder).locked
     path = folder.parent / DRAFT_FILE if locked else folder / CASES_FILE
     source = path if path.exists() else folder / CASES_FILE
-    text = source.read_text("utf-8")
-    taken = {json.loads(line)["id"] for line in text.splitlines() if line.strip()}
+    present = {row["id"]: (line, row) for line, row in read_jsonl(source) if "id" in row}
+    lines = source.read_bytes().split(b"\n")
+    taken = set(present)
     added: list[dict[str, Any]] = []
-    known: list[dict[str, Any]] = []
+    known: list[str] = []
+    amended: list[str] = []
     for row in rows:
         if problems := case_problems(row):
             raise GoldenSetError(f"{row.get('id', 'a case without id')}: {'; '.join(problems)}")
-        (known if row["id"] in taken else added).append(dict(row))
+        line, there = present.get(row["id"], (0, None))
+        if there is not None and amend and (whole := _amended(there, row)) != there:
+            lines[line - 1] = _encoded([whole]).rstrip(b"\n")
+            amended.append(row["id"])
+        elif row["id"] in taken:
+            known.append(row["id"])
+        else:
+            added.append(dict(row))
         taken.add(row["id"])
-    if added:
-        whole = text if text.endswith("\n") or not text else f"{text}\n"
-        replace_synced(path, whole.encode() + _encoded(added))
-    return Addition(path, _ids(added), _ids(known), locked)
+    if added or amended:
+        text = b"\n".join(lines)
+        replace_synced(path, (text if text.endswith(b"\n") or not text else text + b"\n") + _encoded(added))
+    return Addition(path, tuple(str(row["id"]) for row in added), tuple(known), locked, tuple(amended))
+
+
+def _amended(there: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a case with what another row of it learnt from a run; as it is where it is another case now."""
+    whole = dict(there)
+    if case_problems(there) or parse_case(there).content_hash != parse_case(row).content_hash:
+        return whole
+    if rejects := [answer for answer in row.get("rejects", ()) if answer not in there.get("rejects", ())]:
+        whole["rejects"] = [*there.get("rejects", ()), *rejects]
+    if "from_run" in (learnt := row.get("metadata", {})):
+        whole["metadata"] = {**there.get("metadata", {}), "from_run": learnt["from_run"]}
+    return whole
 
 
 def rows_from_results(
@@ -158,9 +185,11 @@ def rows_from_results(
         if case is None or case.content_hash != result.content_hash:
             state = "is not in" if case is None else "is another one in"
             raise GoldenSetError(f"case {result.case_id} of run {run} {state} {result.golden} now")
-        answer = next((text for text in result.outputs if text.strip()), None)
-        if answer is not None and _fails(case, answer) and answer not in case.rejects:
-            case = dataclasses.replace(case, rejects=(*case.rejects, answer))
+        answers = [text for text in result.outputs if text.strip()]
+        failed = next((text for text in answers if _fails(case, text)), None)
+        answer = failed or next(iter(answers), None)
+        if failed is not None and failed not in case.rejects:
+            case = dataclasses.replace(case, rejects=(*case.rejects, failed))
         found = {
             "run": run,
             "golden": result.golden,
@@ -183,7 +212,3 @@ def _fails(case: Case, answer: str) -> bool:
 
 def _encoded(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
-
-
-def _ids(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(str(row["id"]) for row in rows)

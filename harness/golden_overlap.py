@@ -20,6 +20,11 @@ __all__ = ["NearDuplicate", "Overlap", "Passage", "find_contamination", "near_du
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 """A word, or one character of a script that writes no spaces."""
+_CONTROL = re.compile(r"<\|[^<>|\n]{1,40}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|[\r\n]")
+"""What divides a training text that is a filled chat template, or plain lines."""
+_LABEL = re.compile(r"[#*\s]*\w{1,20}[*\s]*:[*\s]*(?=\S)")
+"""The name that may stand before a line: `User: `, `### Question: `."""
+_EDGES = " \"'“”‘’*_.?!…:;。？！"
 _NGRAM = 13
 _SHORTEST = 8  # words: below, only equality says anything
 _SHINGLE = 5  # characters
@@ -96,7 +101,7 @@ def near_duplicates(cases: Sequence[Case], threshold: float = 0.8) -> list[NearD
     index = _NearIndex(threshold)
     found = []
     for number, case in enumerate(cases):
-        shingles = _shingles(_normalised(_question(case)))
+        shingles = _shingles(_normalised(_asked(case)))
         for other, similarity in index.similar(shingles):
             twin = cases[int(other)]
             if case.cluster is None or twin.cluster != case.cluster:
@@ -114,8 +119,9 @@ def find_contamination(
 ) -> list[Overlap]:
     """Return the cases that are among the training texts, in the order of the cases.
 
-    Questions are the user's turns, together and one by one; one of fewer than 8 words is compared for
-    equality only.
+    Questions are the user's turns, together and one by one, prompts of choices, and a text whose likelihood
+    is asked. One of fewer than 8 words is compared for equality only, with whole training texts and with each
+    of their lines.
 
     Args:
         cases: The golden set.
@@ -160,7 +166,7 @@ class _CaseIndex:
             return
         place = len(self._parts)
         self._parts.append((number, part))
-        self._exact.setdefault(text, []).append(place)
+        self._exact.setdefault(_bare(text), []).append(place)
         grams: set[tuple[str, ...]] = set()
         if len(words) >= _SHORTEST:
             grams = set(_ngrams(words, size := min(_NGRAM, len(words))))
@@ -172,7 +178,7 @@ class _CaseIndex:
 
     def overlaps(self, passage: Passage) -> Iterator[tuple[int, Overlap]]:
         text = _normalised(passage.text)
-        for place in self._exact.get(text, ()):
+        for place in {place for one in _wholes(passage.text) for place in self._exact.get(one, ())}:
             yield self._found(place, "exact", 1.0, passage)
         words = _WORD.findall(text)
         if len(words) < _SHORTEST:
@@ -230,14 +236,37 @@ def _minhash(shingles: frozenset[str]) -> Any:
 def _parts(case: Case, targets: bool) -> Iterator[tuple[str, str]]:
     """Yield the texts of a case that training must not have seen, and which part of it they are."""
     asked = [message.content for message in case.messages if message.role == "user"] + list(case.turns)
-    yield from (("input", text) for text in dict.fromkeys([_question(case), *asked]) if text.strip())
+    asked += [text for text in _likelihood_texts(case) if len(_WORD.findall(text)) >= _SHORTEST]
+    yield from (("input", text) for text in dict.fromkeys([_asked(case), *asked]) if text.strip())
     if targets and isinstance(case.target, str):
         yield "target", case.target
 
 
-def _question(case: Case) -> str:
+def _asked(case: Case) -> str:
+    """Return all that a case asks: the user's turns, or what stands in their place."""
     asked = [message.content for message in case.messages if message.role == "user"]
-    return "\n".join([*asked, *case.turns])
+    return "\n".join([*asked, *case.turns, *_likelihood_texts(case)])
+
+
+def _likelihood_texts(case: Case) -> list[str]:
+    """Return the prompts of choices, and the one text whose likelihood is asked; choices are too short."""
+    prompts = [one.prompt for one in case.continuations if one.prompt]
+    texts = [one.text for one in case.continuations] if len(case.continuations) == 1 else []
+    return [*dict.fromkeys(prompts), *texts]
+
+
+def _wholes(text: str) -> Iterator[str]:
+    """Yield a training text and each of its lines, with and without the name before it, to be found equal."""
+    yield _bare(_normalised(text))
+    for line in filter(str.strip, _CONTROL.split(text)):
+        yield _bare(_normalised(line))
+        if label := _LABEL.match(line):
+            yield _bare(_normalised(line[label.end() :]))
+
+
+def _bare(text: str) -> str:
+    """Return a normalised text without the marks at its ends; one that has nothing else stays as it is."""
+    return text.strip(_EDGES) or text
 
 
 def _normalised(text: str) -> str:
@@ -249,4 +278,6 @@ def _ngrams(words: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
 
 
 def _shingles(text: str) -> frozenset[str]:
+    if not text:
+        return frozenset()  # nothing is like nothing
     return frozenset(text[start : start + _SHINGLE] for start in range(max(len(text) - _SHINGLE + 1, 1)))

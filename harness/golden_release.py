@@ -33,7 +33,18 @@ from harness.golden_set import (
     read_manifest,
 )
 
-__all__ = ["Release", "lock_golden", "locked_bytes", "refuse_foreign", "refuse_in_ci", "release_golden"]
+__all__ = [
+    "DRAFT_FILE",
+    "Release",
+    "lock_golden",
+    "locked_bytes",
+    "refuse_foreign",
+    "refuse_in_ci",
+    "release_golden",
+]
+
+DRAFT_FILE = "draft.jsonl"
+"""The next version of a locked set while it is written, beside the folders of its versions."""
 
 _DIFFICULTIES = ("easy", "medium", "hard")
 _COMMITS_SEARCHED = 100
@@ -154,6 +165,8 @@ def release_golden(
     sync_directory(target.parent)
     if old is not None and source is None:
         replace_synced(folder / CASES_FILE, old)
+    if source is not None and source.resolve() == (folder.parent / DRAFT_FILE).resolve():
+        source.unlink()  # it is a version now; what is added next starts from that one
     return _described(load_golden(f"{name}/{target.name}", roots=roots), label, old, folder)
 
 

@@ -111,6 +111,25 @@ def test_adding_to_an_open_set_goes_to_its_file_and_to_a_locked_one_to_a_draft(t
     assert [each.id for each in load_golden("mine/v2", roots=[tmp_path])] == ["example-001", "b", "c", "d"]
 
 
+def test_separators_inside_a_text_are_no_line_ends(tmp_path: Path) -> None:
+    new_golden("mine", root=tmp_path)
+    cases_file = tmp_path / "mine/v1/cases.jsonl"
+    before = json.dumps({"id": "a", "input": "one\u2028two\x85three", "target": 1}, ensure_ascii=False) + "\n"
+    cases_file.write_text(before, encoding="utf-8")
+    add_rows("mine", [{"id": "b", "input": "x", "target": 1}], roots=[tmp_path])
+    assert cases_file.read_text("utf-8").startswith(before)
+    cases_file.write_text(before + "{", encoding="utf-8")
+    with pytest.raises(GoldenSetError, match=r"cases.jsonl:2: not JSON"):
+        add_rows("mine", [{"id": "b", "input": "x", "target": 1}], roots=[tmp_path])
+
+
+def test_of_several_answers_the_one_that_failed_is_rejected() -> None:
+    made = case("a", "What is 1 + 1?", target=2)
+    result = dataclasses.replace(result_of(made, ""), outputs=("2", "", "3"))
+    (row,) = rows_from_results([result], {"a": made}, run="r1")
+    assert row["rejects"] == ["3"]
+
+
 def test_a_row_that_is_no_case_adds_nothing(tmp_path: Path) -> None:
     new_golden("mine", root=tmp_path)
     before = (tmp_path / "mine/v1/cases.jsonl").read_bytes()
@@ -183,6 +202,34 @@ def test_equal_texts_are_exact_whatever_their_case_and_blanks() -> None:
     assert found_in("What is it?", "What was it?") == []
 
 
+@pytest.mark.parametrize(
+    "training",
+    [
+        "where is my refund",
+        "User: Where is my refund?\nAssistant: On its way.",
+        "### Question:  Where is my refund\n### Answer: On its way.",
+        "<|im_start|>user\nWhere is my refund?<|im_end|>\n<|im_start|>assistant\nOn its way.",
+        "<s>[INST] Where is my refund? [/INST] On its way.</s>",
+    ],
+)
+def test_a_short_question_is_found_whatever_template_it_was_filled_into(training: str) -> None:
+    assert found_in("Where is my refund?", training) == [("exact", "input")]
+    assert found_in("Where is my parcel?", training) == []
+
+
+def test_texts_whose_likelihood_is_asked_are_looked_for() -> None:
+    page = LONG.format("4711")
+    asked = [
+        Case("page", (), continuations=(Continuation(page),), raw=True),
+        Case("end", (Message("user", page.rpartition(" ")[0]),), continuations=(Continuation(" account"),)),
+        Case("blank", (), continuations=(Continuation(" yes", page), Continuation(" no", page)), target=0),
+        Case("other", (), continuations=(Continuation("Ships sail on the sea."),), raw=True),
+    ]
+    found = find_contamination(asked, [Passage("t:1", f"As said: {page}.")])
+    assert [overlap.case_id for overlap in found] == ["page", "end", "blank"]
+    assert [(pair.first, pair.second) for pair in near_duplicates([asked[0], asked[3]])] == []
+
+
 def test_a_question_inside_a_longer_training_text_is_found_by_its_ngrams() -> None:
     question = LONG.format("4711")
     assert found_in(question, f"Dear team, {question.upper()}! Thanks a lot, and good bye.") == [
@@ -221,6 +268,18 @@ def test_contamination_is_an_error_that_names_case_and_line(tmp_path: Path) -> N
     leaked.write_text(clean.read_text() + json.dumps(row) + "\n")
     options = ["golden", "contamination", "--golden", str(tmp_path / "golden"), "--train"]
     assert CliRunner().invoke(app, [*options, str(clean)]).exit_code == 0
+    for name, content, problem in [
+        ("empty.jsonl", "", "empty.jsonl: holds no text to compare with"),
+        ("numbers.jsonl", '{"n": 1}\n', "numbers.jsonl: holds no text to compare with"),
+        ("train.parquet", "PAR1", "train.parquet is no JSON Lines and would not be compared"),
+    ]:
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / "clean.jsonl").write_text(clean.read_text())
+        (folder / name).write_text(content)
+        refused = CliRunner().invoke(app, [*options, str(folder)])
+        assert refused.exit_code != 0
+        assert problem in str(refused.exception)
     result = CliRunner().invoke(app, [*options, str(leaked)])
     assert result.exit_code == 1
     assert "mine/v1 example-001: its input is in" in result.output

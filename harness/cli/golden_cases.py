@@ -58,6 +58,8 @@ _RUN = typer.Option(None, "--from-run", metavar="RUN", help="Take the cases that
 _OUTPUT = typer.Option(None, "--output", "-o", metavar="FILE", help="[default: the terminal]")
 _NAMES = typer.Argument(None, metavar="[NAME]…", help="[default: all of yours]")
 _TRAINING = typer.Option(..., "--train", metavar="FILE", help="JSON Lines, or a folder of them; repeatable.")
+_UNREAD = (".arrow", ".csv", ".gz", ".json", ".parquet", ".tsv", ".zst")
+"""Suffixes of training data that is not read."""
 _OUTCOMES = typer.Option(["missed"], "--outcome", metavar="OUTCOME", help="missed, invalid; repeatable.")
 
 
@@ -92,7 +94,8 @@ def add(
 ) -> None:
     """Add cases from a file, or those that a run failed, each with the answer that failed among its rejects.
 
-    A locked set gets a draft beside its versions, to be reviewed and released as the next one.
+    A case of a run that the set has already gets that answer among its rejects. A locked set gets a draft
+    beside its versions, to be reviewed and released as the next one.
     """
     refuse_in_ci("add to a golden set", os.environ, force=force)
     if (file is None) == (run is None):
@@ -100,7 +103,7 @@ def add(
     rows = (
         import_rows(file, "harness") if file is not None else _failed(str(run), outcomes, suite, roots, state)
     )
-    _report(name, add_rows(name, rows[:limit], roots=roots))
+    _report(name, add_rows(name, rows[:limit], roots=roots, amend=run is not None))
 
 
 @app.command("import")
@@ -261,8 +264,11 @@ def _failed(
 
 
 def _report(name: str, done: Addition) -> None:
-    typer.echo(f"{done.path}: {len(done.added)} added, {len(done.known)} were there already")
-    if done.draft and done.added:
+    amended = f"{len(done.amended)} amended by the answer that failed, " if done.amended else ""
+    changed = bool(done.added or done.amended)
+    where = done.path if changed else name
+    typer.echo(f"{where}: {len(done.added)} added, {amended}{len(done.known)} were there already")
+    if done.draft and changed:
         typer.echo(f"  review it, then: harness golden release {name} --from {done.path}")
 
 
@@ -281,13 +287,24 @@ def _own(roots: list[Path]) -> list[str]:
 
 
 def _passages(sources: list[Path]) -> Iterator[Passage]:
+    """Yield every training text; a source that cannot be read in whole is an error, not a clean one."""
     for source in sources:
         files = sorted(source.rglob("*.jsonl")) if source.is_dir() else [source]
         if not files:
             raise ConfigurationError(f"--train {source}: holds no .jsonl file")
+        if unread := sorted(file for file in source.rglob("*") if file.suffix.lower() in _UNREAD):
+            raise ConfigurationError(
+                f"--train {source}: {unread[0]} is no JSON Lines and would not be compared: "
+                "convert it, or name the files to read"
+            )
         for file in files:
+            empty = True
             for line, row in read_jsonl(file):
-                yield from passages_of(row, f"{file}:{line}")
+                for passage in passages_of(row, f"{file}:{line}"):
+                    empty = False
+                    yield passage
+            if empty:
+                raise GoldenSetError("holds no text to compare with", path=file)
 
 
 def _short(value: object, limit: int = 100) -> str:

@@ -8,6 +8,7 @@ alone (Llama 3, with `parameters` for `arguments`), a `[TOOL_CALLS]` prefix (Mis
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,8 @@ _PREFIXES = ("[TOOL_CALLS]", "<|python_tag|>", "<|tool_call|>")
 _PYTHON_CALL = re.compile(r"\[?\s*[A-Za-z_][\w.]*\s*\(")
 _MAX_PYTHON = 20_000
 _MAX_DEPTH = 32
+_MAX_BITS = 1000  # still fits a float
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class MalformedCallError(ValueError):
@@ -168,7 +171,7 @@ def _literal(node: ast.expr, depth: int) -> Any:
     if depth > _MAX_DEPTH:
         raise MalformedCallError(f"an argument nested more than {_MAX_DEPTH} levels deep")
     if isinstance(node, ast.Constant) and isinstance(node.value, (str, int, float, bool, type(None))):
-        return node.value
+        return _json_value(node.value)
     if isinstance(node, ast.Name) and node.id in ("true", "false", "null"):
         return {"true": True, "false": False, "null": None}[node.id]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
@@ -182,3 +185,14 @@ def _literal(node: ast.expr, depth: int) -> Any:
         if all(isinstance(key, str) for key in keys):
             return {key: _literal(item, depth + 1) for key, item in zip(keys, node.values, strict=True)}
     raise MalformedCallError("an argument that is no literal")
+
+
+def _json_value(value: str | int | float | bool | None) -> Any:
+    """Return a constant that JSON holds, too: Python also reads `1e999`, endless numbers and surrogates."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise MalformedCallError("a number that is too large for a float")
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise MalformedCallError(f"an integer of {value.bit_length()} bits (at most {_MAX_BITS})")
+    if isinstance(value, str) and _SURROGATE.search(value):
+        raise MalformedCallError("an unpaired surrogate is not text")
+    return value
