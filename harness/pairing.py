@@ -20,6 +20,7 @@ __all__ = [
     "label",
     "naming",
     "pair_results",
+    "reduced",
 ]
 
 Key = tuple[str, str, str, str]
@@ -94,7 +95,7 @@ def pair_results(
     results = tuple(ours[key] for key in sorted(ours))
     errors = tuple(r for r in results if r.skipped is None and r.score is None)
     skipped = tuple(r for r in results if r.skipped is not None)
-    decided = tuple(_reduced(r, reduce) for r in results if r.score is not None)
+    decided = tuple(reduced(r, reduce) for r in results if r.score is not None)
     if baseline is None:
         return Pairing(pairs=(), candidate=results, errors=errors, skipped=skipped, decided=decided)
     theirs = _by_key(baseline, "baseline")
@@ -118,7 +119,7 @@ def pair_results(
         elif len(result.samples) != len(other.samples):
             reconfigured.append(result)
         else:
-            pairs.append(Pair(_reduced(result, reduce), _reduced(other, reduce)))
+            pairs.append(Pair(reduced(result, reduce), reduced(other, reduce)))
     return Pairing(
         pairs=tuple(pairs),
         candidate=results,
@@ -133,9 +134,9 @@ def pair_results(
     )
 
 
-def _reduced(result: CaseResult, reduction: str) -> CaseResult:
+def reduced(result: CaseResult, reduction: str) -> CaseResult:
     """Return a result whose score is what the gate looks at; the mean of its samples is that already."""
-    if reduction == "mean":
+    if reduction == "mean" or result.score is None:
         return result
     return replace(result, samples=(reduce_samples(result.samples, reduction),))
 

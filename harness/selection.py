@@ -1,8 +1,9 @@
 """Choose the best checkpoint of stored runs: hard constraints first, then declared objectives.
 
-A checkpoint is eligible only if every gate it went through says PASS, on the same cases as the others'. The
-eligible ones are ranked by a weighted mean of suite scores, or suite by suite. Who is not distinguishable
-from the choice, by paired tests on shared cases, is said. The validation loss decides nothing: it is shown.
+A checkpoint is eligible only if every gate it went through says PASS: on the same cases as the others', under
+the same policy, against the same baseline. The eligible ones are ranked by a weighted mean of suite scores,
+or suite by suite. Who is not distinguishable from the choice, by paired tests on shared cases, is said. The
+validation loss decides nothing: it is shown.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.case_result import CaseResult, Role
-from harness.pairing import cluster_of
+from harness.pairing import cluster_of, reduced
 from harness.record import RunRecord
 from harness.selection_rule import Objective, SelectionRule
 from harness.verdict import Status, Verdict
@@ -21,9 +22,25 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Contender", "Ranked", "Selection", "contenders", "select"]
+__all__ = ["Baseline", "Contender", "Ranked", "Selection", "contenders", "select"]
 
 _SAME = 1e-12
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a suite was gated against.
+
+    Attributes:
+        name: As the verdict calls it.
+        identity: Its fingerprint. Where that is not known, what no other run's baseline can be.
+    """
+
+    name: str
+    identity: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.identity[:12]})"
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,8 @@ class Contender:
         fingerprint: Of what decides its answers.
         runs: The runs that gated it, oldest first.
         verdicts: Suite → newest verdict.
-        cases: Suite → its results there.
+        cases: Suite → its results there; a score is what the suite's gate looked at.
+        baselines: Suite → what that verdict compares with, under a policy that compares.
         problems: Why a run of it decides nothing, one sentence each.
     """
 
@@ -46,6 +64,7 @@ class Contender:
     runs: tuple[str, ...]
     verdicts: Mapping[str, Verdict]
     cases: Mapping[str, tuple[CaseResult, ...]]
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -123,8 +142,11 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
             cases: dict[str, list[CaseResult]] = {}
             for result in record.cases:
                 if result.role is Role.CANDIDATE and result.checkpoint == spec:
-                    cases.setdefault(result.suite, []).append(result)
+                    verdict = verdicts.get(result.suite)
+                    how = "mean" if verdict is None else verdict.gate.reduce
+                    cases.setdefault(result.suite, []).append(reduced(result, how))
             merged = {suite: tuple(results) for suite, results in cases.items()}
+            baselines = {v.suite: _baseline(v, record) for v in verdicts.values() if v.gate.needs_baseline}
             found[(spec, fingerprint)] = Contender(
                 spec=spec,
                 name=str(about.get("name", spec)),
@@ -132,6 +154,7 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
                 runs=(*(old.runs if old else ()), record.run),
                 verdicts={**(old.verdicts if old else {}), **verdicts},
                 cases={**(old.cases if old else {}), **merged},
+                baselines={**(old.baselines if old else {}), **baselines},
                 problems=(*(old.problems if old else ()), *_problems(record)),
             )
     return tuple(found.values())
@@ -189,6 +212,14 @@ def _problems(record: RunRecord) -> list[str]:
     return [] if record.complete else [f"run {record.run} did not finish"]
 
 
+def _baseline(verdict: Verdict, record: RunRecord) -> Baseline:
+    stored = record.environment.get("stored_baseline") or {}
+    known = [c for c in record.checkpoints if c.get("role") == Role.BASELINE.value]
+    prints = [c.get("fingerprint") for c in known if c.get("spec") == verdict.baseline]
+    found = prints[0] if prints else stored.get("fingerprint")
+    return Baseline(str(verdict.baseline), str(found or f"of run {record.run}"))
+
+
 def _refused(one: Contender, found: Sequence[Contender], rule: SelectionRule) -> tuple[str, ...]:
     """Say why a contender is not eligible: whatever is not known to be good is not."""
     reasons = list(one.problems)
@@ -202,6 +233,7 @@ def _refused(one: Contender, found: Sequence[Contender], rule: SelectionRule) ->
             missed = ", ".join(verdict.missed_must_pass)
             why = f"must_pass missed: {missed}" if missed else (verdict.reasons or ("",))[0]
             reasons.append(f"{suite}: {verdict.status.value}: {why}")
+        reasons += _unlike(suite, one, found)
     for suite in dict.fromkeys(objective.suite for objective in rule.objectives):
         verdict, cases = one.verdicts.get(suite), one.cases.get(suite, ())
         if verdict is None:
@@ -214,10 +246,41 @@ def _refused(one: Contender, found: Sequence[Contender], rule: SelectionRule) ->
             reasons.append(f"{suite}: cases were not decided")
         else:
             keys = {_identity(result) for result in cases}
-            fullest = max((other.cases.get(suite, ()) for other in found), key=len)
-            if keys != {_identity(result) for result in fullest}:
-                reasons.append(f"{suite}: answered other cases, or under other sampling, than the others")
+            fuller = [
+                o for o in found if not keys >= {_identity(result) for result in o.cases.get(suite, ())}
+            ]
+            if fuller:
+                reasons.append(
+                    f"{suite}: answered other cases than {fuller[0].name}, fewer, or under other sampling: "
+                    "gate both alike, or leave one out"
+                )
     return tuple(dict.fromkeys(reasons))
+
+
+def _unlike(suite: str, one: Contender, found: Sequence[Contender]) -> list[str]:
+    """Say how a contender's gate on a suite was not that of the others; neither of two is the right one."""
+    reasons = []
+    mine = one.verdicts.get(suite)
+    for other in found:
+        theirs = other.verdicts.get(suite)
+        if mine is None or theirs is None:
+            continue
+        against, otherwise = one.baselines.get(suite), other.baselines.get(suite)
+        if against and otherwise and against.identity != otherwise.identity:
+            reasons.append(
+                f"{suite}: gated against {against}, {other.name} against {otherwise}: gate both against one "
+                "baseline, or leave one out"
+            )
+        if mine.gate != theirs.gate:
+            own, others = mine.gate.as_dict(), theirs.gate.as_dict()
+            apart = [f"{name} {own[name]}, there {others[name]}" for name in own if own[name] != others[name]]
+            reasons.append(
+                f"{suite}: gated under another policy than {other.name} ({'; '.join(apart)}): gate both "
+                "under one, or leave one out"
+            )
+        if reasons:
+            break
+    return reasons
 
 
 def _lexicographic(eligible: Sequence[Contender], rule: SelectionRule) -> list[Contender]:
@@ -231,8 +294,8 @@ def _lexicographic(eligible: Sequence[Contender], rule: SelectionRule) -> list[C
         close = [one for one, p in zip(others, p_values, strict=True) if p > rule.alpha]
         behind = [*(one for one in others if one not in close), *behind]
         ahead = [leader, *close]
-    means = {one.spec: [-_mean(one, objective.suite) for objective in rule.objectives] for one in ahead}
-    return [*sorted(ahead, key=lambda one: means[one.spec]), *behind]
+    by_suite = sorted(ahead, key=lambda one: [-_mean(one, objective.suite) for objective in rule.objectives])
+    return [*by_suite, *behind]
 
 
 def _mean(one: Contender, suite: str) -> float:
@@ -252,6 +315,10 @@ def _p_value(best: Contender, other: Contender, objectives: Sequence[Objective])
     from harness.stats.clusters import group
     from harness.stats.flips import sign_flips
 
+    # In units of one case of mean weight: what counts as equal must not depend on how weights are spelled.
+    unit = sum(objective.weight for objective in objectives) / sum(
+        len(best.cases[objective.suite]) for objective in objectives
+    )
     values: list[NDArray[np.float64]] = []
     clusters: list[object] = []
     for objective in objectives:
@@ -259,7 +326,7 @@ def _p_value(best: Contender, other: Contender, objectives: Sequence[Objective])
         pairs = [(result, theirs[_identity(result)]) for result in best.cases[objective.suite]]
         found = np.array([(b.score or 0.0) - (a.score or 0.0) for a, b in pairs])
         found[np.abs(found) <= _SAME] = 0.0
-        values.append(found * objective.weight / len(found))
+        values.append(found * (objective.weight / unit / len(found)))
         # A cluster is one fate within a suite: suites ask different things.
         clusters += [(objective.suite, cluster_of(result)) for result, _ in pairs]
     joined = np.concatenate(values)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from harness.errors import ConfigurationError
 from harness.gate_file import GateFile
@@ -20,6 +21,9 @@ __all__ = [
     "overridden",
     "read_rule",
 ]
+
+
+_UNORDERED = "order: lexicographic goes by the first suite, then the next: name them in objectives, in order"
 
 
 class _Part(BaseModel):
@@ -38,7 +42,7 @@ class SelectionRule(_Part):
 
     Attributes:
         order: `weighted` ranks by the weighted mean; `lexicographic` by the first suite, then, among those
-            not distinguishable there, by the next.
+            not distinguishable there, by the next. That takes objectives: no other order is declared.
         objectives: The suites that count; all alike where none is named.
         require: Suites that must say PASS even if no candidate's run has them, such as safety.
         alpha: Level of the paired tests that say who is distinguishable from the choice.
@@ -48,6 +52,12 @@ class SelectionRule(_Part):
     objectives: Annotated[tuple[Objective, ...], Field(strict=False)] = ()
     require: Annotated[tuple[str, ...], Field(strict=False)] = ()
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> SelectionRule:
+        if self.order == "lexicographic" and not self.objectives:
+            raise PydanticCustomError("unordered", "{said}", {"said": _UNORDERED})
+        return self
 
 
 def named_suites(rule: SelectionRule) -> tuple[str, ...]:
@@ -79,13 +89,13 @@ def read_rule(gates: GateFile) -> SelectionRule:
         found = error.errors(include_url=False)
     lines = []
     for problem in found:
-        name = ".".join(str(part) for part in problem["loc"])
+        name = ": ".join(("select", *filter(None, [".".join(str(part) for part in problem["loc"])])))
         message = problem["msg"][:1].lower() + problem["msg"][1:]
         if problem["type"] == "extra_forbidden":
             known = Objective.model_fields if len(problem["loc"]) > 1 else SelectionRule.model_fields
             message = f"unknown key{did_you_mean(str(problem['loc'][-1]), tuple(known))}"
         line = gates.select_line(*problem["loc"])
-        lines.append(f"{gates.path}:{line}: select: {name}: {message}")
+        lines.append(f"{gates.path}:{line}: {name}: {message}")
     raise ConfigurationError("\n".join(lines))
 
 
@@ -121,4 +131,7 @@ def overridden(
         changes["require"] = tuple(require)
     if order is not None:
         changes["order"] = order
-    return rule.model_copy(update=changes)
+    changed = rule.model_copy(update=changes)
+    if changed.order == "lexicographic" and not changed.objectives:
+        raise ConfigurationError(f"--{_UNORDERED.replace('in objectives', 'with --objective')}")
+    return changed

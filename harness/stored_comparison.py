@@ -59,6 +59,11 @@ class Side:
         """What the record says of the first candidate that is meant."""
         return next(c for c in self.record.candidates if c.get("spec") == self.specs[0])
 
+    def as_dict(self) -> dict[str, Any]:
+        """Say as plain JSON values which run this is: a name such as `run:main` moves on to others."""
+        about = self.about
+        return {"run": self.record.run, "spec": about["spec"], "fingerprint": about.get("fingerprint")}
+
     def only(self) -> Side:
         """Return the side with its one candidate named.
 

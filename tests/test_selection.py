@@ -23,6 +23,7 @@ from harness.record import RunRecord
 from harness.selection import Selection, contenders, select
 from harness.selection_rule import Objective, SelectionRule, overridden, read_rule
 from harness.store import RunStore
+from harness.verdict import Status
 
 Scores = Mapping[str, Mapping[str, Sequence[float | None]]]
 
@@ -142,6 +143,129 @@ def test_inconclusive_early_stopped_and_other_cases_are_refused_by_name() -> Non
     assert missing.best is not None
     assert missing.best.name == "a"
     assert "answered other cases" in missing.ranked[-1].refused[-1]
+
+
+LATER = {"run": "20260315-092653-5f2c", "created": "2026-03-15T09:26:53Z"}
+
+
+def against(run: RunRecord, fingerprint: str) -> RunRecord:
+    """The same run against another baseline of the same name."""
+    checkpoints = tuple(
+        {**about, "fingerprint": fingerprint} if about["role"] == "baseline" else about
+        for about in run.checkpoints
+    )
+    return dataclasses.replace(run, checkpoints=checkpoints)
+
+
+def refusals(*runs: RunRecord) -> dict[str, tuple[str, ...]]:
+    found = select(contenders(runs), SelectionRule())
+    assert found.best is None
+    return {one.contender.name: one.refused for one in found.ranked}
+
+
+def test_runs_against_different_baselines_are_refused_by_name() -> None:
+    """The lower score may have passed the harder gate: neither is the right one."""
+    one, other = record({"a": {"json": share(72)}}), record({"b": {"json": share(90)}})
+    other = dataclasses.replace(other, **LATER)  # type: ignore[arg-type]
+    assert select(contenders([one, other]), SelectionRule()).best is not None
+    said = refusals(against(one, "1" * 64), against(other, "2" * 64))
+    assert said["a"] == (
+        "json: gated against base (111111111111), b against base (222222222222): gate both against one "
+        "baseline, or leave one out",
+    )
+    assert said["b"][0].startswith("json: gated against base (222222222222), a against base (111111111111)")
+
+
+def test_a_name_of_a_stored_baseline_is_not_what_it_stands_for() -> None:
+    def stored(run: RunRecord, fingerprint: str | None) -> RunRecord:
+        verdicts = tuple(dataclasses.replace(one, baseline="run:main") for one in run.verdicts)
+        checkpoints = tuple(about for about in run.checkpoints if about["role"] != "baseline")
+        known = {"run": "r", "spec": "base", "fingerprint": fingerprint} if fingerprint else None
+        environment = {"baseline": "run:main", "stored_baseline": known}
+        return dataclasses.replace(run, verdicts=verdicts, checkpoints=checkpoints, environment=environment)
+
+    one, other = record({"a": {"json": share(72)}}), record({"b": {"json": share(90)}})
+    other = dataclasses.replace(other, **LATER)  # type: ignore[arg-type]
+    alike = select(contenders([stored(one, "1" * 64), stored(other, "1" * 64)]), SelectionRule())
+    assert alike.best is not None
+    for first, second in (("1" * 64, "2" * 64), ("1" * 64, None), (None, None)):
+        assert "gate both against one baseline" in refusals(stored(one, first), stored(other, second))["a"][0]
+    assert select(contenders([stored(one, None)]), SelectionRule()).best is not None
+
+
+def test_runs_under_different_policies_are_refused_by_name() -> None:
+    one = record({"a": {"json": share(72)}})
+    other = record({"b": {"json": share(60)}}, gate=Gate(margin=0.2))  # a PASS that the other gate refuses
+    said = refusals(one, dataclasses.replace(other, **LATER))  # type: ignore[arg-type]
+    assert said["a"] == (
+        "json: gated under another policy than b (margin 0.05, there 0.2): gate both under one, or leave "
+        "one out",
+    )
+
+
+def test_who_answered_other_cases_does_not_depend_on_who_came_first() -> None:
+    one, other = record({"a": {"json": share(72)}}), record({"b": {"json": share(90)}})
+    edited = tuple(dataclasses.replace(case, content_hash="f" * 64) for case in other.cases)
+    other = dataclasses.replace(other, **LATER, cases=edited)  # type: ignore[arg-type]
+    for runs in ((one, other), (dataclasses.replace(one, created="2026-04-01T00:00:00Z"), other)):
+        said = refusals(*runs)
+        assert "answered other cases than b" in said["a"][0]
+        assert "answered other cases than a" in said["b"][0]
+
+
+def test_a_spec_that_was_trained_anew_is_ranked_by_its_own_scores() -> None:
+    old = record({"x": {"json": share(70), "chat": share(72)}}, fingerprints={"x": "1" * 64})
+    new = record({"x": {"json": share(72), "chat": share(70)}}, fingerprints={"x": "2" * 64})
+    new = dataclasses.replace(new, **LATER)  # type: ignore[arg-type]
+    rule = SelectionRule(order="lexicographic", objectives=(Objective(suite="json"), Objective(suite="chat")))
+    for runs in ((old, new), (dataclasses.replace(old, created="2026-04-01T00:00:00Z"), new)):
+        found = select(contenders(runs), rule)
+        assert [one.contender.fingerprint[0] for one in found.ranked] == ["2", "1"]
+
+
+def test_the_score_that_counts_is_the_one_the_gate_looks_at() -> None:
+    """Under pass^k a checkpoint that is right half of the time on every case is right on none."""
+    gate = Gate(reduce="all", policy="absolute", min_score=0.2)
+    steady, lucky = record({"steady": {"json": share(40)}}), record({"lucky": {"json": share(30)}})
+    samples = {
+        "steady": [(1.0, 1.0)] * 40 + [(0.0, 0.0)] * 60,
+        "lucky": [(1.0, 1.0)] * 30 + [(1.0, 0.0)] * 70,
+    }
+    runs = []
+    for run in (steady, lucky):
+        (verdict,) = run.verdicts
+        verdict = dataclasses.replace(verdict, gate=gate, status=Status.PASS)
+        given = iter(samples[verdict.checkpoint])
+        cases = [
+            dataclasses.replace(case, samples=next(given))
+            for case in run.cases
+            if case.role.value == "candidate"
+        ]
+        runs.append(dataclasses.replace(run, verdicts=(verdict,), cases=tuple(cases)))
+    found = select(contenders(runs), SelectionRule())
+    assert [(one.contender.name, one.value) for one in found.ranked] == [("steady", 0.4), ("lucky", 0.3)]
+
+
+@pytest.mark.parametrize("weight", [1e-12, 1.0, 1e12])
+def test_who_is_distinguishable_does_not_depend_on_how_weights_are_spelled(weight: float) -> None:
+    scores = {"a": {"json": share(70), "chat": share(70)}, "b": {"json": share(90), "chat": share(72)}}
+    objectives = tuple(Objective(suite=suite, weight=weight) for suite in ("json", "chat"))
+    found = chosen(scores, SelectionRule(objectives=objectives))
+    assert [one.tied for one in found.ranked] == [False, False]
+
+
+def test_lexicographic_takes_an_order(tmp_path: Path) -> None:
+    (tmp_path / "gates.yaml").write_text("select:\n  order: lexicographic\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        read_rule(load_gate_file(tmp_path))
+    assert str(refused.value) == (
+        "gates.yaml:1: select: order: lexicographic goes by the first suite, then the next: name them in "
+        "objectives, in order"
+    )
+    with pytest.raises(
+        ConfigurationError, match=r"^--order: lexicographic goes .* with --objective, in order"
+    ):
+        overridden(SelectionRule(), objectives=(), require=(), order="lexicographic")
 
 
 def test_required_suites_nobody_ran_leave_nobody() -> None:
