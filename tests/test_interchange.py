@@ -66,6 +66,28 @@ def test_choices_survive_inspect_by_their_letters(tmp_path: Path) -> None:
             "'javascript' is not read",
         ),
         ("promptfoo", "tests: []\n", "has no list of `tests`"),
+        ("promptfoo", "tests: [a]\n", "test 1: expected a mapping"),
+        ("promptfoo", "tests: [{vars: [a]}]\n", "test 1: vars must be names"),
+        ("promptfoo", "tests: [{vars: {input: b}, assert: [x]}]\n", "an assertion: expected a mapping"),
+        ("promptfoo", "tests: [{vars: {input: b}, options: {transform: x}}]\n", "`options` is not read"),
+        (
+            "promptfoo",
+            "tests: [{vars: {input: b}, assert: [{type: contains, value: x, weight: 0}]}]\n",
+            "`weight` is not read",
+        ),
+        ("promptfoo", "defaultTest: {}\ntests: [{vars: {input: b}}]\n", "`defaultTest` is not read"),
+        (
+            "promptfoo",
+            "prompts: ['{{a | upper}}']\ntests: [{vars: {a: b}}]\n",
+            "only {{name}} is filled in, not '{{a | upper}}'",
+        ),
+        ("deepeval", '[{"input": "q", "context": "abc"}]', "golden 1: its context must be a list"),
+        (
+            "deepeval",
+            '[{"input": "q", "expected_output": 3}]',
+            "golden 1: its expected_output must be a text",
+        ),
+        ("csv", "id,input\na b,q\na-b,r\n", "case 2 (a-b): its id is that of case 1"),
         ("lm-eval", '{"doc_id": 1, "arguments": []}\n', "has no arguments"),
         (
             "lm-eval",
@@ -105,6 +127,8 @@ def test_promptfoo_assertions_become_checks(tmp_path: Path) -> None:
         "      - {type: icontains, value: FROMAGE}\n"
         "      - {type: not-contains, value: '{{text}}'}\n"
         "      - {type: is-json}\n"
+        "      - {type: contains-all, value: 'fromage, {{language}}'}\n"
+        "      - {type: contains, value: 5}\n"
     )
     (row,) = import_rows(path, "promptfoo")
     assert row["id"] == "to-french"
@@ -113,6 +137,8 @@ def test_promptfoo_assertions_become_checks(tmp_path: Path) -> None:
         {"type": "contains", "value": "FROMAGE", "ignore_case": True},
         {"type": "not_contains", "values": ["cheese"]},
         {"type": "json_schema", "schema": {}},
+        {"type": "contains_all", "values": ["fromage", "French"]},
+        {"type": "contains", "value": "5"},
     ]
 
 
@@ -142,6 +168,26 @@ def test_what_a_format_cannot_carry_is_refused() -> None:
     odd = Case("o", (Message("user", "a"),), checks=({"type": "number", "value": 3},))
     with pytest.raises(GoldenSetError, match="no assertion like the check number"):
         export_cases([odd], "promptfoo")
+    for name in ("csv", "lm-eval", "openai-evals"):
+        with pytest.raises(GoldenSetError, match="case o has checks"):
+            export_cases([odd], name)
+    whole = {"type": "contains", "value": "x", "whole_words": True}
+    with pytest.raises(GoldenSetError, match="contains has nothing like `whole_words`"):
+        export_cases([Case("w", (Message("user", "a"),), checks=(whole,))], "promptfoo")
+    with pytest.raises(GoldenSetError, match="a target that is no text"):
+        export_cases([Case("n", (Message("user", "a"),), target=4)], "promptfoo")
+
+
+def test_a_sample_that_a_file_holds_twice_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    sample = json.dumps({"doc_id": 0, "target": "5", "arguments": [["Q", {}]]}) + "\n"
+    path.write_text(sample * 2)  # lm-eval writes one line for each filter
+    done = CliRunner().invoke(
+        app,
+        ["golden", "import", "qs", str(path), "-f", "lm-eval", "--golden", str(tmp_path / "g")],
+        env={"CI": ""},
+    )
+    assert "1 added, 1 were there already" in done.output
 
 
 def test_the_command_starts_a_set_from_a_file(tmp_path: Path) -> None:

@@ -33,10 +33,14 @@ def _read(path: Path) -> Iterator[Row]:
         if not isinstance(asked, str) or not asked:
             raise GoldenSetError(f"golden {number} has no text input", path=path)
         context = golden.get("context") or golden.get("retrieval_context") or []
+        if not isinstance(context, list) or not all(isinstance(one, str) for one in context):
+            raise GoldenSetError(f"golden {number}: its context must be a list of texts", path=path)
         row: Row = {"id": as_id(golden.get("name"), f"{path.stem}-{number:04d}"), "input": asked}
         if context:
-            row["input"] = "\n\n".join([*map(str, context), asked])
+            row["input"] = "\n\n".join([*context, asked])
         if golden.get("expected_output"):
+            if not isinstance(golden["expected_output"], str):
+                raise GoldenSetError(f"golden {number}: its expected_output must be a text", path=path)
             row["target"] = golden["expected_output"]
         if golden.get("comments"):
             row["metadata"] = {"comments": golden["comments"]}
@@ -46,7 +50,7 @@ def _read(path: Path) -> Iterator[Row]:
 def _write(cases: Sequence[Case]) -> str:
     goldens = []
     for case in cases:
-        only_text(case, "DeepEval")
+        only_text(case, "DeepEval", checks=True)
         targets = target_texts(case)
         golden: Row = {"name": case.id, "input": _as_text(case)}
         if targets:

@@ -91,22 +91,37 @@ def target_texts(case: Case) -> list[str]:
     return [value if isinstance(value, str) else _spelt(value) for value in values]
 
 
-def only_text(case: Case, format_name: str, *, turns: bool = False, choices: bool = False) -> None:
+def only_text(case: Case, format_name: str, *, choices: bool = False, checks: bool = False) -> None:
     """Refuse a case that a format of plain questions cannot carry.
 
+    Args:
+        case: The case.
+        format_name: The format, for the message.
+        choices: Whether it carries continuations.
+        checks: Whether it carries checks other than that the answer is the target.
+
     Raises:
-        GoldenSetError: It has further turns, tools, or continuations; one line that names the case.
+        GoldenSetError: It has further turns, tools, continuations or checks; one line that names the case.
     """
     has = {
-        "further user turns": bool(case.turns) and not turns,
+        "further user turns": bool(case.turns),
         "tools": bool(case.tools),
         "continuations": bool(case.continuations) and not choices,
+        "checks": not checks and not all(_is_of_target(check, case) for check in case.checks),
     }
     if found := [what for what, there in has.items() if there]:
         raise GoldenSetError(
             f"case {case.id} has {' and '.join(found)}, which {format_name} files cannot carry: "
             "leave it out, or export as harness"
         )
+
+
+def _is_of_target(check: Mapping[str, Any], case: Case) -> bool:
+    """Whether a check says no more than that the answer is the case's target."""
+    if check["type"] not in ("choice", "equals", "one_of"):
+        return False
+    wanted = check.get("value", check.get("values", check.get("target", case.target)))
+    return bool(wanted == case.target or wanted == [case.target])
 
 
 def _spelt(value: Any) -> str:

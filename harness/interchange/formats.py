@@ -61,9 +61,16 @@ def import_rows(path: Path, format_name: str, **options: str | bool) -> list[dic
     if not path.is_file():
         raise GoldenSetError("no such file", path=path)
     rows = []
+    places: dict[str, int] = {}
     for number, row in enumerate(form.read(path, **options), start=1):
         if problems := case_problems(row):
-            raise GoldenSetError(f"case {number} ({row['id']}): {'; '.join(problems)}", path=path)
+            raise GoldenSetError(f"case {number} ({row.get('id')}): {'; '.join(problems)}", path=path)
+        first = places.setdefault(row["id"], number)
+        if first != number and rows[first - 1] != row:
+            raise GoldenSetError(
+                f"case {number} ({row['id']}): its id is that of case {first}, which is another case",
+                path=path,
+            )
         rows.append(row)
     if not rows:
         raise GoldenSetError("holds no case", path=path)

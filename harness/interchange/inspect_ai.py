@@ -49,7 +49,7 @@ def _choices(choices: Any, target: Any, path: Path, line: int) -> Row:
 def _write(cases: Sequence[Case]) -> str:
     lines = []
     for case in cases:
-        only_text(case, "Inspect", choices=True)
+        only_text(case, "Inspect", choices=True, checks=True)
         plain = len(case.messages) == 1 and case.messages[0].role == "user"
         sample: Row = {
             "id": case.id,

@@ -20,6 +20,11 @@ from harness.strict_yaml import load_yaml
 __all__ = ["PROMPTFOO"]
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+_TEMPLATE = re.compile(r"\{\{.{0,40}|\{%.{0,40}")
+_TEST_KEYS = frozenset({"assert", "description", "metadata", "vars"})
+_ASSERT_KEYS = frozenset({"metric", "type", "value"})
+_UNREAD = frozenset({"defaultTest", "extensions", "nunjucksFilters", "scenarios"})
+"""What changes every test of a file, and is refused; what says which models to ask, and how, is left out."""
 _TEXT_CHECKS = {
     "equals": ("equals", "value", {}),
     "contains": ("contains", "value", {}),
@@ -41,22 +46,45 @@ def _read(path: Path) -> Iterator[Row]:
         document = load_yaml(path).value
     except HarnessError as problem:
         raise GoldenSetError(str(problem)) from None
-    tests = document.get("tests") if isinstance(document, Mapping) else None
-    if not isinstance(tests, list) or not tests:
+    if (
+        not isinstance(document, Mapping)
+        or not isinstance(document.get("tests"), list)
+        or not document["tests"]
+    ):
         raise GoldenSetError("has no list of `tests`", path=path)
+    if unread := _UNREAD & document.keys():
+        raise GoldenSetError(f"`{min(unread)}` is not read: write what it says into each test", path=path)
     prompts = document.get("prompts") or ["{{input}}"]
     if not isinstance(prompts, list) or not all(isinstance(prompt, str) for prompt in prompts):
         raise GoldenSetError("prompts must be texts in this file (no other files, no chat arrays)", path=path)
-    for number, test in enumerate(tests, start=1):
+    for number, test in enumerate(document["tests"], start=1):
+        _only(test, _TEST_KEYS, f"test {number}", path)
         variables = test.get("vars") or {}
+        if not isinstance(variables, Mapping) or any(isinstance(v, (list, dict)) for v in variables.values()):
+            raise GoldenSetError(f"test {number}: vars must be names with one plain value each", path=path)
+        asserts = test.get("assert") or []
+        if not isinstance(asserts, list):
+            raise GoldenSetError(f"test {number}: assert must be a list", path=path)
         for index, prompt in enumerate(prompts):
             name = as_id(test.get("description"), f"{path.stem}-{number:04d}")
             row: Row = {"id": name if len(prompts) == 1 else f"{name}-p{index + 1}"}
             row["input"] = _filled(prompt, variables, path, number)
-            if asserts := test.get("assert"):
+            if asserts:
                 row["checks"] = [_check(each, variables, path, number) for each in asserts]
             row["metadata"] = {"vars": dict(variables)}
             yield row
+
+
+def _only(value: Any, keys: frozenset[str], what: str, path: Path) -> None:
+    """Refuse what is no mapping of these keys: another one would change what is asked or scored.
+
+    Raises:
+        GoldenSetError: It names the first other key.
+    """
+    if not isinstance(value, Mapping):
+        raise GoldenSetError(f"{what}: expected a mapping, found {type(value).__name__}", path=path)
+    if other := [key for key in value if key not in keys]:
+        raise GoldenSetError(f"{what}: `{other[0]}` is not read; known: {', '.join(sorted(keys))}", path=path)
 
 
 def _filled(template: str, variables: Mapping[str, Any], path: Path, number: int) -> str:
@@ -67,10 +95,13 @@ def _filled(template: str, variables: Mapping[str, Any], path: Path, number: int
             )
         return str(variables[match[1]])
 
+    if found := _TEMPLATE.search(_VARIABLE.sub("", template)):
+        raise GoldenSetError(f"test {number}: only {{{{name}}}} is filled in, not {found[0]!r}", path=path)
     return _VARIABLE.sub(value, template)
 
 
-def _check(each: Mapping[str, Any], variables: Mapping[str, Any], path: Path, number: int) -> Row:
+def _check(each: Any, variables: Mapping[str, Any], path: Path, number: int) -> Row:
+    _only(each, _ASSERT_KEYS, f"test {number}: an assertion", path)
     kind, value = each.get("type"), each.get("value")
     if kind == "is-json":
         return {"type": "json_schema", "schema": value if isinstance(value, Mapping) else {}}
@@ -78,9 +109,15 @@ def _check(each: Mapping[str, Any], variables: Mapping[str, Any], path: Path, nu
         known = ", ".join(sorted([*_TEXT_CHECKS, "is-json"]))
         raise GoldenSetError(f"test {number}: assertion {kind!r} is not read; known: {known}", path=path)
     name, parameter, extra = _TEXT_CHECKS[kind]
+    if isinstance(value, str) and kind.endswith(("-all", "-any")):
+        value = [part.strip() for part in value.split(",")]  # as promptfoo reads it
     values = [
-        _filled(each, variables, path, number) if isinstance(each, str) else each
-        for each in (value if isinstance(value, list) else [value])
+        str(one)
+        if type(one) in (int, float)
+        else _filled(one, variables, path, number)
+        if isinstance(one, str)
+        else one
+        for one in (value if isinstance(value, list) else [value])
     ]
     single = parameter != "values"
     return {"type": name, parameter: values[0] if single else values, **extra}
@@ -91,12 +128,13 @@ def _write(cases: Sequence[Case]) -> str:
 
     tests = []
     for case in cases:
-        only_text(case, "promptfoo")
+        only_text(case, "promptfoo", checks=True)
         if len(case.messages) != 1:
             raise GoldenSetError(f"case {case.id} is a conversation, which promptfoo tests cannot carry here")
-        checks = case.checks or (
-            [{"type": "equals", "value": case.target}] if case.target is not None else []
-        )
+        plain = isinstance(case.target, str) and not case.checks
+        checks = [{"type": "equals"}] if plain else list(case.checks)
+        if case.target is not None and not checks:
+            raise GoldenSetError(f"case {case.id}: promptfoo has no assertion like a target that is no text")
         test: Row = {"description": case.id, "vars": {"input": case.input}}
         if checks:
             test["assert"] = [_assertion(case, check) for check in checks]
@@ -111,10 +149,11 @@ def _write(cases: Sequence[Case]) -> str:
 def _assertion(case: Case, check: Mapping[str, Any]) -> Row:
     if check["type"] == "json_schema":
         return {"type": "is-json", "value": dict(check["schema"])}
-    key = (check["type"], bool(check.get("ignore_case")))
-    if key not in _WRITTEN:
+    kind, parameter = _WRITTEN.get((check["type"], bool(check.get("ignore_case"))), (None, ""))
+    if kind is None:
         raise GoldenSetError(f"case {case.id}: promptfoo has no assertion like the check {check['type']}")
-    kind, parameter = _WRITTEN[key]
+    if other := check.keys() - {"type", "ignore_case", parameter}:
+        raise GoldenSetError(f"case {case.id}: promptfoo's {kind} has nothing like `{min(other)}`")
     value = check.get(parameter, case.target)
     return {"type": kind, "value": value if isinstance(value, (str, list)) else str(value)}
 
