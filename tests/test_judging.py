@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -365,6 +366,14 @@ def test_what_is_harmless_stays_as_it_is() -> None:
         "<s>",
         "[INST]",
         "[/INST]",
+        "<<SYS>>",
+        "[SYSTEM_PROMPT]",
+        "<start_of_turn>",
+        "<end_of_turn>",
+        "<eos>",
+        "[gMASK]",
+        "</think>",
+        "<tool_call>",
         "<<<ANSWER 00",
         "0123abcd>>>",
     ],
@@ -374,9 +383,17 @@ def test_control_tokens_and_markers_are_taken_apart(token: str) -> None:
     assert re.sub(r"\s", "", neutralise(token)) == token.replace(" ", "")
 
 
-@pytest.mark.parametrize("hidden", ["\u200b", "\u202e", "\u2066", "\U000e0041", "\x00", "\x1b", "\ufeff"])
+@pytest.mark.parametrize(
+    "hidden", ["\u200b", "\u202e", "\u2066", "\U000e0041", "\x00", "\x1b", "\x9b", "\U000e0101", "\ufeff"]
+)
 def test_what_nobody_sees_is_dropped(hidden: str) -> None:
     assert neutralise(f"a{hidden}b") == "ab"
+
+
+def test_long_runs_of_marks_are_read_at_once() -> None:
+    started = time.perf_counter()
+    neutralise("<" * 100_000)
+    assert time.perf_counter() - started < 5
 
 
 def test_lone_surrogates_do_not_break_a_request() -> None:

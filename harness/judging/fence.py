@@ -17,20 +17,26 @@ from collections.abc import Sequence
 __all__ = ["fence", "fence_code", "neutralise"]
 
 _DIGITS = 32
-_CONTROLS = {code: None for code in range(32) if chr(code) not in "\n\t"} | {0x7F: None}
-_INVISIBLE = dict.fromkeys(  # zero-width, direction overrides, joiners that nothing joins, tags
+_CONTROLS = {code: None for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+_INVISIBLE = dict.fromkeys(  # zero-width, direction overrides, joiners that nothing joins, tags, selectors
     code
     for first, last in (
         (0x200B, 0x200B),
         (0x202A, 0x202E),
         (0x2060, 0x2069),
         (0xFEFF, 0xFEFF),
-        (0xE0000, 0xE007F),
+        (0xE0000, 0xE01EF),
     )
     for code in range(first, last + 1)
 )
-_MARKER = re.compile(r"<{3,}(?=\s*[A-Z])|(?<=[0-9A-Fa-f]{8})\s*>{3,}")
-_CHAT_TOKEN = re.compile(r"<(?=[|｜])|(?<=[|｜])>|<(?=/?s>)|\[(?=/?INST\])", re.IGNORECASE)
+_MARKER = re.compile(r"(?<!<)<{3,}(?!<)(?=\s*[A-Z])|(?<=[0-9A-Fa-f]{8})\s*>{3,}")
+_CHAT_TOKEN = re.compile(  # ChatML, Llama, DeepSeek, Phi; Mistral; Gemma, T5, GLM, Cohere; tools
+    r"<(?=[|｜])|(?<=[|｜])>|<(?=/?s>)|<<(?=/?SYS>>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|CONTENT|RESULTS)|ARGS|CALL_ID|THINK|gMASK)\])"
+    r"|<(?=/?(?:(?:start|end)_of_(?:turn|image)|[be]os(?:_token)?|sop|eop|pad|unk|unused\d+|extra_id_\d+"
+    r"|think(?:ing)?|tools?|tool_(?:call|response)s?)>)",
+    re.IGNORECASE,
+)
 
 
 def fence_code(texts: Sequence[str], seed: int) -> str:
