@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 from collections import Counter
@@ -43,7 +44,7 @@ def check_token_f1(value: References, at_least: float) -> Scorer:
     """The F1 of the words that the answer shares with `value` (the best of several), as SQuAD spells them, is
     the score; it passes from `at_least` on.
     """  # noqa: D205  (one paragraph is the documentation of the check)
-    return _measured(value, at_least, "token F1", token_f1)
+    return _measured(value, at_least, "token F1", _best(token_f1))
 
 
 def rouge(value: References, at_least: float, metric: str = "rougeL", stem: bool = False) -> Scorer:
@@ -53,26 +54,37 @@ def rouge(value: References, at_least: float, metric: str = "rougeL", stem: bool
     require("rouge_score", "text")
 
     def measure(reference: str, answer: str) -> float:
-        from rouge_score.rouge_scorer import RougeScorer
+        return float(_rouge_scorer(metric, stem).score(reference, answer)[metric].fmeasure)
 
-        scorer = RougeScorer([metric], use_stemmer=stem)
-        return float(scorer.score(reference, answer)[metric].fmeasure)
-
-    return _measured(value, at_least, metric, measure)
+    return _measured(value, at_least, metric, _best(measure))
 
 
 def bleu(value: References, at_least: float) -> Scorer:
     """Sentence BLEU against all references in `value` together (sacreBLEU: 13a tokens, exponential smoothing,
     effective order), in [0, 1], is the score; it passes from `at_least` on. Needs sacrebleu.
     """  # noqa: D205
-    return _sacrebleu(value, at_least, "sentence_bleu", {"use_effective_order": True})
+    require("sacrebleu", "text")
+
+    def measure(references: Sequence[str], answer: str) -> float:
+        import sacrebleu
+
+        return sacrebleu.sentence_bleu(answer, references, use_effective_order=True).score / 100
+
+    return _measured(value, at_least, "bleu", measure)
 
 
 def chrf(value: References, at_least: float, word_order: int = 0) -> Scorer:
     """Sentence chrF (with `word_order` 2: chrF++) against `value`, in [0, 1], is the score; it passes from
     `at_least` on. Needs sacrebleu.
     """  # noqa: D205
-    return _sacrebleu(value, at_least, "sentence_chrf", {"word_order": word_order})
+    require("sacrebleu", "text")
+
+    def measure(references: Sequence[str], answer: str) -> float:
+        import sacrebleu
+
+        return sacrebleu.sentence_chrf(answer, references, word_order=word_order).score / 100
+
+    return _measured(value, at_least, "chrf", measure)
 
 
 def overlap(value: References, at_least: float, n: int = 1) -> Scorer:
@@ -87,7 +99,7 @@ def overlap(value: References, at_least: float, n: int = 1) -> Scorer:
     for text in _list(value):
         if not _grams(text, n):
             raise ValueError(f"value: a reference has fewer than {n} words")
-    return _measured(value, at_least, f"overlap of {n}-grams", measure)
+    return _measured(value, at_least, f"overlap of {n}-grams", _best(measure))
 
 
 def length_ratio(value: str, at_least: float = 0.5, at_most: float = 2.0) -> Scorer:
@@ -112,27 +124,28 @@ def length_ratio(value: str, at_least: float = 0.5, at_most: float = 2.0) -> Sco
     return scorer
 
 
-def _measured(value: References, at_least: float, name: str, measure: Callable[[str, str], float]) -> Scorer:
+def _measured(
+    value: References, at_least: float, name: str, measure: Callable[[Sequence[str], str], float]
+) -> Scorer:
+    """Return the scorer that grades what is measured of the references and an answer."""
     references = _list(value)
 
     def scorer(case: Case, response: Response) -> Score:
-        best = max(measure(reference, response.text) for reference in references)
-        return graded(best, at_least, name)
+        return graded(measure(references, response.text), at_least, name)
 
     return scorer
 
 
-def _sacrebleu(value: References, at_least: float, function: str, options: Mapping[str, Any]) -> Scorer:
-    require("sacrebleu", "text")
-    references = _list(value)
+def _best(measure: Callable[[str, str], float]) -> Callable[[Sequence[str], str], float]:
+    """Return the measure that is the best of those of the single references."""
+    return lambda references, answer: max(measure(reference, answer) for reference in references)
 
-    def scorer(case: Case, response: Response) -> Score:
-        import sacrebleu
 
-        found = getattr(sacrebleu, function)(response.text, references, **options)
-        return graded(found.score / 100, at_least, function.removeprefix("sentence_"))
+@functools.cache
+def _rouge_scorer(metric: str, stem: bool) -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
 
-    return scorer
+    return RougeScorer([metric], use_stemmer=stem)
 
 
 def _grams(text: str, n: int) -> Counter[tuple[str, ...]]:
