@@ -18,8 +18,8 @@ from harness.errors import HarnessError, StoreError, UsageError, one_line, probl
 from harness.exit_codes import ExitCode
 
 from .garbage import keep_what_is_there
-from .session import GateSession, HarnessItem, is_ours, test_name
-from .suite import read_marker
+from .parameters import Parameters
+from .session import GateSession, is_ours
 from .termination import interrupt_on_sigterm
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Activity:
     def __init__(self, config: pytest.Config, session: GateSession) -> None:
         self._config = config
         self._session = session
-        self._expected: dict[tuple[str, str], int] = {}
+        self._parameters = Parameters(session)
         self._usage_errors: list[str] = []
         self._internal_error: str | None = None
         self._record: Any = None
@@ -73,30 +73,14 @@ class Activity:
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         """Make one item per case × checkpoint."""
-        mark = metafunc.definition.get_closest_marker("suite")
-        if mark is None:
-            params = [HarnessItem(checkpoint) for checkpoint in self._session.candidates]
-            ids = [checkpoint.name for checkpoint in self._session.candidates]
-        else:
-            try:
-                suites = self._session.suites.get(read_marker(mark))
-            except UsageError as error:
-                self._refuse(error)
-                metafunc.fixturenames.append("harness_item")
-                metafunc.parametrize("harness_item", [None], indirect=True)
-                return
-            for suite in suites:
-                self._expected[(suite.name, test_name(metafunc.definition))] = suite.total
-            params = [
-                HarnessItem(model, suite, case)
-                for suite in suites
-                for model in self._session.candidates
-                for case in suite.cases
-            ]
-            several = len(suites) > 1
-            ids = [_item_id(param, several) for param in params]
         if "harness_item" not in metafunc.fixturenames:
             metafunc.fixturenames.append("harness_item")
+        try:
+            params, ids = self._parameters.of(metafunc)
+        except UsageError as error:
+            self._refuse(error)
+            metafunc.parametrize("harness_item", [None], indirect=True)
+            return
         metafunc.parametrize("harness_item", params, ids=ids, indirect=True)
 
     def _refuse(self, error: UsageError) -> None:
@@ -129,6 +113,11 @@ class Activity:
                 raise pytest.UsageError(*self._usage_errors)
             items.clear()
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what could not be collected: pytest may be told to go on without it."""
+        if report.failed and not self._is_worker:
+            self._controller.not_collected(report.nodeid)
+
     # --- filling and running ---------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
@@ -136,7 +125,9 @@ class Activity:
         """Fill the response cache for everything that was selected, before the first test runs."""
         keep_what_is_there()
         option = session.config.option
-        broken = session.testsfailed and not option.continue_on_collection_errors
+        # A worker of xdist runs what there is, whatever could not be collected.
+        goes_on = self._is_worker or option.continue_on_collection_errors
+        broken = session.testsfailed and not goes_on
         if self._distributes or option.collectonly or broken:
             return None
         try:
@@ -145,6 +136,8 @@ class Activity:
                 self._run_until_settled(session)
                 return True
             self._fill(session.items)
+            if not self._session.engine.report.generated:  # no backend has run, and left anything behind
+                keep_what_is_there()
         except UsageError as error:
             self._refuse(error)
             if not self._is_worker:
@@ -175,7 +168,7 @@ class Activity:
         compares = known.baseline is not None or known.stored_baseline is not None
         early_stop = EarlyStop(session.items, seed=known.settings.sampling.seed, compares=compares)
         known.early_stop = early_stop
-        plans = {plan.name: plan for plan in plan_of(session.items, self._expected, {})[0]}
+        plans = {plan.name: plan for plan in plan_of(session.items, self._parameters.expected, {})[0]}
         candidates = {candidate.spec: candidate for candidate in known.candidates}
 
         def look(arm: Arm) -> Verdict | None:
@@ -275,13 +268,18 @@ class Activity:
             return (yield)
         crashed = self._finish(session, int(exitstatus))
         result = yield
-        session.exitstatus = crashed or self._controller.exit_code(int(session.exitstatus), self._record)
+        others = int(session.exitstatus)
+        session.exitstatus = crashed or self._controller.exit_code(others, self._record)
+        if not session.exitstatus and others != exitstatus:
+            session.exitstatus = others  # what another plugin does not let pass does not pass
         return result
 
     def _worker_report(self, session: pytest.Session) -> WorkerReport:
         from .worker_report import WorkerReport, plan_of
 
-        suites, unselected = plan_of(getattr(session, "items", []), self._expected, self._session.distrusted)
+        suites, unselected = plan_of(
+            getattr(session, "items", []), self._parameters.expected, self._session.distrusted
+        )
         done = self._session.engine.report
         return WorkerReport(
             suites=suites,
@@ -296,7 +294,7 @@ class Activity:
         from .results import report_gates, report_not_needed, write_results
 
         try:
-            self._record = self._controller.decide(exitstatus)
+            self._record = self._controller.decide(exitstatus, session.testsfailed)
             if self._record is not None:
                 write_results(self._record, self._session.settings)
                 report_gates(self._record, self._config)
@@ -339,10 +337,3 @@ class Activity:
         if self._default_on_sigterm is not None:
             self._default_on_sigterm()
         self._session.close()
-
-
-def _item_id(param: HarnessItem, several: bool) -> str:
-    assert param.case is not None
-    assert param.suite is not None
-    named = f"{param.case.id}-{param.checkpoint.name}"
-    return f"{param.suite.name}-{named}" if several else named

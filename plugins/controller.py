@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import platform
-import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
-
-import pytest
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from harness.case_result import CaseResult, Role
 from harness.diagnostics import Diagnostic, blocked_by, diagnostics
 from harness.errors import HarnessError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import SliceResult, Status, Verdict, adjust_family, decide, slices
-from harness.project import provenance
 from harness.protocols import Checkpoint
 from harness.record import RunRecord, new_run_id, utc_now
 from harness.stored_comparison import why_not_comparable
 
+from .recorded import checkpoints_of, described, environment_of
 from .session import GateSession
 from .worker_report import SuitePlan, WorkerReport
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["Controller"]
 
@@ -44,16 +42,24 @@ class Controller:
         self._usage_errors: list[str] = []
         self._lost_workers: list[str] = []
         self._foreign_failures: list[str] = []
+        self._not_collected: list[str] = []
+        self._failures = 0
 
     # --- collecting ------------------------------------------------------------------------------------
 
     def receive(self, report: pytest.TestReport) -> None:
         """Take in what a report carries: results of a case, or a failure outside our suites."""
+        self._failures += report.failed and not hasattr(report, "wasxfail")
         carried = getattr(report, "harness_results", None)
         if carried is not None:
             self.take([CaseResult.from_dict(data) for data in json.loads(carried)])
         elif report.failed and not hasattr(report, "harness_outcome") and report.when != _CRASHED:
             self._foreign_failures.append(report.nodeid)
+
+    def not_collected(self, nodeid: str) -> None:
+        """Note that a module could not be collected, so that nobody knows what it holds."""
+        self._failures += 1
+        self._not_collected.append(nodeid)
 
     def take(self, results: Iterable[CaseResult]) -> None:
         """Take in the results of an item: what a report carries, or what this process has found itself."""
@@ -95,11 +101,12 @@ class Controller:
 
     # --- deciding --------------------------------------------------------------------------------------
 
-    def decide(self, exitstatus: int) -> RunRecord | None:
+    def decide(self, exitstatus: int, failures: int = 0) -> RunRecord | None:
         """Return the record of the session; None when there is nothing to decide (usage error, no cases).
 
         Args:
             exitstatus: pytest's own status of the session.
+            failures: How many pytest has counted: plugins add to them what is no test's.
         """
         plans = self._plans()
         nothing_ran = not (self._results or self._foreign_failures)
@@ -111,7 +118,7 @@ class Controller:
         verdicts = [
             _without_judge(verdict, plans[verdict.suite].distrusted) for verdict in adjust_family(decided)
         ]
-        conditions = [*self._conditions(exitstatus, verdicts)]
+        conditions = [*self._conditions(exitstatus, failures, verdicts)]
         code = most_severe([condition["code"] for condition in conditions] or [int(ExitCode.PASS)])
         settings = self._session.settings
         created = utc_now()
@@ -119,15 +126,15 @@ class Controller:
         return RunRecord(
             run=new_run_id(created),
             created=created,
-            environment=self._environment(),
-            checkpoints=self._checkpoints(),
+            environment=environment_of(self._session) | self._counted(plans),
+            checkpoints=checkpoints_of(self._session),
             verdicts=tuple(verdicts),
             slices=tuple(found for plan in plans.values() for found in self._slices(plan)),
             diagnostics=changes,
             cases=tuple(result for of in self._results.values() for result in of.values()),
             conditions=tuple(conditions),
             exit_code=int(ExitCode.PASS) if waived else code,
-            complete=exitstatus not in (ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR),
+            complete=not stopped and self._all_reported(plans, verdicts),
             nonce=settings.nonce,
             partial=any(verdict.partial for verdict in verdicts) or bool(self._unselected()),
             waived=waived,
@@ -142,6 +149,21 @@ class Controller:
         if record is None:
             return exitstatus
         return record.exit_code
+
+    def _counted(self, plans: Mapping[str, SuitePlan]) -> dict[str, Any]:
+        """Return what the environment says of gates and requests."""
+        names = ("wanted", "reused", "generated", "failed")
+        return {
+            "gates": {name: dict(plan.gate_sources) for name, plan in plans.items()},
+            "requests": dict(zip(names, self.fill, strict=True)),
+        }
+
+    def _all_reported(self, plans: Mapping[str, SuitePlan], verdicts: Sequence[Verdict]) -> bool:
+        """Whether every worker has ended well, and there is a result of every case that was to run."""
+        planned = sum(len(plan.selected) for plan in plans.values())
+        found = sum(len(of) for (role, _, _), of in self._results.items() if role is Role.CANDIDATE)
+        not_needed = sum(verdict.not_needed for verdict in verdicts)
+        return not self._lost_workers and found + not_needed >= planned
 
     def _plans(self) -> dict[str, SuitePlan]:
         return {plan.name: plan for report in self._reports for plan in report.suites}
@@ -232,12 +254,14 @@ class Controller:
             return [], name, f"the stored run has no suite {plan.name!r}"
         if versions != [plan.golden]:
             return [], name, f"the stored run was of {', '.join(versions)}, this one is of {plan.golden}"
-        problem = why_not_comparable(_described(candidate, "candidate"), side.about, side)
+        problem = why_not_comparable(described(candidate, "candidate"), side.about, side)
         return [result for result in stored if result.case_id in wanted], name, problem
 
     # --- what held -------------------------------------------------------------------------------------
 
-    def _conditions(self, exitstatus: int, verdicts: Sequence[Verdict]) -> Iterable[dict[str, Any]]:
+    def _conditions(
+        self, exitstatus: int, failures: int, verdicts: Sequence[Verdict]
+    ) -> Iterable[dict[str, Any]]:
         for verdict in verdicts:
             if verdict.status is Status.REGRESSED:
                 yield _condition(int(ExitCode.REGRESSED), _said(verdict))
@@ -248,6 +272,10 @@ class Controller:
             yield _condition(
                 int(ExitCode.REGRESSED), f"{len(self._foreign_failures)} other tests failed: {names}"
             )
+        if self._not_collected:
+            yield _condition(int(ExitCode.REGRESSED), f"not collected: {', '.join(self._not_collected[:3])}")
+        if failures > self._failures:
+            yield _condition(int(ExitCode.REGRESSED), "a plugin failed the session, though no test did")
         if self._lost_workers:
             yield _condition(int(ExitCode.INCONCLUSIVE), f"lost worker {'; '.join(self._lost_workers)}")
         if self._unselected():
@@ -273,39 +301,6 @@ class Controller:
                 int(ExitCode.INCONCLUSIVE), f"the files of {checkpoint.spec} changed during the run"
             )
 
-    # --- what is recorded ------------------------------------------------------------------------------
-
-    def _checkpoints(self) -> tuple[dict[str, Any], ...]:
-        session = self._session
-        found = [_described(checkpoint, "candidate") for checkpoint in session.candidates]
-        if session.baseline is not None:
-            found.append(_described(session.baseline, "baseline"))
-        if session.judge is not None:
-            found.append(_described(session.judge, "judge"))
-        return tuple(found)
-
-    def _environment(self) -> dict[str, Any]:
-        settings = self._session.settings
-        made = provenance(self._session.root, why=None, seed=settings.sampling.seed)
-        wanted, reused, generated, failed = self.fill
-        return {
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "versions": {**made.versions, "pytest": pytest.__version__},
-            "git_commit": made.git_commit,
-            "git_dirty": made.git_dirty,
-            "who": made.who,
-            "seed": settings.sampling.seed,
-            "epochs": settings.sampling.epochs,
-            "limit": settings.limit,
-            "early_stop": settings.early_stop,
-            "gates": {name: dict(plan.gate_sources) for name, plan in self._plans().items()},
-            "baseline": settings.baseline,
-            "workers": settings.workers,
-            "requests": {"wanted": wanted, "reused": reused, "generated": generated, "failed": failed},
-            "argv": [_without_secrets(argument) for argument in sys.argv[1:]],
-        }
-
 
 def _without_judge(verdict: Verdict, problems: Sequence[str]) -> Verdict:
     """Return what is left of a verdict whose judge let an answer pass that must lose: no evidence."""
@@ -317,18 +312,6 @@ def _without_judge(verdict: Verdict, problems: Sequence[str]) -> Verdict:
     )
 
 
-def _described(checkpoint: Checkpoint, role: str) -> dict[str, Any]:
-    return {
-        "spec": checkpoint.spec,
-        "name": checkpoint.name,
-        "fingerprint": checkpoint.fingerprint,
-        "role": role,
-        "backend": checkpoint.backend,
-        "numerics": dict(checkpoint.numerics),
-        "trusted": list(checkpoint.trusted),
-    }
-
-
 def _condition(code: int, reason: str) -> dict[str, Any]:
     return {"code": int(code), "reason": reason}
 
@@ -336,11 +319,3 @@ def _condition(code: int, reason: str) -> dict[str, Any]:
 def _said(verdict: Verdict) -> str:
     why = verdict.reasons[0] if verdict.reasons else ""
     return f"{verdict.suite} × {verdict.checkpoint}: {verdict.status.value}" + (f": {why}" if why else "")
-
-
-def _without_secrets(argument: str) -> str:
-    """Drop the value of arguments that may carry a credential, and the home directory's name."""
-    argument = argument.replace(str(Path.home()), "~")
-    key, equals, _ = argument.partition("=")
-    suspicious = any(word in key.lower() for word in ("key", "token", "secret", "password"))
-    return f"{key}=…" if equals and suspicious else argument

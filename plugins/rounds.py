@@ -29,6 +29,9 @@ __all__ = ["Items"]
 
 _VALUES, _TEXT, _FINISH_REASON = attrgetter("values"), attrgetter("text"), attrgetter("finish_reason")
 
+_TELLING = (Outcome.ERROR, Outcome.MISSED, Outcome.INVALID, Outcome.PASSED)
+"""Whose explanation a case is told by, when its samples ended differently."""
+
 Receive = Callable[[Sequence[CaseResult]], None]
 
 
@@ -81,7 +84,7 @@ class Items:
             properties.append(("harness.score", f"{own.score:.6g}"))
         for report in reports:
             report.user_properties = [*report.user_properties, *properties]
-            if report.when == "call" or (report.when == "setup" and not report.passed):
+            if report.when == "call" or not report.passed:
                 report.harness_outcome = outcome
         if self._receive is None:
             reports[-1].harness_results = json.dumps([result.as_dict() for result in found])
@@ -134,7 +137,7 @@ def _case_result(
     outcome, telling, skipped = results[0].outcome, results[0], results[0].skipped
     if len(results) > 1:
         outcome = combine_outcomes([result.outcome for result in results])
-        telling = next((result for result in results if result.outcome is not Outcome.PASSED), telling)
+        telling = min(results, key=lambda result: _TELLING.index(result.outcome))
         skipped = next((result.skipped for result in results if result.skipped is not None), None)
     answers = _answers(item, session, model, suite.epochs)
     decided = outcome is not Outcome.ERROR and skipped is None

@@ -281,10 +281,6 @@ SPECIAL = {
         "@pytest.mark.xfail(reason='known')\n"
         "def test_it(case, response):\n    assert response.text == case.target\n"
     ),
-    "parametrized": (
-        "@pytest.mark.parametrize('number', [1, 2])\n"
-        "def test_it(case, response, number):\n    assert response.text == case.target\n"
-    ),
     "wrapped": (
         "@unittest.mock.patch('os.sep', '/')\n"
         "def test_it(case, response):\n    assert response.text == case.target\n"

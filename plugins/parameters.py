@@ -1,0 +1,74 @@
+"""From a test function to its items: one per case × checkpoint, or per checkpoint without a suite."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import ConfigurationError
+
+from .session import GateSession, HarnessItem, test_name
+from .suite import read_marker
+
+__all__ = ["Parameters"]
+
+
+class Parameters:
+    """The parameters of a session's test functions, and what is expected of each.
+
+    Args:
+        session: The gating session.
+    """
+
+    def __init__(self, session: GateSession) -> None:
+        self._session = session
+        self._named: dict[tuple[str, str], str] = {}
+        self.expected: dict[tuple[str, str], int] = {}
+        """(suite, test) → cases of the whole golden set."""
+
+    def of(self, metafunc: pytest.Metafunc) -> tuple[list[HarnessItem], list[str]]:
+        """Return the parameters of a test function's items, and their ids.
+
+        Raises:
+            UsageError: Its suite cannot be used, or its results could not be told from another test's.
+        """
+        candidates = self._session.candidates
+        mark = metafunc.definition.get_closest_marker("suite")
+        if mark is None:
+            return [HarnessItem(checkpoint) for checkpoint in candidates], [one.name for one in candidates]
+        suites = self._session.suites.get(read_marker(mark))
+        _refuse_other_parameters(metafunc)
+        name, node = test_name(metafunc.definition), metafunc.definition.nodeid
+        for suite in suites:
+            first = self._named.setdefault((suite.name, name), node)
+            if first != node:
+                raise ConfigurationError(
+                    f"{first} and {node} have one name in the suite {suite.name!r}, by which their results "
+                    "are joined with the baseline's: rename one, or give it a suite of its own, name='…'"
+                )
+            self.expected[(suite.name, name)] = suite.total
+        params = [
+            HarnessItem(model, suite, case)
+            for suite in suites
+            for model in candidates
+            for case in suite.cases
+        ]
+        several = len(suites) > 1
+        return params, [_item_id(param, several) for param in params]
+
+
+def _refuse_other_parameters(metafunc: pytest.Metafunc) -> None:
+    """A case would have several results under one name, and the last would stand for all."""
+    fixtures = (found[-1] for found in metafunc._arg2fixturedefs.values() if found)
+    own = metafunc.definition.get_closest_marker("parametrize")
+    if own is not None or any(fixture.params is not None for fixture in fixtures):
+        raise ConfigurationError(
+            f"{metafunc.definition.nodeid}: a test of a suite runs once per case and checkpoint, and has no "
+            "other parameters: write a test for each of their values"
+        )
+
+
+def _item_id(param: HarnessItem, several: bool) -> str:
+    assert param.case is not None
+    assert param.suite is not None
+    named = f"{param.case.id}-{param.checkpoint.name}"
+    return f"{param.suite.name}-{named}" if several else named
