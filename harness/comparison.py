@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -80,15 +79,7 @@ def compare_scores(
         raise ConfigurationError(
             f"candidate has {len(ours)} scores and baseline {len(theirs)}: give both sides of every case"
         )
-    groups = None if clusters is None else list(clusters)
-    if groups is not None and len(groups) != len(ours):
-        raise ConfigurationError(f"clusters has {len(groups)} entries for {len(ours)} scores: give one each")
-    if groups is not None:
-        for position, cluster in enumerate(groups):
-            if cluster is None or (isinstance(cluster, float) and math.isnan(cluster)):
-                raise ConfigurationError(
-                    f"clusters[{position}] is {cluster!r}: name the cluster of every case"
-                )
+    groups = None if clusters is None else _clusters(clusters, len(ours), "clusters")
     comparison = compare_pairs(ours, theirs, groups, alpha=alpha, seed=seed)
     if rest is not None:
         comparison = with_adjustment(comparison, _sample(ours, theirs, groups, rest), alpha=alpha)
@@ -117,10 +108,7 @@ def _sample(
     others = _scores(rest.baseline, "rest.baseline")
     if (clusters is None) != (rest.clusters is None):
         raise ConfigurationError("give the clusters of the compared cases and of the rest, or of neither")
-    if rest.clusters is not None and len(rest.clusters) != len(others):
-        raise ConfigurationError(
-            f"rest.clusters has {len(rest.clusters)} entries for {len(others)} cases: give one each"
-        )
+    unasked_clusters = [] if rest.clusters is None else _clusters(rest.clusters, len(others), "rest.clusters")
     known = _covariates(rest.covariates, len(ours), "rest.covariates")
     unasked = _covariates(rest.rest_covariates, len(others), "rest.rest_covariates")
     if known.shape[1] != unasked.shape[1]:
@@ -132,8 +120,25 @@ def _sample(
         candidate=ours,
         baseline=np.concatenate([theirs, others]),
         covariates=np.concatenate([known, unasked]),
-        clusters=None if clusters is None else [*clusters, *(rest.clusters or ())],
+        clusters=None if clusters is None else [*clusters, *unasked_clusters],
     )
+
+
+def _clusters(values: Sequence[Hashable], cases: int, name: str) -> list[Hashable]:
+    found = list(values)
+    if len(found) != cases:
+        raise ConfigurationError(f"{name} has {len(found)} entries for {cases} scores: give one each")
+    for position, cluster in enumerate(found):
+        if not isinstance(cluster, Hashable) or _is_missing(cluster):
+            raise ConfigurationError(f"{name}[{position}] is {cluster!r}: name the cluster of every case")
+    return found
+
+
+def _is_missing(value: Hashable) -> bool:
+    try:
+        return value is None or bool(value != value)  # NaN of any type, NaT
+    except TypeError:
+        return True  # pandas' NA says neither
 
 
 def _covariates(values: Any, cases: int, name: str) -> NDArray[np.float64]:
@@ -158,6 +163,8 @@ def _scores(values: Any, side: str) -> NDArray[np.float64]:
     import numpy as np
 
     try:
+        if isinstance(values, np.ma.MaskedArray):  # what is masked is not known, whatever lies beneath
+            values = values.astype(np.float64).filled(np.nan)
         array = np.asarray(values)
         if array.dtype.kind not in "biuf" and array.size:
             array = np.array([float(value) for value in array.tolist()])

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from case_results import case_result, changed, two_sides
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
-from harness.comparison import compare_scores
+from harness.comparison import RestOfSuite, compare_scores
 from harness.errors import ConfigurationError, HarnessError, IntegrityError, ScoringError
 from harness.exit_codes import ExitCode
 from harness.gate import Gate, Status, Verdict, adjust_family, decide, exit_codes, slices
@@ -478,3 +479,25 @@ def test_clusters_and_policies_of_arrays_are_checked() -> None:
     with pytest.raises(ConfigurationError, match="min_score is missing"):
         compare_scores([1, 0], [1, 0], policy="absolute")
     assert compare_scores([1] * 10, [0] * 10, clusters=["a"] * 10).bounds == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, ["a"]],
+    ids=["None", "nan", "f4", "NA", "NaT", "list"],
+)
+def test_a_case_without_a_cluster_is_refused_on_both_parts_of_a_suite(missing: Any) -> None:
+    scores, names = [1.0, 0.0] * 20, [f"c{i}" for i in range(40)]
+    said = r"clusters\[3\] is .*: name the cluster of every case"
+    with pytest.raises(ConfigurationError, match=f"^{said}"):
+        compare_scores(scores, scores, clusters=[*names[:3], missing, *names[4:]])
+    rest = RestOfSuite(scores, clusters=[*names[:3], missing, *names[4:]])
+    with pytest.raises(ConfigurationError, match=rf"^rest\.{said}"):
+        compare_scores(scores, scores, clusters=names, rest=rest)
+
+
+def test_a_masked_score_is_not_known() -> None:
+    masked = np.ma.MaskedArray([1, 1, 0], mask=[False, True, False])
+    with pytest.raises(ConfigurationError, match=r"candidate\[1\] is nan"):
+        compare_scores(masked, [1, 1, 1])
+    assert compare_scores(np.ma.MaskedArray([1.0, 0.5]), [1, 1]).delta == -0.25

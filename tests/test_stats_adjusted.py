@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from harness.comparison import RestOfSuite, compare_scores
+from harness.gate import Status
 from harness.stats.adjusted import Adjusted, Sample, adjusted_difference
 
 NOTHING: NDArray[np.float64] = np.empty((400, 0))
@@ -97,3 +99,32 @@ def test_what_says_nothing_of_the_suite_is_left_out() -> None:
     candidate, baseline, _ = suite(np.random.default_rng(5))
     useless = np.column_stack([np.full(400, np.nan), np.full(400, 0.3)])
     assert estimate(candidate[:80], baseline, useless) == estimate(candidate[:80], baseline, NOTHING)
+
+
+@pytest.mark.parametrize("changed", [0, 1, 3])
+def test_what_hardly_changed_is_ruled_out_no_sooner_than_without_it(changed: int) -> None:
+    """Forty equal answers leave no residual to measure: they do not prove the other 360 equal."""
+    _, baseline, history = suite(np.random.default_rng(6))
+    candidate = baseline[:40].copy()
+    candidate[:changed] = 1.0 - candidate[:changed]
+    rest = RestOfSuite(baseline[40:], history[:40], history[40:])
+    alone = compare_scores(candidate, baseline[:40], policy="non-inferior")
+    known = compare_scores(candidate, baseline[:40], policy="non-inferior", rest=rest)
+    assert known.adjusted_delta is not None
+    assert known.status is Status.INCONCLUSIVE
+    assert alone.bounds is not None
+    assert known.bounds is not None
+    assert known.bounds[0] <= alone.bounds[0] < -0.03
+    assert alone.interval is not None
+    assert known.interval is not None
+    assert known.interval[0] <= alone.interval[0] < alone.interval[1] <= known.interval[1]
+    assert known.minimum_detectable_drop == alone.minimum_detectable_drop
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e-6, 0.0), (1e6, 1e9), (1e3, 1.7e9), (-1.0, 0.0)])
+def test_the_unit_of_a_covariate_does_not_matter(scale: float, shift: float) -> None:
+    candidate, baseline, history = suite(np.random.default_rng(7))
+    one = estimate(candidate[:100], baseline, history[:, None])
+    two = estimate(candidate[:100], baseline, scale * history[:, None] + shift)
+    assert two.delta == pytest.approx(one.delta, rel=1e-6)
+    assert two.error == pytest.approx(one.error, rel=1e-6)

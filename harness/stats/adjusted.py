@@ -125,7 +125,10 @@ def adjusted_difference(sample: Sample) -> Adjusted | None:
 
 
 def _columns(covariates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return covariates without gaps: an unknown value is the mean of the known ones, and is flagged."""
+    """Return covariates without gaps and on one scale: an unknown value is the mean, and is flagged.
+
+    Dates in seconds and lengths in characters would otherwise leave no digits for the scores beside them.
+    """
     import numpy as np
 
     found = []
@@ -135,7 +138,8 @@ def _columns(covariates: NDArray[np.float64]) -> NDArray[np.float64]:
             continue
         values = np.where(unknown, float(column[~unknown].mean()), column)
         if float(np.ptp(values)) > 0.0:
-            found.append(values)
+            centred = values - values.mean()
+            found.append(centred / np.abs(centred).max())
         if unknown.any():
             found.append(unknown.astype(np.float64))
     return np.column_stack(found) if found else np.empty((len(covariates), 0))

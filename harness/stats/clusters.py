@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.stats.binary import exact_proportion_bound
-from harness.stats.quantiles import student_quantile
+from harness.stats.skewed import moments, skew_bounds, student_bounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +101,8 @@ def mean_interval(
     """Return the bounds of a mean score in [0, 1], each one-sided at `level`.
 
     Right-or-wrong scores of independent cases, or copies of them: Clopper–Pearson. Otherwise Student's t
-    on the cluster-robust standard error with G−1 degrees of freedom, made at least as wide as
+    on the bias-reduced cluster-robust standard error, which one large cluster leaves few degrees of
+    freedom; at least as wide as Hall's bounds where the scores are skewed beyond chance, and as
     Clopper–Pearson over the clusters while fewer than `FEW_CHANGED` of them differ from the common score.
     One cluster of several cases says nothing: (0, 1).
     """
@@ -112,11 +113,13 @@ def mean_interval(
     mean = float(scores.sum()) / n
     if is_single_answers(grouped):
         return exact_proportion_bound(float((grouped.totals > 0.0).sum()), groups, level=level)
-    error = cluster_standard_error(grouped)
-    if error is None:
+    found = moments(grouped)
+    if found is None:
         return 0.0, 1.0
-    reach = student_quantile(1.0 - level, groups - 1) * error
-    lower, upper = mean - reach, mean + reach
+    lower, upper = student_bounds(found, level)
+    if found.is_skewed:
+        low, high = skew_bounds(found, level)
+        lower, upper = min(lower, low), max(upper, high)
     averages = grouped.totals / grouped.sizes
     if int((np.abs(averages - np.median(averages)) > 1e-12).sum()) < FEW_CHANGED:
         exact_lower, exact_upper = exact_proportion_bound(mean * groups, groups, level=level)

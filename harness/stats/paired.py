@@ -145,21 +145,31 @@ def compare_pairs(
 def with_adjustment(comparison: Comparison, sample: Sample, *, alpha: float) -> Comparison:
     """Return the comparison for the whole suite that its pairs are a random part of.
 
-    It stays as it is where the part is too small for that, or is the whole.
+    It stays as it is where the part is too small for that, or is the whole. What it rules out never exceeds
+    what the pairs alone rule out where few of them changed: a regression of nothing has no residuals.
     """
     found = adjusted_difference(sample)
     if found is None:
         return comparison
-    left = max(1.0 - found.reduction, 0.0)
+    n = len(sample.candidate)
+    clusters = None if sample.clusters is None else sample.clusters[:n]
+    changes = group(sample.candidate - sample.baseline[:n], clusters).totals
+    interval, bounds = found.bounds(alpha / 2), found.bounds(alpha)
     spread = comparison.spread
+    if effective_changes(changes) < FEW_CHANGED:
+        interval = _hull(interval, comparison.interval)
+        bounds = min(bounds[0], comparison.bounds[0]), bounds[1]
+    else:
+        left = max(1.0 - found.reduction, 0.0)
+        spread = replace(spread, square=spread.square * left, measured=True)
     return replace(
         comparison,
         standard_error=found.error,
-        interval=found.bounds(alpha / 2),
-        bounds=found.bounds(alpha),
+        interval=interval,
+        bounds=bounds,
         p_value=found.p_value,
         method=f"regression estimate of a suite of {len(sample.baseline):,} cases, Student's t",
-        spread=replace(spread, square=spread.square * left, measured=True),
+        spread=spread,
         adjusted_delta=found.delta,
         variance_reduction=found.reduction,
     )
