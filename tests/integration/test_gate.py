@@ -251,6 +251,9 @@ def test_the_run_is_stored_and_can_be_the_baseline(sums_project: Project) -> Non
     stored = Path(sums_project.path, ".harness", "runs", results["run"], "run.json")
     assert json.loads(stored.read_text())["run"] == results["run"]
     code, later = sums_project.results("--model=replay/bad.jsonl", f"--baseline=run:{results['run']}")
+    stored = later["environment"]["stored_baseline"]
+    assert (stored["run"], stored["spec"]) == (results["run"], "replay/base.jsonl")
+    assert stored["fingerprint"] == results["checkpoints"][0]["fingerprint"]
     assert code == 1
     assert later["verdicts"][0]["delta"] == pytest.approx(-0.4)
     assert later["verdicts"][0]["baseline_mean"] == pytest.approx(0.9)
