@@ -127,7 +127,9 @@ def summarise(
     )
     if record.verdicts:
         write("")
-        console.print(verdict_table(record, width=width))
+        with console.capture() as table:
+            console.print(verdict_table(record, width=width))
+        terminalreporter.write(table.get())  # pytest spells out what the stream has no room for
         write("")
     about = tuple(f"{verdict.suite} × {verdict.checkpoint}: " for verdict in record.verdicts)
     for condition in record.conditions:

@@ -26,6 +26,8 @@ def evaluate(specs: list[str], *, baseline: str) -> RunRecord:
         path = Path(folder) / "results.json"
         arguments = [f"--harness-model={','.join(specs)}", f"--harness-baseline={baseline}", "-q"]
         code, found = run_gated(arguments, results=path, aside=True)
+        if code == ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
         if code in (ExitCode.USAGE, ExitCode.NO_CASES):
             raise ConfigurationError(f"the suites could not be run over {', '.join(specs)} (see above)")
         if found is None:

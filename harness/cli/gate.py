@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -16,11 +19,14 @@ from harness.exit_codes import ExitCode
 
 __all__ = ["gate", "run_gated"]
 
+_RESULTS = typer.Option(None, "--harness-json", metavar="PATH", help="Write the results as JSON.")
+
 
 def gate(
     context: typer.Context,
     model: str = typer.Option(..., "--model", help="Checkpoint to gate; a comma list gates several."),
     baseline: str | None = typer.Option(None, "--baseline", help="Checkpoint, or run:NAME, to compare with."),
+    results: Path | None = _RESULTS,
 ) -> None:
     """Gate checkpoints in CI; further arguments go to pytest.
 
@@ -28,7 +34,7 @@ def gate(
     early, or a crash that exits with 0, cannot pass.
     """
     arguments = [f"--harness-model={model}", *([f"--harness-baseline={baseline}"] if baseline else [])]
-    code, _ = run_gated([*arguments, *context.args])
+    code, _ = run_gated([*arguments, *context.args], results=results)
     raise typer.Exit(code)
 
 
@@ -57,13 +63,11 @@ def run_gated(
             f"--harness-json={path.resolve()}",
             f"--harness-nonce={nonce}",
         ]
-        with contextlib.ExitStack() as stack:
-            if log is not None:
-                stream = stack.enter_context(log.open("wb"))
-                done = subprocess.run(command, check=False, stdout=stream, stderr=subprocess.STDOUT)
-            else:
-                done = subprocess.run(command, check=False, stdout=sys.stderr if aside else None)
-        status = done.returncode
+        if log is not None:
+            with log.open("wb") as stream:
+                status = _run(command, stdout=stream, stderr=subprocess.STDOUT)
+        else:
+            status = _run(command, stdout=sys.stderr if aside else None)
         if status in (ExitCode.USAGE, ExitCode.NO_CASES, ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR):
             return status, None
         problem = _distrust(path, nonce, status)
@@ -71,6 +75,33 @@ def run_gated(
             typer.echo(f"harness gate: {problem}; exit code {int(ExitCode.INTERNAL_ERROR)}", err=True)
             return int(ExitCode.INTERNAL_ERROR), None
         return status, results
+
+
+def _run(command: list[str], **streams: Any) -> int:
+    """Run a child to its end and return its exit code; what this process is told to stop by, it is told."""
+    with subprocess.Popen(command, **streams) as child:
+
+        def hand_on(number: int, frame: object) -> None:
+            if number == signal.SIGTERM or not _is_in_foreground():  # else the terminal has told it already
+                child.send_signal(number)
+
+        told_by = (signal.SIGINT, signal.SIGTERM)
+        if threading.current_thread() is not threading.main_thread():
+            return child.wait()
+        before = [signal.signal(number, hand_on) for number in told_by]
+        try:
+            return child.wait()
+        finally:
+            for number, handler in zip(told_by, before, strict=True):
+                signal.signal(number, handler)
+
+
+def _is_in_foreground() -> bool:
+    """Whether a terminal sends its signals to this process, and so to its children."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except (AttributeError, OSError):  # no terminal, or another system
+        return False
 
 
 def _distrust(path: Path, nonce: str, status: int) -> str | None:
@@ -81,7 +112,7 @@ def _distrust(path: Path, nonce: str, status: int) -> str | None:
         return f"pytest exited with {status} and left no verdict behind"
     if not isinstance(record, dict) or record.get("nonce") != nonce:
         return "the verdict found is not of this session"
-    if not record.get("complete"):
+    if status == ExitCode.PASS and not (record.get("complete") or record.get("waived")):
         return "the verdict is incomplete"
     if record.get("exit_code") != status:
         return f"pytest exited with {status}, its verdict says {record.get('exit_code')}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import traceback
+from typing import Any
 
 import typer
 
@@ -18,8 +21,15 @@ from harness.cli.noise import noise
 from harness.cli.select import select
 from harness.cli.train import train
 from harness.errors import HarnessError, problem_lines
+from harness.exit_codes import ExitCode
+from harness.report.plain_text import harmless_lines
 
 __all__ = ["app", "main"]
+
+_MISREAD: Any = typer.BadParameter.__base__
+"""The usage error of click, wherever this version of typer has it from."""
+_CTRL_C = 130
+"""What typer makes of a KeyboardInterrupt."""
 
 app = typer.Typer(
     name="harness",
@@ -47,10 +57,24 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run the command; an error of ours is a line on stderr, one for each problem, and its own exit code."""
+    """Run the command; an error of ours is a line on stderr, one for each problem, and its own exit code.
+
+    A command line that cannot be read is a usage error, and a fault of this program an internal one: the
+    codes of typer and Python for these, 2 and 1, say something else here.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a log in ASCII has no room for `Δ`
     try:
-        app()
+        code = app(standalone_mode=False)
     except HarnessError as error:
         for line in problem_lines(error):
-            typer.echo(f"harness: {line}", err=True)
-        sys.exit(error.exit_code)
+            typer.echo(f"harness: {harmless_lines(line)}", err=True)
+        code = error.exit_code
+    except _MISREAD as error:
+        error.show()
+        code = ExitCode.USAGE
+    except Exception:
+        traceback.print_exc()
+        code = ExitCode.INTERNAL_ERROR
+    sys.exit(int(ExitCode.INTERRUPTED if code == _CTRL_C else code or 0))
