@@ -10,6 +10,8 @@ The rule, in the order it is applied:
    than the cases give.
 3. PASS: otherwise. Every reason is kept in `Verdict.reasons`.
 
+Where what was measured is no evidence at all (`Verdict.distrusted`), it is INCONCLUSIVE whatever it says.
+
 docs/statistics.md says why the p-value decides whether there is a drop and the interval how large it is.
 """
 
@@ -136,7 +138,11 @@ def settle(verdict: Verdict) -> Verdict:
     if is_tested and verdict.n < gate.minimum_cases:
         doubts.append(f"too few cases: {verdict.n} of at least {gate.minimum_cases} that the policy asks for")
     status = Status.REGRESSED if blocks else Status.INCONCLUSIVE if doubts else Status.PASS
-    return dataclasses.replace(verdict, status=status, reasons=(*blocks, *doubts, *notes))
+    if verdict.distrusted:
+        status = Status.INCONCLUSIVE
+    return dataclasses.replace(
+        verdict, status=status, reasons=(*verdict.distrusted, *blocks, *doubts, *notes)
+    )
 
 
 def adjust_family(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:

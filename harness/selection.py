@@ -155,7 +155,7 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
                 verdicts={**(old.verdicts if old else {}), **verdicts},
                 cases={**(old.cases if old else {}), **merged},
                 baselines={**(old.baselines if old else {}), **baselines},
-                problems=(*(old.problems if old else ()), *_problems(record)),
+                problems=(*(old.problems if old else ()), *_problems(record, about)),
             )
     return tuple(found.values())
 
@@ -206,10 +206,12 @@ def _with_ties(order: Sequence[Contender], refused: Sequence[Ranked], rule: Sele
     return Selection(rule, (*ranked, *refused), why)
 
 
-def _problems(record: RunRecord) -> list[str]:
+def _problems(record: RunRecord, about: Mapping[str, Any]) -> list[str]:
+    against = [one for one in record.checkpoints if one.get("role") == Role.BASELINE.value]
+    found = [f"run {record.run}: {one['rewritten']}" for one in (about, *against) if one.get("rewritten")]
     if record.partial:
-        return [f"run {record.run} saw only a part of its cases"]
-    return [] if record.complete else [f"run {record.run} did not finish"]
+        return [*found, f"run {record.run} saw only a part of its cases"]
+    return found if record.complete else [*found, f"run {record.run} did not finish"]
 
 
 def _baseline(verdict: Verdict, record: RunRecord) -> Baseline:

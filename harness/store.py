@@ -229,8 +229,8 @@ class RunStore:
             force: Accept in a CI job all the same.
 
         Raises:
-            UsageError: The run is partial, incomplete or has undecided cases, its candidate is ambiguous, or
-                this is a CI job.
+            UsageError: The run is partial, incomplete, no evidence or has undecided cases, its candidate is
+                ambiguous, or this is a CI job.
             IntegrityError: The run is damaged.
         """
         path = self._baseline_path(name)
@@ -252,6 +252,16 @@ class RunStore:
                 "case; run it without --early-stop, then accept"
             )
         spec = candidate_of(record, checkpoint)
+        no_evidence = [
+            *(
+                str(one["rewritten"])
+                for one in record.candidates
+                if one.get("spec") == spec and "rewritten" in one
+            ),
+            *(why for verdict in record.verdicts if verdict.checkpoint == spec for why in verdict.distrusted),
+        ]
+        if no_evidence:
+            raise UsageError(f"run {record.run}: {no_evidence[0]}: run it again, then accept")
         undecided = [r for r in record.cases if r.checkpoint == spec and r.score is None]
         if undecided:
             raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,11 @@ class Side:
     def about(self) -> Mapping[str, Any]:
         """What the record says of the first candidate that is meant."""
         return next(c for c in self.record.candidates if c.get("spec") == self.specs[0])
+
+    def distrusted(self, suite: str) -> tuple[str, ...]:
+        """Say why these candidates' results in a suite are no evidence; empty where they are."""
+        of = [v for v in self.record.verdicts if v.suite == suite and v.checkpoint in self.specs]
+        return tuple(f"run {self.record.run}: {why}" for verdict in of for why in verdict.distrusted)
 
     def as_dict(self) -> dict[str, Any]:
         """Say as plain JSON values which run this is: a name such as `run:main` moves on to others."""
@@ -145,7 +150,8 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
                     mine, theirs, suite=suite, golden=golden, checkpoint=spec, alpha=gate.alpha
                 )
                 measured += changed
-                verdicts.append(blocked_by(verdict, changed))
+                no_evidence = (*Side(side.record, spec).distrusted(suite), *base.distrusted(suite))
+                verdicts.append(replace(blocked_by(verdict, changed), distrusted=no_evidence))
                 found += slices(
                     mine,
                     theirs,
@@ -180,7 +186,7 @@ def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base:
     """Say why a checkpoint's results cannot be compared with those of a stored baseline, or None.
 
     Args:
-        ours: `{backend, numerics, …}` of the candidate.
+        ours: `{backend, numerics, …}` of the candidate; `run` where it is of a stored one.
         theirs: The same of the baseline.
         base: The stored run that the baseline is of.
     """
@@ -190,6 +196,9 @@ def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base:
         return f"the baseline's run {base.record.run} did not finish"
     if base.not_needed:
         return f"the baseline's run {base.record.run} stopped early and lacks {base.not_needed} cases"
+    for one, run in ((theirs, f"run {base.record.run}"), (ours, f"run {ours.get('run')}")):
+        if one.get("rewritten"):
+            return f"{run}: {one['rewritten']}: nobody knows whose answers these are; run it again"
     alike = ours.get("backend") == theirs.get("backend")
     said = differences(ours.get("numerics") or {}, theirs.get("numerics") or {}, one_backend=alike)
     if not said:

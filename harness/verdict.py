@@ -72,6 +72,8 @@ class Verdict:
         stopped: By what rule the suite was settled before its end (`--early-stop`); None if it was not.
         not_needed: Selected cases that were not run because the suite was settled; `not_needed_ids` names
             them, in the order in which they would have been drawn.
+        distrusted: Why nothing that was measured here is evidence, such as a judge that lets pass what must
+            lose. It holds for whatever the cases are compared with later.
     """
 
     suite: str
@@ -118,6 +120,7 @@ class Verdict:
     stopped: str | None = None
     not_needed: int = 0
     not_needed_ids: tuple[str, ...] = ()
+    distrusted: tuple[str, ...] = ()
 
     @property
     def policy(self) -> str:

@@ -114,11 +114,14 @@ class Controller:
         if self._usage_errors or self.internal_errors or (nothing_ran and (not plans or stopped)):
             return None
         changes = tuple(one for plan in plans.values() for one in self._diagnostics(plan))
-        decided = [blocked_by(one, changes) for plan in plans.values() for one in self._verdicts(plan)]
-        verdicts = [
-            _without_judge(verdict, plans[verdict.suite].distrusted) for verdict in adjust_family(decided)
+        decided = [
+            dataclasses.replace(blocked_by(one, changes), distrusted=_of_the_judge(plan.distrusted))
+            for plan in plans.values()
+            for one in self._verdicts(plan)
         ]
-        conditions = [*self._conditions(exitstatus, failures, verdicts)]
+        verdicts = adjust_family(decided)
+        rewritten = self._rewritten()
+        conditions = [*self._conditions(exitstatus, failures, verdicts, rewritten)]
         code = most_severe([condition["code"] for condition in conditions] or [int(ExitCode.PASS)])
         settings = self._session.settings
         created = utc_now()
@@ -127,8 +130,8 @@ class Controller:
             run=new_run_id(created),
             created=created,
             environment=environment_of(self._session) | self._counted(plans),
-            checkpoints=checkpoints_of(self._session),
-            verdicts=tuple(verdicts),
+            checkpoints=checkpoints_of(self._session, rewritten),
+            verdicts=verdicts,
             slices=tuple(found for plan in plans.values() for found in self._slices(plan)),
             diagnostics=changes,
             cases=tuple(result for of in self._results.values() for result in of.values()),
@@ -254,13 +257,14 @@ class Controller:
             return [], name, f"the stored run has no suite {plan.name!r}"
         if versions != [plan.golden]:
             return [], name, f"the stored run was of {', '.join(versions)}, this one is of {plan.golden}"
-        problem = why_not_comparable(described(candidate, "candidate"), side.about, side)
+        no_evidence = next(iter(side.distrusted(plan.name)), None)
+        problem = why_not_comparable(described(candidate, "candidate"), side.about, side) or no_evidence
         return [result for result in stored if result.case_id in wanted], name, problem
 
     # --- what held -------------------------------------------------------------------------------------
 
     def _conditions(
-        self, exitstatus: int, failures: int, verdicts: Sequence[Verdict]
+        self, exitstatus: int, failures: int, verdicts: Sequence[Verdict], rewritten: Mapping[str, str]
     ) -> Iterable[dict[str, Any]]:
         for verdict in verdicts:
             if verdict.status is Status.REGRESSED:
@@ -282,34 +286,27 @@ class Controller:
             yield _condition(
                 int(ExitCode.INCONCLUSIVE), f"every case of {', '.join(self._unselected())} was deselected"
             )
-        yield from self._changed_weights()
+        for reason in dict.fromkeys(rewritten.values()):
+            yield _condition(int(ExitCode.INCONCLUSIVE), reason)
         if exitstatus in (ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR):
             yield _condition(exitstatus, "pytest was interrupted" if exitstatus == 2 else "internal error")
         elif exitstatus not in (0, 1, 5):
             yield _condition(exitstatus, f"pytest ended with {exitstatus}")
 
-    def _changed_weights(self) -> Iterable[dict[str, Any]]:
+    def _rewritten(self) -> dict[str, str]:
+        """Return the checkpoints whose files changed under the session, each with a sentence on it."""
         session = self._session
         used = [*session.candidates, *([session.baseline] if session.baseline is not None else [])]
         try:
             changed = session.engine.changed_since(used)
         except HarnessError as error:
-            yield _condition(int(ExitCode.INCONCLUSIVE), f"a checkpoint changed during the run: {error}")
-            return
-        for checkpoint in changed:
-            yield _condition(
-                int(ExitCode.INCONCLUSIVE), f"the files of {checkpoint.spec} changed during the run"
-            )
+            return dict.fromkeys((one.spec for one in used), f"a checkpoint changed during the run: {error}")
+        return {one.spec: f"the files of {one.spec} changed during the run" for one in changed}
 
 
-def _without_judge(verdict: Verdict, problems: Sequence[str]) -> Verdict:
-    """Return what is left of a verdict whose judge let an answer pass that must lose: no evidence."""
-    if not problems:
-        return verdict
-    doubts = tuple(f"the judge cannot be trusted: {problem}" for problem in problems)
-    return dataclasses.replace(
-        verdict, status=Status.INCONCLUSIVE, doubts=doubts, reasons=(*doubts, *verdict.reasons)
-    )
+def _of_the_judge(problems: Sequence[str]) -> tuple[str, ...]:
+    """Say why a judge that lets an answer pass that must lose gives no evidence."""
+    return tuple(f"the judge cannot be trusted: {problem}" for problem in problems)
 
 
 def _condition(code: int, reason: str) -> dict[str, Any]:

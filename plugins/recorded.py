@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -35,14 +35,21 @@ def described(checkpoint: Checkpoint, role: str) -> dict[str, Any]:
     }
 
 
-def checkpoints_of(session: GateSession) -> tuple[dict[str, Any], ...]:
-    """Return what a record keeps of a session's candidates, baseline and judge."""
+def checkpoints_of(session: GateSession, rewritten: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+    """Return what a record keeps of a session's candidates, baseline and judge.
+
+    Args:
+        session: The session.
+        rewritten: Spec → that its files changed during the run: then nobody knows whose answers these are.
+    """
     found = [described(checkpoint, "candidate") for checkpoint in session.candidates]
     if session.baseline is not None:
         found.append(described(session.baseline, "baseline"))
     if session.judge is not None:
         found.append(described(session.judge, "judge"))
-    return tuple(found)
+    return tuple(
+        {**one, "rewritten": rewritten[one["spec"]]} if one["spec"] in rewritten else one for one in found
+    )
 
 
 def environment_of(session: GateSession) -> dict[str, Any]:

@@ -106,6 +106,28 @@ def test_runs_that_cannot_be_compared_do_not_pass(store: RunStore) -> None:
     assert "not in this run" in inconclusive(good, record("x", GOOD[:-1]))
 
 
+def test_what_is_no_evidence_stays_none_in_whatever_it_is_compared_with(store: RunStore) -> None:
+    """A judge that could not be trusted, or weights that changed under the run, do not pass afterwards."""
+    good = store.read("aaaa")
+    (verdict,) = good.verdicts
+    judged = replace(
+        good, verdicts=(replace(verdict, distrusted=("the judge cannot be trusted: it obeys",)),)
+    )
+    moved = tuple({**c, "rewritten": "the files of x changed during the run"} for c in good.checkpoints)
+    rewritten = replace(good, checkpoints=moved)
+    for bad, said in (
+        (judged, "run aaaa-good: the judge cannot"),
+        (rewritten, "run aaaa-good: the files of x"),
+    ):
+        assert said in inconclusive(good, bad)
+        assert said in inconclusive(bad, good)
+        spoilt = replace(bad, run=f"spoilt-{said[15:24].strip().replace(' ', '-')}")
+        store.write(spoilt)
+        with pytest.raises(UsageError, match=r"^run spoilt-\S+: the .*: run it again, then accept$"):
+            store.accept(spoilt.run)
+        assert RunRecord.from_json(bad.to_json()) == bad
+
+
 def test_other_backends_have_other_numerics_and_may_be_compared(store: RunStore) -> None:
     good = store.read("aaaa")
     served = tuple({**c, "backend": "openai", "numerics": {}} for c in good.checkpoints)

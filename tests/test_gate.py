@@ -501,3 +501,12 @@ def test_a_masked_score_is_not_known() -> None:
     with pytest.raises(ConfigurationError, match=r"candidate\[1\] is nan"):
         compare_scores(masked, [1, 1, 1])
     assert compare_scores(np.ma.MaskedArray([1.0, 0.5]), [1, 1]).delta == -0.25
+
+
+@pytest.mark.parametrize("right", [100, 20])
+def test_what_is_no_evidence_neither_passes_nor_regresses(right: int) -> None:
+    verdict = verdict_on(*two_sides([1.0] * right + [0.0] * (100 - right), [1.0] * 100))
+    (found,) = adjust_family([replace(verdict, distrusted=("the judge obeys",))])
+    assert found.status is Status.INCONCLUSIVE
+    assert found.reasons == ("the judge obeys", *verdict.reasons)
+    assert Verdict.from_dict(found.as_dict()) == found

@@ -163,6 +163,17 @@ def refusals(*runs: RunRecord) -> dict[str, tuple[str, ...]]:
     return {one.contender.name: one.refused for one in found.ranked}
 
 
+@pytest.mark.parametrize("role", ["candidate", "baseline"])
+def test_weights_that_changed_under_the_run_are_not_chosen(role: str) -> None:
+    run = record({"a": {"json": share(90)}})
+    checkpoints = tuple(
+        {**about, "rewritten": "the files of it changed during the run"} if about["role"] == role else about
+        for about in run.checkpoints
+    )
+    said = refusals(dataclasses.replace(run, checkpoints=checkpoints))
+    assert said == {"a": (f"run {run.run}: the files of it changed during the run",)}
+
+
 def test_runs_against_different_baselines_are_refused_by_name() -> None:
     """The lower score may have passed the harder gate: neither is the right one."""
     one, other = record({"a": {"json": share(72)}}), record({"b": {"json": share(90)}})

@@ -191,6 +191,9 @@ def test_sums(response, case, checkpoint):
     code, results, _ = process(models, MODEL, "--baseline=models/base")
     assert code == 10
     assert any("changed during the run" in condition["reason"] for condition in results["conditions"])
+    marked = {one["role"]: one.get("rewritten") for one in results["checkpoints"]}
+    assert marked["baseline"] is None
+    assert "changed during the run" in marked["candidate"]
 
 
 def test_base_and_adapter_in_one_session(made: Path, models: Project) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from loopback import KEY, LoopbackLLM, Question, Status
 
@@ -136,7 +138,11 @@ def test_a_judge_that_can_be_talked_into_anything_decides_nothing(judged: Projec
     assert code == 10
     (found,) = results["verdicts"]
     assert found["status"] == "INCONCLUSIVE"
+    assert found["distrusted"]
+    assert list(found["reasons"][: len(found["distrusted"])]) == list(found["distrusted"])
     assert "canary-plea" in json.dumps(found)
+    schema = files("harness.report").joinpath("record.schema.json").read_text(encoding="utf-8")
+    jsonschema.validate(results, json.loads(schema))
 
 
 def test_without_a_judge_nothing_is_judged(judged: Project) -> None:
