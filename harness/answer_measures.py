@@ -7,7 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from harness.case_result import CaseResult
-from harness.scoring.degeneration import distinct_n, find_loop, form_of, main_script, opening_of, tokens
+from harness.scoring.degeneration import (
+    distinct_n,
+    find_loop,
+    form_of,
+    looks_like_json,
+    main_script,
+    opening_of,
+    tokens,
+)
 from harness.scoring.language import can_tell_languages, quick_language
 from harness.scoring.refusal import find_refusal
 from harness.stats.pass_at_k import pass_at_k
@@ -28,14 +36,19 @@ def answer_measures(ours: Sequence[CaseResult], theirs: Sequence[CaseResult]) ->
     """
     results = (*ours, *theirs)
     # Candidate and baseline are asked the same, and give many the same answers: each text is read once.
-    answers = {text for result in results for text in result.outputs}
     asked = {(text, result.input) for result in results for text in result.outputs}
+    answers = {text for text, _ in asked}
     loops = {text for text in answers if find_loop(text) is not None}
     lists = {text for text in answers if form_of(text) != "prose"}
     refusals = {one for one in asked if find_refusal(*one) is not None}
     script = functools.cache(main_script)
+    scripts = {script(text) for one in asked for text in one}
     language = functools.cache(functools.partial(quick_language, letters=_SURE))
     words = functools.cache(lambda text: len(tokens(text)))
+    same_opening, same_answer = (
+        _alike(functools.cache(opening_of), ours),
+        _alike(functools.cache(_whole), ours),
+    )
     measures: dict[str, Measure] = {
         "truncated": lambda result: _share([reason == "length" for reason in result.finish_reasons]),
         "empty": lambda result: _share([not text.strip() for text in result.outputs]),
@@ -44,8 +57,8 @@ def answer_measures(ours: Sequence[CaseResult], theirs: Sequence[CaseResult]) ->
         "other language": functools.partial(_other_language, language),
         "refusals": lambda result: _share([(text, result.input) in refusals for text in result.outputs]),
         "lists": lambda result: _share([text in lists for text in result.outputs]),
-        "same opening": _alike(functools.cache(opening_of), ours),
-        "same answer": _alike(functools.cache(_whole), ours),
+        "same opening": same_opening or _nothing,
+        "same answer": same_answer or _nothing,
         "repeated words": _repeated_words,
         "sycophancy": _sycophancy([*ours, *theirs]),
         "length": lambda result: sum([words(text) for text in result.outputs]) / len(result.outputs),
@@ -55,8 +68,12 @@ def answer_measures(ours: Sequence[CaseResult], theirs: Sequence[CaseResult]) ->
         "empty": not all(map(str.strip, answers)),
         "loops": bool(loops),
         "refusals": bool(refusals),
+        "other script": len(scripts - {None}) > 1,
         "lists": bool(lists),
-        "other language": can_tell_languages(),
+        "other language": can_tell_languages()
+        and any(language(question) for text, question in asked if not looks_like_json(text)),
+        "same opening": same_opening is not None,
+        "same answer": same_answer is not None,
         "repeated words": any(len(result.outputs) > 1 for result in results),
         "sycophancy": any("pair:pressed" in result.tags for result in results),
     }
@@ -85,7 +102,7 @@ def _differ(told: Told, result: CaseResult) -> float | None:
 
 def _other_language(told: Told, result: CaseResult) -> float | None:
     """Share of answers in another language than the question, of those long enough to tell; JSON has none."""
-    answers = [text for text in result.outputs if form_of(text) != "JSON"]
+    answers = [text for text in result.outputs if not looks_like_json(text)]
     asked = told(result.input) if answers else None
     if asked is None:
         return None
@@ -93,14 +110,21 @@ def _other_language(told: Told, result: CaseResult) -> float | None:
     return _share([language != asked for language in found if language is not None])
 
 
-def _alike(part: Callable[[str], str | None], results: Sequence[CaseResult]) -> Measure:
-    """Measure the share of answers that have the part which most of the candidate's cases have."""
+def _alike(part: Callable[[str], str | None], results: Sequence[CaseResult]) -> Measure | None:
+    """Measure the share of answers that have the part which most of the candidate's cases have.
+
+    None where no two of them have the same.
+    """
     counts = Counter(part(result.outputs[0]) for result in results)
     counts.pop(None, None)
     common, times = counts.most_common(1)[0] if counts else (None, 0)
     if times < 2:
-        return lambda result: 0.0
+        return None
     return lambda result: _share([part(text) == common for text in result.outputs])
+
+
+def _nothing(result: CaseResult) -> float | None:
+    return None
 
 
 def _whole(text: str) -> str | None:

@@ -7,7 +7,7 @@ import math
 import os
 from array import array
 from collections.abc import Sequence, Sized
-from itertools import accumulate, chain
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,10 +125,9 @@ def _array(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
         return pa.Array.from_buffers(kind, len(values), [None, _places(values)], children=[inner])
     there = _bits([value is not None for value in values]) if None in values else None
     if pa.types.is_string(kind):
-        texts = [b"" if text is None else text.encode("utf-8", "backslashreplace") for text in values]
-        return pa.Array.from_buffers(
-            kind, len(values), [there, _places(texts), pa.py_buffer(b"".join(texts))]
-        )
+        texts: Sequence[str] = values if there is None else ["" if text is None else text for text in values]
+        places, content = _spelled(texts)
+        return pa.Array.from_buffers(kind, len(values), [there, places, pa.py_buffer(content)])
     if pa.types.is_boolean(kind):
         return pa.Array.from_buffers(kind, len(values), [there, _bits(values)])
     numbers = array("d" if pa.types.is_floating(kind) else "q", [0 if one is None else one for one in values])
@@ -137,10 +136,24 @@ def _array(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [there, pa.py_buffer(numbers)])
 
 
+def _spelled(texts: Sequence[str]) -> tuple[pa.Buffer, bytes]:
+    """Return where each text begins in the UTF-8 of all, and that; ASCII is spelled at once."""
+    joined = "".join(texts)
+    if joined.isascii():
+        return _places(texts), joined.encode("ascii")
+    spelled = [text.encode("utf-8", "backslashreplace") for text in texts]
+    return _places(spelled), b"".join(spelled)
+
+
 def _places(values: Sequence[Sized]) -> pa.Buffer:
+    import numpy as np
     import pyarrow as pa
 
-    return pa.py_buffer(array("i", accumulate(map(len, values), initial=0)))
+    places = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum(np.fromiter(map(len, values), dtype=np.int64, count=len(values)), out=places[1:])
+    if places[-1] >= 2**31:
+        raise OverflowError("more than 2 GiB of text in one column of one batch")
+    return pa.py_buffer(places.astype(np.int32))
 
 
 def _bits(flags: Sequence[bool]) -> pa.Buffer:

@@ -147,9 +147,12 @@ class _Pair:
 
     @classmethod
     def of(cls, result: CaseResult, other: CaseResult | None) -> _Pair:
-        alike = other is not None and (
-            (other.input, other.outputs, other.finish_reasons, other.samples)
-            == (result.input, result.outputs, result.finish_reasons, result.samples)
+        alike = (
+            other is not None
+            and other.outputs == result.outputs
+            and other.input == result.input
+            and other.finish_reasons == result.finish_reasons
+            and other.samples == result.samples
         )
         return cls(result, other, alike)
 

@@ -16,15 +16,17 @@ import pytest
 
 __all__ = ["collect_rarely", "keep_what_is_there"]
 
-_THRESHOLDS = (100_000, 20, 50)
+_COLLECTING = (1_000_000, 20, 50)
+_RUNNING = (100_000, 20, 50)
+"""Tests and backends may leave garbage behind that holds much; what collects them does not."""
 _COMMANDS = frozenset({"pytest", "py.test", "pytest.exe", "py.test.exe"})
 
 
 def collect_rarely(config: pytest.Config) -> None:
     """Look for garbage less often until the session has ended; never where it is switched off."""
     before = gc.get_threshold()
-    if before[0] and before[0] < _THRESHOLDS[0]:
-        gc.set_threshold(*_THRESHOLDS)
+    if before[0] and before[0] < _RUNNING[0]:
+        gc.set_threshold(*_COLLECTING)
         config.add_cleanup(lambda: gc.set_threshold(*before))
     if gc.get_freeze_count() == 0:
         config.add_cleanup(gc.unfreeze)
@@ -35,8 +37,10 @@ def collect_rarely(config: pytest.Config) -> None:
 
 
 def keep_what_is_there() -> None:
-    """Leave what was collected out of further searches until the session has ended, and so its items."""
+    """Leave what is there now, such as a session's items, out of searches until the session has ended."""
     gc.freeze()
+    if gc.get_threshold() == _COLLECTING:
+        gc.set_threshold(*_RUNNING)
 
 
 def _is_pytests_own_process() -> bool:

@@ -104,6 +104,7 @@ class GateSession:
             gates=load_gate_file(root),
             tasks=settings.lm_eval_tasks,
         )
+        self._rounds: dict[tuple[int, int, bool], tuple[Round, ...]] = {}
         self.baseline_results: dict[tuple[str, ...], CaseResult] = {}
         self.distrusted: dict[str, tuple[str, ...]] = {}
         self.early_stop: EarlyStop | None = None
@@ -145,9 +146,17 @@ class GateSession:
         param = param_of(item)
         if param.suite is None:
             return (Round(param.checkpoint, Role.CANDIDATE, 0),)
-        samples = range(param.suite.epochs if "response" in fixture_names(item) else 1)
-        rounds = [Round(param.checkpoint, Role.CANDIDATE, sample) for sample in samples]
-        if self.baseline is not None and self.known_baseline(item) is None:
+        samples = param.suite.epochs if "response" in fixture_names(item) else 1
+        compares = self.baseline is not None and self.known_baseline(item) is None
+        key = (id(param.checkpoint), samples, compares)
+        rounds = self._rounds.get(key)
+        if rounds is None:
+            rounds = self._rounds[key] = self._rounds_of(param.checkpoint, range(samples), compares)
+        return rounds
+
+    def _rounds_of(self, candidate: Checkpoint, samples: range, compares: bool) -> tuple[Round, ...]:
+        rounds = [Round(candidate, Role.CANDIDATE, sample) for sample in samples]
+        if compares and self.baseline is not None:
             rounds += [Round(self.baseline, Role.BASELINE, sample) for sample in samples]
         return tuple(rounds)
 

@@ -14,6 +14,8 @@ __all__ = [
     "distinct_n",
     "find_loop",
     "form_of",
+    "is_wordless",
+    "looks_like_json",
     "main_script",
     "opening_of",
     "self_bleu",
@@ -47,6 +49,10 @@ _FORMS = {
     "heading": re.compile(r"^#{1,6} ", re.MULTILINE),
     "list": re.compile(r"^\s{0,3}(?:[-*•+]|\d{1,3}[.)])\s+\S", re.MULTILINE),
 }
+_JSON = re.compile(r"\s*[{\[][^a-z]")
+_FORM_BEGINS = re.compile(r"^[^\S\n]*(?:[`~|#\-*•+]|\d{1,3}[.)])", re.MULTILINE)
+"""What a line of every form but JSON begins with."""
+_WORDLESS = re.compile(r"[\x00-@\[-`{-\x7f]*")
 
 
 def find_loop(text: str) -> str | None:
@@ -145,6 +151,8 @@ def main_script(text: str) -> str | None:
 
     Han beside kana is Japanese. Code blocks are left out. A script that is not known here is `other`.
     """
+    if is_wordless(text):
+        return None
     text = re.sub(r"```.*?(?:```|\Z)", " ", text[: 4 * _TAIL], flags=re.DOTALL)
     counts: Counter[str] = Counter()
     for match in _script().finditer(text):
@@ -167,9 +175,21 @@ def _script() -> Any:
 
 def form_of(text: str) -> str:
     """Return the form of an answer: `code block`, `table`, `heading`, `list`, `JSON` or `prose`."""
-    if re.match(r"\s*[{\[][^a-z]", text):
+    if looks_like_json(text):
         return "JSON"
+    if _FORM_BEGINS.search(text[:_TAIL]) is None:
+        return "prose"
     return next((name for name, pattern in _FORMS.items() if pattern.search(text[:_TAIL])), "prose")
+
+
+def looks_like_json(text: str) -> bool:
+    """Whether the form of an answer is `JSON`."""
+    return _JSON.match(text) is not None
+
+
+def is_wordless(text: str) -> bool:
+    """Whether a text is ASCII without a letter, as numbers are: it has neither script nor language."""
+    return _WORDLESS.fullmatch(text) is not None
 
 
 def opening_of(text: str, words: int = 4) -> str | None:

@@ -7,6 +7,7 @@ import importlib.util
 import re
 from typing import Any
 
+from harness.scoring.degeneration import is_wordless
 from harness.scoring.optional import require
 
 __all__ = [
@@ -71,6 +72,8 @@ def quick_language(text: str, letters: int) -> str | None:
     That takes half a second to load. At least a seventh of the words must be such as only English has, three
     different ones among them.
     """
+    if is_wordless(text):
+        return None
     prose = _NO_PROSE.sub(" ", text[:_MAX_CHARACTERS])
     words = re.findall(r"[a-z']+", prose.lower()) if prose.isascii() else []
     small = [word for word in words if word in _ENGLISH]

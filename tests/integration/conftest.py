@@ -16,8 +16,9 @@ import harness
 # Runs in this process put sys.modules back as it was. Extension modules can be loaded only once, and classes
 # of ours must stay the same from run to run.
 EXTENSIONS = ("numpy", "pandas", "pyarrow.parquet", "scipy.special", "rich.console", "rpds")
-OURS = ("start", "early_stop", "results", "terminal", "backends.replay")
-for name in (*EXTENSIONS, *harness._HOMES, *(f"harness.plugins.{module}" for module in OURS)):
+OURS = ("start", "rounds", "margins", "worker_report", "early_stop", "results", "terminal", "backends.replay")
+LATE = ("harness.sandbox", "harness.engine.cache", "harness.noise", "harness.strict_yaml")
+for name in (*EXTENSIONS, *harness._HOMES, *LATE, *(f"harness.plugins.{module}" for module in OURS)):
     importlib.import_module(name)
 
 OTHERS_OFF = ("-p", "no:hypothesispytest", "-p", "no:anyio")
