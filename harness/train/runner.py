@@ -121,6 +121,7 @@ class _Run:
 
     def execute(self, *, resume: bool, restart: bool) -> TrainingResult:
         prepared = self._prepared
+        self._untrained = sample_weights(prepared.model)
         self._clear(everything=restart)
         found = complete_checkpoints(prepared.run)
         if resume and not found:
@@ -155,17 +156,18 @@ class _Run:
             save=lambda trainer: self._save(trainer, recorder),
         )
         trainer = make_trainer(prepared.model, session)
-        before = sample_weights(prepared.model)
         with recorder, _memory_errors(trainer):
             trainer.train(resume_from_checkpoint=None if newest is None else str(newest / STATE_DIRECTORY))
-        if not weights_changed(before, sample_weights(prepared.model)):
-            raise TrainingError(
-                "no trained weight has changed, so the checkpoints are the base: raise learning_rate or steps"
-            )
         self._warnings += curve_warnings(recorder.records)
 
     def _save(self, trainer: Any, recorder: Recorder) -> None:
         """Save a checkpoint of the trainer's present state, and tell those who asked."""
+        ends = trainer.state.global_step >= self._prepared.plan.steps.max_steps
+        if ends and not weights_changed(self._untrained, sample_weights(self._prepared.model)):
+            raise TrainingError(
+                "no trained weight has changed, so the last checkpoint would be the base and is not saved: "
+                "raise learning_rate or steps"
+            )
         try:
             path = self._write(trainer, recorder)
         except OSError as error:

@@ -292,8 +292,19 @@ def test_only_the_newest_are_kept(project: Path) -> None:
 
 def test_weights_that_do_not_change_are_an_error(project: Path) -> None:
     settings = recipe(SCRATCH, name="frozen", training__learning_rate=1e-30)
-    with pytest.raises(TrainingError, match="no trained weight has changed"):
-        run(settings, root=project)
+    for _ in range(2):  # run again, it is not taken for finished
+        with pytest.raises(TrainingError, match="no trained weight has changed"):
+            run(settings, root=project)
+        assert [path.name for path in (project / "runs/frozen").glob("checkpoint-*")] == ["checkpoint-4"]
+
+
+def test_a_resumed_run_may_end_with_steps_that_change_next_to_nothing(project: Path) -> None:
+    """What counts is what has changed since the base; a schedule may end at a rate of zero."""
+    changes = {"training__learning_rate": 2e-9, "training__warmup": 0, "checkpoints__every": 7}
+    settings = recipe(SCRATCH, name="slow", **changes)
+    last = run(settings, root=project).checkpoints[-1]
+    shutil.rmtree(last)
+    assert run(settings, root=project).checkpoints[-1] == last
 
 
 def test_rows_that_are_too_long_are_an_error_or_counted(project: Path) -> None:
