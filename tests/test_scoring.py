@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from harness.cases import Case, Message, Outcome, Response, Score, ToolCall
 from harness.errors import ConfigurationError, InferenceError, ScoringError
-from harness.scoring import CheckFailed, CheckType, InvalidOutput, built_in, check, check_types, score
+from harness.scoring import (
+    CheckFailed,
+    CheckType,
+    InvalidOutput,
+    built_in,
+    check,
+    check_types,
+    find_refusal,
+    score,
+    without_thought,
+)
 from harness.scoring.json_text import difference, extract_json
 from harness.scoring.number_text import last_number, parse_number
 from harness.scoring.registry import compile_checks
@@ -213,6 +223,33 @@ def test_check_asserts_and_keeps_the_score() -> None:
         check(asked, Response("a"))
     assert invalid.value.score.outcome is INVALID
     assert check(asked, Response('"a"')).value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>\nHm, 5?\n</think>\n\n4", "4"),
+        ("Hm, 5?\n</think>\n\n4", "4"),  # the template opened it
+        ("<thinking>5</thinking><think>6</think> 4", "4"),
+        ("<think>5", ""),
+        ("4", "4"),
+        ("Write <think>5</think> for that.", "Write <think>5</think> for that."),
+        ("<think></think>" * 5000, ""),
+        ("a < b", "a < b"),
+    ],
+)
+def test_what_a_model_thinks_is_no_part_of_its_answer(text: str, answer: str) -> None:
+    assert without_thought(text) == answer
+
+
+def test_checks_and_refusals_read_what_stands_behind_a_thought() -> None:
+    asked = case({"type": "equals", "value": "4"})
+    assert score(asked, Response("<think>Or 5?</think>\n4")).outcome is PASSED
+    assert score(asked, Response("<think>It is 4")).explanation == "a thought without an answer"
+    cut = score(asked, Response("<think>It is 4", "length"))
+    assert (cut.outcome, cut.explanation) == (INVALID, "a thought without an answer: it was cut off")
+    assert find_refusal("<think>I can't help with that? I can.</think>Sure, here it is.") is None
+    assert find_refusal("<think>Sure.</think>I can't help with that.")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from harness.judging.prompt import (
     setting_problems,
 )
 from harness.judging.reply import read_reply, reply_schema, require_replies, shortened
+from harness.scoring.thought import without_thought
 
 __all__ = ["Pairwise"]
 
@@ -70,9 +71,10 @@ class Pairwise:
         """
         if reference is None:
             raise JudgementError(f"case {case.id!r}: no baseline response to compare with: give --baseline")
-        if response.text.strip() == reference.text.strip():
+        first, second = without_thought(response.text), without_thought(reference.text)
+        if first.strip() == second.strip():
             return ()
-        return (self._request(case, response, reference), self._request(case, reference, response))
+        return (self._request(case, first, second), self._request(case, second, first))
 
     def score(self, replies: Sequence[Response]) -> Score:
         """Turn the two replies into a score: win 1, tie 0.5, loss 0.
@@ -97,7 +99,7 @@ class Pairwise:
         """Digest of everything a judge is told beside the case; a change makes it another judge."""
         return prompt_digest(self.requests(PROBE, Response("A"), Response("B")))
 
-    def _request(self, case: Case, first: Response, second: Response) -> Request:
+    def _request(self, case: Case, first: str, second: str) -> Request:
         shown = case.target if self.reference else None
         material, said = asked(case, None if shown is None else reference_text(shown))
         task = (
@@ -105,7 +107,7 @@ class Pairwise:
         )
         return judge_request(
             criteria=self.criteria,
-            material=[*material, ("ANSWER-A", first.text), ("ANSWER-B", second.text)],
+            material=[*material, ("ANSWER-A", first), ("ANSWER-B", second)],
             task=f"{task} Decide which is better by the criteria; their order means nothing.",
             form={"reasoning": '"…"', "winner": '"A", "B" or "tie"'},
             sampling=Sampling(max_tokens=self.max_tokens, seed=self.seed),

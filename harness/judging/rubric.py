@@ -17,6 +17,7 @@ from harness.judging.prompt import (
     setting_problems,
 )
 from harness.judging.reply import read_reply, reply_schema, require_replies, shortened
+from harness.scoring.thought import without_thought
 
 __all__ = ["Rubric"]
 
@@ -65,16 +66,17 @@ class Rubric:
             response: What is graded.
             reference: A response to show as the reference answer instead of the case's target.
         """
-        if not response.text.strip():
+        answer = without_thought(response.text)
+        if not answer.strip():
             return ()
         shown = None
         if self.reference and (reference is not None or case.target is not None):
-            shown = reference_text(case.target) if reference is None else reference.text
+            shown = reference_text(case.target) if reference is None else without_thought(reference.text)
         material, said = asked(case, shown)
         task = f"CONVERSATION is what an assistant was asked, ANSWER is what it replied.{said}"
         request = judge_request(
             criteria=self.criteria,
-            material=[*material, ("ANSWER", response.text)],
+            material=[*material, ("ANSWER", answer)],
             task=f"{task} Grade ANSWER by the criteria.",
             form={"reasoning": '"…"', self._field: self._choices},
             sampling=Sampling(max_tokens=self.max_tokens, seed=self.seed),

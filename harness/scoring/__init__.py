@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.scoring.personal_data import PersonalDatum, find_personal_data
     from harness.scoring.refusal import Refusal, find_refusal
     from harness.scoring.registry import check_types
+    from harness.scoring.thought import without_thought
     from harness.stats.pass_at_k import pass_at_k
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "score",
     "scorers",
     "self_bleu",
+    "without_thought",
 ]
 
 _HOMES = {
@@ -94,6 +96,7 @@ _HOMES = {
         "find_refusal",
     ),
     "harness.scoring.registry": ("check_types",),
+    "harness.scoring.thought": ("without_thought",),
     "harness.stats.pass_at_k": ("pass_at_k",),
 }
 _HOME_OF = {name: module for module, declared in _HOMES.items() for name in declared}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from harness.scoring.fences import fenced_blocks
+from harness.scoring.thought import without_thought
 
 __all__ = ["before_function", "extract_code", "last_function"]
 
@@ -16,7 +17,6 @@ _CODE_BEGINS = re.compile(r"^(?:from\s+\w|import\s+\w|(?:async\s+)?def\s+\w|clas
 _BODY_ENDS = re.compile(
     r"^(?:class |def |async def |@|#|if |print\(|```|from |import |assert )", re.MULTILINE
 )
-_THOUGHT = re.compile(r".*</think(?:ing)?>", re.DOTALL)
 
 
 def extract_code(text: str, functions: Sequence[str], prompt: str = "") -> str | None:
@@ -28,11 +28,11 @@ def extract_code(text: str, functions: Sequence[str], prompt: str = "") -> str |
     before the prompt's last function (imports, helpers).
 
     Args:
-        text: The answer. What a reasoning model thinks before `</think>` is no part of it.
+        text: The answer; see `without_thought`.
         functions: Names that the code should define.
         prompt: The beginning of a program, which the model was to go on with.
     """
-    text = _THOUGHT.sub("", text) if "</think" in text else text
+    text = without_thought(text)
     blocks = [block.content for block in fenced_blocks(text) if block.language in _LANGUAGES]
     complete = [block for block in blocks if _defines(block, functions)]
     if blocks:

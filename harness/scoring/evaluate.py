@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import unicodedata
 
 from harness.cases import Case, Outcome, Response, Score
 from harness.errors import InferenceError, ScoringError
 from harness.scoring.registry import Check, compile_checks
+from harness.scoring.thought import without_thought
 
 __all__ = ["CheckFailed", "InvalidOutput", "check", "score"]
 
@@ -50,7 +52,8 @@ def score(case: Case, response: Response) -> Score:
     It passes when every check passes, and its value is the lowest of theirs. Otherwise it is *invalid* if
     every check that failed says so, and *missed* if one says that the answer is wrong. An empty answer is
     invalid unless a check allows it, and so is a prompt that did not fit the context. An answer cut off at
-    max_tokens is judged as it is: it passes if it already satisfies the checks.
+    max_tokens is judged as it is: it passes if it already satisfies the checks. What a reasoning model thinks
+    before its answer (`<think>…</think>`) is no part of it.
 
     Raises:
         InferenceError: The request got no answer; nothing is known about the model.
@@ -66,8 +69,13 @@ def score(case: Case, response: Response) -> Score:
         raise ScoringError(
             f"case {case.id!r} has no checks and no target: add one, or use record_score in the suite"
         )
+    answer = without_thought(response.text)
+    why = None
+    if answer != response.text:
+        why = f"a thought without an answer{': it was cut off' if response.truncated else ''}"
+        response = dataclasses.replace(response, text=answer)
     if _is_empty(response) and not any(check.allows_empty(response) for check in checks):
-        return Score.invalid(_why_empty(response))
+        return Score.invalid(why or _why_empty(response))
     scores = [_run(check, case, response) for check in checks]
     if len(scores) == 1 and not _failed(scores[0]):
         return scores[0]

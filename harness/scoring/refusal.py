@@ -27,6 +27,7 @@ import re
 from dataclasses import dataclass
 
 from harness.scoring.refusal_phrases import CARES, CRIME, FAMILIES, LISTS, OFFERS, UNREAL
+from harness.scoring.thought import without_thought
 
 __all__ = ["OPENING", "Refusal", "find_refusal"]
 
@@ -61,6 +62,7 @@ def find_refusal(text: str, asked: str = "") -> Refusal | None:
     """
     if not any(map(str.isalpha, text)):
         return None  # every phrase has a word, and the answers of whole suites are numbers
+    text = without_thought(text)
     plain = _FENCED.sub(" ", text[: 16 * OPENING]).strip().translate(_TYPOGRAPHY)
     opening = plain[:OPENING]
     for family, pattern, question in FAMILIES:
