@@ -124,7 +124,7 @@ def _sample(
     )
 
 
-def _clusters(values: Sequence[Hashable], cases: int, name: str) -> list[Hashable]:
+def _clusters(values: Sequence[Any], cases: int, name: str) -> list[Hashable]:
     found = list(values)
     if len(found) != cases:
         raise ConfigurationError(f"{name} has {len(found)} entries for {cases} scores: give one each")
@@ -164,7 +164,7 @@ def _scores(values: Any, side: str) -> NDArray[np.float64]:
 
     try:
         if isinstance(values, np.ma.MaskedArray):  # what is masked is not known, whatever lies beneath
-            values = values.astype(np.float64).filled(np.nan)
+            values = np.ma.filled(values.astype(np.float64), np.nan)
         array = np.asarray(values)
         if array.dtype.kind not in "biuf" and array.size:
             array = np.array([float(value) for value in array.tolist()])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.errors import ConfigurationError
+from harness.registry import did_you_mean
 from harness.stats.repeats import REDUCTIONS
 
 __all__ = ["DIAGNOSTICS", "POLICIES", "Gate"]
@@ -30,9 +32,28 @@ DIAGNOSTICS = (
 )
 """What `harness.diagnostics` measures of a suite's answers, beside `pass@k`."""
 
+Made = TypeVar("Made")
+
 _MINIMUM_CASES = {"no-significant-drop": 1, "non-inferior": 20, "absolute": 1}
 
 
+def _told_by_name(cls: type[Made]) -> type[Made]:
+    """Let a class refuse a misspelt argument as it refuses a wrong value, for both are slips of its user."""
+    known = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]  # of dataclasses only
+    plain = cls.__init__
+
+    @functools.wraps(plain)
+    def checked(self: Made, *values: Any, **named: Any) -> None:
+        if unknown := [f"{name!r}{did_you_mean(name, known)}" for name in named if name not in known]:
+            said = ", ".join(unknown)
+            raise ConfigurationError(f"gate: unknown argument {said}; known: {', '.join(known)}")
+        plain(self, *values, **named)
+
+    type.__setattr__(cls, "__init__", checked)
+    return cls
+
+
+@_told_by_name
 @dataclass(frozen=True)
 class Gate:
     """A suite's policy.
@@ -130,9 +151,6 @@ class Gate:
         Raises:
             ConfigurationError: A key is unknown or a value wrong.
         """
-        known = [field.name for field in fields(cls)]
-        if unknown := [key for key in data if key not in known]:
-            raise ConfigurationError(f"gate: unknown argument {unknown[0]!r}: known are {', '.join(known)}")
         return cls(**data)
 
 

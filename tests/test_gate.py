@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
+import pickle
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -510,3 +512,12 @@ def test_what_is_no_evidence_neither_passes_nor_regresses(right: int) -> None:
     assert found.status is Status.INCONCLUSIVE
     assert found.reasons == ("the judge obeys", *verdict.reasons)
     assert Verdict.from_dict(found.as_dict()) == found
+
+
+def test_a_misspelt_argument_is_a_slip_and_the_signature_is_what_it_was() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^gate: unknown argument 'margn' \(did you mean 'margin'\?\)"
+    ):
+        Gate(margn=0.1)  # type: ignore[call-arg]  # what is tested
+    assert list(inspect.signature(Gate).parameters) == [field.name for field in fields(Gate)]
+    assert pickle.loads(pickle.dumps(Gate(margin=0.1))) == replace(Gate(), margin=0.1)

@@ -190,6 +190,7 @@ def test_an_edited_locked_set_is_exit_4(sums_project: Project) -> None:
         ("", "takes one golden set name"),
         ('"summs"', "did you mean 'sums'"),
         ('"sums", gate=harness.Gate(margin=2, policy="lax")', "margin must be a number in [0, 1)"),
+        ('"sums", gate=harness.Gate(magrin=0.1)', "gate: unknown argument 'magrin' (did you mean 'margin'?)"),
     ],
 )
 def test_wrong_marker_arguments_are_exit_4(sums_project: Project, marker: str, message: str) -> None:
