@@ -168,9 +168,11 @@ class _Run:
                 "no trained weight has changed, so the last checkpoint would be the base and is not saved: "
                 "raise learning_rate or steps"
             )
+        from safetensors import SafetensorError  # what writing raises there, the disk being full
+
         try:
             path = self._write(trainer, recorder)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise TrainingError(
                 f"step {trainer.state.global_step}: the checkpoint could not be written ({error}); "
                 "earlier ones are whole, and the same command goes on from them"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,25 @@ def test_weights_that_do_not_change_are_an_error(project: Path) -> None:
         with pytest.raises(TrainingError, match="no trained weight has changed"):
             run(settings, root=project)
         assert [path.name for path in (project / "runs/frozen").glob("checkpoint-*")] == ["checkpoint-4"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limits on files on this system")
+def test_a_disk_without_room_keeps_the_checkpoints_before(project: Path) -> None:
+    import resource
+
+    settings = recipe(SCRATCH, name="full")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_the_disk(_: Path) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+
+    try:
+        with pytest.raises(TrainingError, match="step 8: the checkpoint could not be written"):
+            run(settings, root=project, on_checkpoint=fill_the_disk)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in (project / "runs/full").glob("checkpoint-*")] == ["checkpoint-4"]
+    assert [path.name for path in run(settings, root=project).checkpoints] == ["checkpoint-4", "checkpoint-8"]
 
 
 def test_a_resumed_run_may_end_with_steps_that_change_next_to_nothing(project: Path) -> None:
