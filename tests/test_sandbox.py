@@ -272,6 +272,15 @@ def f():
             "def f(): raise ValueError('bad')",
             "try: f(); assert 0\nexcept ValueError as e: assert str(e) == 'bad'",
         ),
+        (
+            "class Odd(ValueError): pass\ndef f(): raise Odd('bad')",
+            "try: f(); assert 0\nexcept ValueError as e: assert str(e) == 'bad'",
+        ),
+        (
+            "import json\ndef f(text): return json.loads(text)",
+            "try: f('{'); assert 0\nexcept ValueError: pass",
+        ),
+        ("def f(items, n): items.append(n)", "own = []; f(items=own, n=3); assert own == [3]"),
         ("from collections import Counter\ndef f(): return Counter('aab')", "assert f() == {'a': 2, 'b': 1}"),
         (
             "from decimal import Decimal\ndef f(): return Decimal('1.1')",
@@ -298,6 +307,12 @@ def test_classes_need_the_tests_in_their_process() -> None:
     code = "class f:\n    def __init__(self): self.items = []"
     assert "no plain value" in outcome(code, "assert f().items == []").why
     assert outcome(code, "assert f().items == []", in_process=True) == Ending("passed")
+
+
+def test_what_is_no_function_is_said_to_be_none() -> None:
+    assert "f is no function (tests of other values need in_process)" in outcome("f = 3", "assert f == 3").why
+    assert outcome("f = 3", "assert f == 3", in_process=True) == Ending("passed")
+    assert outcome("g = 3", "assert f == 3").why == "the code does not define f"
 
 
 def test_tests_that_pass_functions_are_the_authors_fault() -> None:

@@ -60,7 +60,7 @@ def import_rows(path: Path, format_name: str, **options: str | bool) -> list[dic
         )
     if not path.is_file():
         raise GoldenSetError("no such file", path=path)
-    rows = []
+    rows: list[Row] = []
     places: dict[str, int] = {}
     for number, row in enumerate(form.read(path, **options), start=1):
         if problems := case_problems(row):

@@ -31,7 +31,8 @@ def run_candidate(source: str, channel: int) -> None:
     except BaseException as problem:
         send(channel, {"raised": described(problem, FILE)})
         return
-    send(channel, {"defines": [name for name, value in namespace.items() if callable(value)][:10_000]})
+    names = [name for name in namespace if name != "__builtins__"][:10_000]
+    send(channel, {"defines": [name for name in names if callable(namespace[name])], "names": names})
     while (asked := receive(channel)) is not None:
         if "tests" in asked:
             send(channel, {"nonce": asked["nonce"], "why": run_tests(asked["tests"], namespace)})
@@ -54,11 +55,13 @@ def _answer(namespace: dict[str, Any], asked: Any) -> dict[str, Any]:
     try:
         value = namespace[asked["call"]](*arguments, **named)
     except BaseException as problem:
-        return {"raised": described(problem, FILE), "type": type(problem).__name__, "text": _text(problem)}
+        kinds = [kind.__name__ for kind in type(problem).__mro__ if kind.__module__ == "builtins"]
+        name = type(problem).__name__
+        return {"raised": described(problem, FILE), "type": name, "kinds": kinds, "text": _text(problem)}
     try:
         returned = encode(value)
         changed = encode(
-            [item if isinstance(item, (list, dict, set, bytearray)) else None for item in arguments]
+            [[_if_mutable(item) for item in arguments], {key: _if_mutable(named[key]) for key in named}]
         )
         if len(returned) + len(changed) > MAX_BYTES // 2:
             return {"strange": "a value that is too large"}
@@ -67,6 +70,11 @@ def _answer(namespace: dict[str, Any], asked: Any) -> dict[str, Any]:
         return {"strange": str(problem)}
     except BaseException as problem:  # an object whose own methods raise
         return {"strange": f"a value that cannot be read: {type(problem).__name__}"}
+
+
+def _if_mutable(item: Any) -> Any:
+    """Return what the function may have changed in place; None for anything else."""
+    return item if isinstance(item, (list, dict, set, bytearray)) else None
 
 
 def described(problem: BaseException, file: str | None = None, source: str = "") -> str:

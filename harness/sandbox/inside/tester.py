@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from .candidate import described
@@ -47,8 +47,11 @@ def judge(request: Mapping[str, Any], channel: int, process: int) -> dict[str, s
         return {"outcome": "unreadable", "why": str(started["unreadable"])[:500]}
     if "raised" in started:
         return _failed(f"the code raised {started['raised']} while it was loaded")
-    defined = started.get("defines")
+    defined = started.get("names" if request["in_process"] else "defines")
     missing = [name for name in request["functions"] if not isinstance(defined, list) or name not in defined]
+    names = started.get("names")
+    if missing and isinstance(names, list) and all(name in names for name in missing):
+        return _failed(f"{', '.join(missing)} is no function (tests of other values need in_process)")
     if missing:
         return _failed(f"the code does not define {', '.join(missing)}")
     if request["in_process"]:
@@ -96,11 +99,13 @@ def _function(name: str, channel: int) -> Callable[..., Any]:
         if not isinstance(reply, dict):
             raise _Gone
         if "raised" in reply:
-            raise _exception(str(reply.get("type")), str(reply.get("text"))[:1000])
+            raise _exception(reply.get("kinds"), str(reply.get("type")), str(reply.get("text"))[:1000])
         if "strange" in reply:
             raise CandidateError(f"{name} returned {str(reply['strange'])[:300]}")
         try:
-            _update(arguments, decode(reply["arguments"]))
+            by_place, by_name = decode(reply["arguments"])
+            _update(arguments, by_place)
+            _update(named.values(), [by_name[key] for key in named])
             return decode(reply["returned"])
         except (ValueProblem, LookupError, TypeError, ValueError):
             raise _Gone from None
@@ -109,7 +114,7 @@ def _function(name: str, channel: int) -> Callable[..., Any]:
     return call
 
 
-def _update(arguments: tuple[Any, ...], changed: Any) -> None:
+def _update(arguments: Collection[Any], changed: Collection[Any]) -> None:
     """Bring what the function did to its arguments to the tests' own lists, dicts and sets."""
     for own, new in zip(arguments, changed, strict=True):
         if isinstance(own, (list, bytearray)):
@@ -119,13 +124,15 @@ def _update(arguments: tuple[Any, ...], changed: Any) -> None:
             own.update(new)
 
 
-def _exception(name: str, text: str) -> BaseException:
-    kind = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, Exception):
-        try:
-            return kind(text)
-        except TypeError:  # such as UnicodeDecodeError, which wants five arguments
-            pass
+def _exception(kinds: object, name: str, text: str) -> BaseException:
+    """Return an exception that a test can catch as it would that of the code: its nearest built-in type."""
+    for one in kinds if isinstance(kinds, list) else []:
+        kind = getattr(builtins, str(one), None)
+        if isinstance(kind, type) and issubclass(kind, Exception) and (kind is not Exception or name == one):
+            try:
+                return kind(text)
+            except TypeError:  # such as UnicodeDecodeError, which wants five arguments
+                continue
     return CandidateError(f"{name}: {text}")
 
 
