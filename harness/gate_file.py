@@ -28,7 +28,9 @@ __all__ = ["DEFAULT", "EffectiveGate", "GateFile", "load_gate_file"]
 
 DEFAULT = "default"
 FILE_NAME = "gates.yaml"
+_MISNAMED = "gates.yml"  # it would gate nothing, without a word
 _SECTIONS = ("gates", "select")
+_NO_FILE = ("default", "marker")
 _FIELDS = tuple(one.name for one in dataclasses.fields(Gate))
 
 
@@ -69,13 +71,24 @@ class GateFile:
             key = key[:-1]
         return self.select_lines.get(key, 1)
 
-    def change(self, suite: str, decided: Gate) -> str | None:
-        """Say where a suite was gated by other values than the file now gives, or None."""
+    def change(self, suite: str, decided: Gate, sources: Mapping[str, str]) -> str | None:
+        """Say where a suite was gated by other values than the file now gives, or None.
+
+        Args:
+            suite: Its name.
+            decided: The gate that decided.
+            sources: Where each of its values came from then, as far as that is known.
+        """
         given = {**self.gates.get(DEFAULT, {}), **self.gates.get(suite, {})}
         changed = [
             f"{name} was {getattr(decided, name)}, {self.source(suite, name)} says {value}"
             for name, value in given.items()
             if getattr(decided, name) != value
+        ]
+        changed += [
+            f"{name} was {getattr(decided, name)} by {source}, which no longer says so"
+            for name, source in sources.items()
+            if name not in given and name in _FIELDS and source not in _NO_FILE
         ]
         return f"{suite}: gated under another policy ({'; '.join(changed)})" if changed else None
 
@@ -92,7 +105,7 @@ class GateFile:
         """
         unset = {one.name: one.default for one in dataclasses.fields(Gate)}
         values = {name: getattr(marker, name) for name in _FIELDS}
-        sources = {name: "default" if values[name] == unset[name] else "marker" for name in _FIELDS}
+        sources = {name: _NO_FILE[values[name] != unset[name]] for name in _FIELDS}
         for section in (DEFAULT, suite):
             for name, value in self.gates.get(section, {}).items():
                 values[name] = value
@@ -128,10 +141,12 @@ def load_gate_file(root: Path) -> GateFile:
         root: The project's root, where `gates.yaml` or pyproject.toml lies.
 
     Raises:
-        ConfigurationError: Both files have gates; or one cannot be read; or keys and values are wrong, each
-            said with its line.
+        ConfigurationError: Both files have gates; or there is a `gates.yml`; or one cannot be read; or keys
+            and values are wrong, each said with its line.
     """
     written = root / FILE_NAME
+    if (other := root / _MISNAMED).exists():
+        raise ConfigurationError(f"{other.name}: nobody reads a file of this name: call it {FILE_NAME}")
     project = _from_pyproject(root / "pyproject.toml")
     if not written.exists():
         return project or GateFile()

@@ -9,6 +9,8 @@ from typing import Any
 
 from harness.errors import StoreError
 from harness.policy import Gate
+from harness.stats.clusters import FEW_CHANGED
+from harness.stats.paired import OF_SINGLE_ANSWERS
 from harness.stats.power import Spread, minimum_detectable_drop
 from harness.store import RunStore
 from harness.verdict import Verdict, percent
@@ -88,16 +90,24 @@ def _row(planned: PlannedSuite, known: tuple[str, Verdict] | None) -> GateRow:
         return GateRow(planned, None, f"compares with no baseline; floor {percent(gate.min_score or 0.0)}")
     if known is not None:
         run, verdict = known
-        square = (verdict.improved + verdict.worsened) / verdict.n
-        if verdict.standard_error is not None and verdict.delta is not None:
-            square = verdict.n * verdict.standard_error**2 + verdict.delta**2
-        basis = f"as cases varied in run {run} ({verdict.improved + verdict.worsened} of {verdict.n} changed)"
-        spread = Spread(planned.cases, planned.clusters, square, measured=square > 0.0)
+        changed = verdict.improved + verdict.worsened
+        basis = f"as cases varied in run {run} ({changed} of {verdict.n} changed)"
+        spread = _spread(planned, verdict, changed)
     else:
         basis = f"if {percent(ASSUMED)} of the cases change (no stored run yet)"
-        design = planned.cases / planned.clusters  # the worst case: clusters change as one
-        spread = Spread(planned.cases, planned.clusters, ASSUMED * design, measured=True)
+        # The worst case: clusters change as one, and a drop of more than that needs more changes.
+        spread = Spread(planned.cases, planned.clusters, ASSUMED, measured=False)
     return GateRow(planned, minimum_detectable_drop(spread, margin=gate.margin, alpha=gate.alpha), basis)
+
+
+def _spread(planned: PlannedSuite, verdict: Verdict, changed: int) -> Spread:
+    """Return how much cases vary, reckoned as the run's own verdict did: a few changes are no measurement."""
+    single = verdict.method.startswith(OF_SINGLE_ANSWERS)
+    if single or changed < FEW_CHANGED or verdict.standard_error is None or verdict.delta is None:
+        share = min(changed / (verdict.n if single else verdict.clusters), 1.0)
+        return Spread(planned.cases, planned.clusters, share, measured=False)
+    square = verdict.n * verdict.standard_error**2 + verdict.delta**2
+    return Spread(planned.cases, planned.clusters, square, measured=True)
 
 
 def _newest_verdicts(store: RunStore) -> dict[tuple[str, str], tuple[str, Verdict]]:

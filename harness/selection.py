@@ -56,6 +56,7 @@ class Contender:
         cases: Suite → its results there; a score is what the suite's gate looked at.
         baselines: Suite → what that verdict compares with, under a policy that compares.
         problems: Why a run of it decides nothing, one sentence each.
+        sources: Suite → field of its gate → where that came from.
     """
 
     spec: str
@@ -66,6 +67,7 @@ class Contender:
     cases: Mapping[str, tuple[CaseResult, ...]]
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
                 cases={**(old.cases if old else {}), **merged},
                 baselines={**(old.baselines if old else {}), **baselines},
                 problems=(*(old.problems if old else ()), *_problems(record, about)),
+                sources={**(old.sources if old else {}), **(record.environment.get("gates") or {})},
             )
     return tuple(found.values())
 

@@ -138,3 +138,9 @@ def test_a_suite_that_there_is_not_is_named(tmp_path: Path) -> None:
     gates.refuse_unknown({"refunds", "safety", "orders"})
     with pytest.raises(ConfigurationError, match=r"gates.yaml:4: no suite 'refunds' \(did you mean 'refund'"):
         gates.refuse_unknown({"refund", "safety"})
+
+
+def test_a_file_of_nearly_the_right_name_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "gates.yml").write_text(YAML, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"^gates\.yml: nobody reads .*: call it gates\.yaml$"):
+        load_gate_file(tmp_path)

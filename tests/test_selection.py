@@ -401,6 +401,29 @@ def test_a_policy_that_changed_since_the_run_is_not_a_pass(
     ]
 
 
+def test_a_policy_that_the_file_has_given_up_is_not_a_pass(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A margin that was wide for a day passes nothing on the next."""
+    monkeypatch.chdir(trained)
+    run = RunStore(tmp_path).read(stored(trained, tmp_path, {100: 90}))
+    sources = {"json": {"margin": "gates.yaml:3", "alpha": "marker", "policy": "default"}}
+    RunStore(tmp_path).write(dataclasses.replace(run, run="lax", environment={"gates": sources}))
+    done = CliRunner().invoke(app, ["select", "lax", "--state", str(tmp_path), "--json"])
+    assert done.exit_code == 10
+    (row,) = json.loads(done.output)["ranked"]
+    assert row["refused"] == [
+        "json: gated under another policy (margin was 0.05 by gates.yaml:3, which no longer says so): "
+        "gate it again"
+    ]
+    gates = trained / "gates.yaml"
+    try:
+        gates.write_text("gates:\n  json:\n    margin: 0.05\n", encoding="utf-8")
+        assert CliRunner().invoke(app, ["select", "lax", "--state", str(tmp_path)]).exit_code == 0
+    finally:
+        gates.unlink()
+
+
 def test_a_directory_named_best_is_left_alone(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

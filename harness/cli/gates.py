@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from harness.errors import ConfigurationError
+from harness.exit_codes import ExitCode
 from harness.gate_file import load_gate_file
 from harness.gate_overview import GateRow, load_plan, overview
 from harness.project import find_root
@@ -32,7 +33,7 @@ def gates(paths: list[str] | None = _PATHS, json: bool = _JSON, state: Path = _S
         plan = Path(folder) / "plan.json"
         command = [sys.executable, "-m", "pytest", "--collect-only", "-q", f"--harness-plan={plan}"]
         done = subprocess.run([*command, *(paths or [])], capture_output=True, text=True, check=False)
-        if not plan.exists():
+        if not plan.exists() or done.returncode not in (ExitCode.PASS, ExitCode.NO_CASES):
             lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
             said = [line for line in lines if line.startswith(("ERROR", "E  "))] or lines[-5:]
             shown = "\n".join(line.removeprefix("ERROR: ") for line in said)

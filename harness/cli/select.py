@@ -88,7 +88,10 @@ def select(
 
 def _under(gates: GateFile, one: Contender) -> Contender:
     """Refuse what was gated by another policy than the project's file now gives."""
-    changes = [gates.change(suite, verdict.gate) for suite, verdict in one.verdicts.items()]
+    changes = [
+        gates.change(suite, verdict.gate, one.sources.get(suite) or {})
+        for suite, verdict in one.verdicts.items()
+    ]
     outdated = [f"{change}: gate it again" for change in changes if change is not None]
     return dataclasses.replace(one, problems=(*one.problems, *outdated))
 

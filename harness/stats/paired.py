@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SAME", "Comparison", "compare_pairs", "with_adjustment"]
+__all__ = ["OF_SINGLE_ANSWERS", "SAME", "Comparison", "compare_pairs", "with_adjustment"]
 
 SAME = 1e-12
 """Scores that differ by no more than this are equal: what sums of floats leave behind."""
 
 BINARY = "McNemar's score test, Tango's score interval"
 FEW_BINARY = "mid-p McNemar test, Tango's score interval"
+OF_SINGLE_ANSWERS = (BINARY, FEW_BINARY)
+"""The methods of right-or-wrong answers; every other one is of scores that may change by less."""
 FLIPS = "sign-flip permutation test and its inversion"
 
 

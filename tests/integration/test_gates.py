@@ -94,6 +94,19 @@ def test_harness_gates_says_what_is_wrong(desk: Project, monkeypatch: pytest.Mon
     assert "no suite 'smus'" in str(done.exception)
 
 
+def test_harness_gates_leaves_no_suite_out(desk: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that cannot be imported may hold the strictest gate of all."""
+    monkeypatch.chdir(desk.path)
+    assert CliRunner().invoke(app, ["gates"]).exit_code == 0
+    desk.module("import no_such_module\n", "suites/test_broken.py")
+    done = CliRunner().invoke(app, ["gates"])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "No module named 'no_such_module'" in str(done.exception)
+    done = CliRunner().invoke(app, ["gates", "suites/test_gone.py"])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "not found: suites/test_gone.py" in str(done.exception)
+
+
 def test_every_problem_has_its_own_line(desk: Project) -> None:
     write(desk, "gates:\n  sums:\n    magrin: 0.2\n    alpha: 2\n")
     wanted = [
