@@ -41,7 +41,11 @@ def with_comparability(
 def with_coverage(verdict: Verdict, pairing: Pairing) -> Verdict:
     """Account for every planned case that was not decided; doubt where they are too many."""
     paired = verdict.gate.needs_baseline
+    known = [r for r in pairing.absent if r.golden == verdict.golden]
+    absent = known if paired and not verdict.partial else []
     unreported = verdict.planned - len(pairing.candidate)
+    if unreported > 0:  # those that the baseline answered are named below
+        unreported = max(unreported - len(absent), 0)
     missing = max(unreported, 0)
     gaps: list[str] = []
     if pairing.errors:
@@ -58,13 +62,12 @@ def with_coverage(verdict: Verdict, pairing: Pairing) -> Verdict:
         gaps.append(
             f"{_cases(len(pairing.unmatched))} the baseline never answered: {naming(pairing.unmatched)}"
         )
-    absent = [r for r in pairing.absent if r.golden == verdict.golden]
-    if paired and absent and not verdict.partial:
+    if absent:
         missing += len(absent)
         gaps.append(f"{_cases(len(absent))} of the baseline not in this run: {naming(absent)}")
     doubts, notes = list(verdict.doubts), list(verdict.notes)
     decided = len(pairing.pairs) if paired else len(pairing.decided)
-    expected = max(verdict.planned, len(pairing.candidate)) + (len(absent) if paired else 0)
+    expected = max(verdict.planned, len(pairing.candidate) + len(absent))
     if gaps and decided >= verdict.gate.coverage * expected - 1e-9:
         share = (
             f"{decided} of {expected} cases were decided, the gate asks for {percent(verdict.gate.coverage)}"
@@ -72,6 +75,8 @@ def with_coverage(verdict: Verdict, pairing: Pairing) -> Verdict:
         notes.append(f"tolerated, {share}: {'; '.join(gaps)}")
     else:
         doubts.extend(gaps)
+    if required := [r for r in absent if r.must_pass]:
+        doubts.append(f"must_pass cases were not decided: {naming(required)}")
     if unreported < 0:
         doubts.append(f"{_cases(-unreported)} more reported than the {verdict.planned} planned")
     if verdict.partial:

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.case_result import CaseResult
 from harness.pairing import cluster_of, is_right_or_wrong, pair_results
-from harness.stats.multiplicity import benjamini_hochberg
+from harness.stats.multiplicity import benjamini_hochberg, holm
 from harness.stats.paired import compare_pairs
 from harness.verdict import Verdict, points
 
@@ -144,8 +144,10 @@ def with_named_slices(
 ) -> Verdict:
     """Return the verdict, still to be settled, with what the slices that its gate names say.
 
-    A slice blocks where it warns: its drop stands out among all slices of the suite. One without a case that
-    was compared is doubted: what should have been looked at was not.
+    A slice blocks where it warns, its drop standing out among all slices of the suite, and where its p-value
+    holds after Holm's adjustment over the slices that the gate names: slices that truly fell make it easier
+    to warn, and must not make it easier to block. One without a case that was compared is doubted: what
+    should have been looked at was not.
     """
     gate = verdict.gate
     if not gate.slices or baseline is None:
@@ -164,11 +166,23 @@ def with_named_slices(
             reduce=gate.reduce,
         )
     }
-    blocks = tuple(
-        f"slice {tag} fell by more than the margin: {points(one.delta)} points, p = {one.adjusted_p:.2g} "
-        f"among {len(found)} slices, n = {one.n}"
-        for tag in gate.slices
-        if (one := found.get(tag)) is not None and one.warns
-    )
+    named = [found[tag] for tag in dict.fromkeys(gate.slices) if tag in found]
+    blocks, notes = [], []
+    for one, p_value in zip(named, holm([one.p_value for one in named]), strict=True):
+        if one.warns and p_value <= gate.alpha:
+            blocks.append(
+                f"slice {one.tag} fell by more than the margin: {points(one.delta)} points, "
+                f"p = {max(p_value, one.adjusted_p):.2g} among {len(found)} slices, n = {one.n}"
+            )
+        elif one.warns:
+            notes.append(
+                f"slice {one.tag} warns and does not block: p = {p_value:.2g} among the {len(named)} slices "
+                "that the gate names"
+            )
     doubts = tuple(f"no case of slice {tag} was compared" for tag in gate.slices if tag not in found)
-    return replace(verdict, blocks=(*verdict.blocks, *blocks), doubts=(*verdict.doubts, *doubts))
+    return replace(
+        verdict,
+        blocks=(*verdict.blocks, *blocks),
+        doubts=(*verdict.doubts, *doubts),
+        notes=(*verdict.notes, *notes),
+    )

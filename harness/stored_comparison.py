@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,47 +123,50 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
     for side in candidates:
         if not side.specs:
             raise UsageError(f"run {side.record.run} gated no checkpoint: there is nothing to compare")
-        for spec in side.specs:
-            ours = results_of(side.record, spec, Role.CANDIDATE)
-            about = _described(side, spec, Role.CANDIDATE)
-            checkpoints.append(about)
-            problem = why_not_comparable(about, checkpoints[0], base) or _stopped_early(side)
-            for suite in sorted({result.suite for result in (*ours, *theirs)}):
-                mine = [result for result in ours if result.suite == suite]
-                before = _stored_verdict(side.record, suite, spec) or _stored_verdict(
-                    base.record, suite, None
-                )
-                gate = before.gate if before is not None else Gate()
-                golden = mine[0].golden if mine else next(r.golden for r in theirs if r.suite == suite)
-                verdict = decide(
-                    mine,
-                    theirs,
-                    gate=gate,
-                    suite=suite,
-                    golden=golden,
-                    checkpoint=spec,
-                    baseline_name=base.checkpoint,
-                    planned=before.planned if before is not None and mine else None,
-                    partial=side.record.partial or not side.record.complete,
-                    baseline_problem=problem,
-                )
-                changed = diagnostics(
-                    mine, theirs, suite=suite, golden=golden, checkpoint=spec, alpha=gate.alpha
-                )
-                measured += changed
-                no_evidence = (*Side(side.record, spec).distrusted(suite), *base.distrusted(suite))
-                verdicts.append(replace(blocked_by(verdict, changed), distrusted=no_evidence))
-                found += slices(
-                    mine,
-                    theirs,
-                    suite=suite,
-                    golden=golden,
-                    checkpoint=spec,
-                    margin=gate.margin,
-                    alpha=gate.alpha,
-                    reduce=gate.reduce,
-                )
-            cases += ours
+    sides = {(side.record.run, spec): side for side in candidates for spec in side.specs}
+    several = Counter(spec for _, spec in sides)
+    for (run, spec), side in sides.items():
+        ours = results_of(side.record, spec, Role.CANDIDATE)
+        about = _described(side, spec, Role.CANDIDATE)
+        name = spec
+        if several[spec] > 1:  # other weights in each run: what one would type tells them apart
+            name = f"{run}#{spec}"
+            ours = [replace(result, checkpoint=name) for result in ours]
+            about = {**about, "spec": name, "name": name}
+        checkpoints.append(about)
+        problem = why_not_comparable(about, checkpoints[0], base) or _stopped_early(Side(side.record, spec))
+        for suite in sorted({result.suite for result in (*ours, *theirs)}):
+            mine = [result for result in ours if result.suite == suite]
+            before = _stored_verdict(side.record, suite, spec) or _stored_verdict(base.record, suite, None)
+            gate = before.gate if before is not None else Gate()
+            golden = mine[0].golden if mine else next(r.golden for r in theirs if r.suite == suite)
+            verdict = decide(
+                mine,
+                theirs,
+                gate=gate,
+                suite=suite,
+                golden=golden,
+                checkpoint=name,
+                baseline_name=base.checkpoint,
+                planned=before.planned if before is not None and mine else None,
+                partial=side.record.partial or not side.record.complete,
+                baseline_problem=problem,
+            )
+            changed = diagnostics(mine, theirs, suite=suite, golden=golden, checkpoint=name, alpha=gate.alpha)
+            measured += changed
+            no_evidence = (*Side(side.record, spec).distrusted(suite), *base.distrusted(suite))
+            verdicts.append(replace(blocked_by(verdict, changed), distrusted=no_evidence))
+            found += slices(
+                mine,
+                theirs,
+                suite=suite,
+                golden=golden,
+                checkpoint=name,
+                margin=gate.margin,
+                alpha=gate.alpha,
+                reduce=gate.reduce,
+            )
+        cases += ours
     settled = adjust_family(verdicts)
     codes = exit_codes(settled)
     return RunRecord(

@@ -106,6 +106,21 @@ def test_runs_that_cannot_be_compared_do_not_pass(store: RunStore) -> None:
     assert "not in this run" in inconclusive(good, record("x", GOOD[:-1]))
 
 
+def test_a_spec_that_several_runs_gated_is_told_apart(store: RunStore) -> None:
+    """The same path trained anew: each verdict goes with its own answers."""
+    base = Side(record("base", GOOD, spec="base"))
+    worse, same = Side(record("one", BAD, spec="x")), Side(record("two", GOOD, spec="x"))
+    found = compare_runs(base, [worse, same, same])
+    assert [(v.checkpoint, v.status, v.worsened) for v in found.verdicts] == [
+        ("one#x", Status.REGRESSED, 20),
+        ("two#x", Status.PASS, 0),
+    ]
+    for verdict, scores in zip(found.verdicts, (BAD, GOOD), strict=True):
+        assert [result.score for result in found.results(verdict)] == scores
+    assert RunRecord.from_json(found.to_json()) == found
+    assert compare_runs(base, [worse]).verdicts[0].checkpoint == "x"
+
+
 def test_what_is_no_evidence_stays_none_in_whatever_it_is_compared_with(store: RunStore) -> None:
     """A judge that could not be trusted, or weights that changed under the run, do not pass afterwards."""
     good = store.read("aaaa")

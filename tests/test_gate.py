@@ -521,3 +521,50 @@ def test_a_misspelt_argument_is_a_slip_and_the_signature_is_what_it_was() -> Non
         Gate(margn=0.1)  # type: ignore[call-arg]  # what is tested
     assert list(inspect.signature(Gate).parameters) == [field.name for field in fields(Gate)]
     assert pickle.loads(pickle.dumps(Gate(margin=0.1))) == replace(Gate(), margin=0.1)
+
+
+@pytest.mark.parametrize("planned", [None, 100])
+def test_a_must_pass_case_that_never_came_is_not_tolerated(planned: int | None) -> None:
+    """Nor is a case that is missing counted twice, as never reported and as answered by the baseline only."""
+    for required in (False, True):
+        ours, theirs = two_sides([1.0] * 100, [1.0] * 100)
+        theirs = changed(theirs, 3, must_pass=required)
+        verdict = verdict_on([*ours[:3], *ours[4:]], theirs, Gate(coverage=0.95), planned=planned)
+        assert verdict.status is (Status.INCONCLUSIVE if required else Status.PASS)
+        assert ("must_pass cases were not decided: case-0003" in verdict.reasons) == required
+        assert verdict.missing == 1
+        assert any(reason.startswith("tolerated, 99 of 100 cases") for reason in verdict.reasons)
+
+
+def test_named_slices_hold_their_promise_where_others_fell() -> None:
+    """Ten slices fell, ten that are named did not: at the level of the warnings 21 % of gates would block."""
+    rng = np.random.default_rng(0)
+    tags = [f"fell-{s}" for s in range(10) for _ in range(40)] + [
+        f"same-{s}" for s in range(10) for _ in range(40)
+    ]
+    gate = Gate(slices=tuple(f"same-{s}" for s in range(10)))
+    runs, blocked = 40, 0
+    for _ in range(runs):
+        fell = np.arange(800) < 400
+        base = np.where(fell, 1.0, rng.random(800) < 0.7)
+        sides = two_sides(np.where(fell, 0.0, rng.random(800) < 0.7).tolist(), base.tolist())
+        ours, theirs = ([replace(r, tags=(t,)) for r, t in zip(side, tags, strict=True)] for side in sides)
+        blocked += any(reason.startswith("slice same") for reason in verdict_on(ours, theirs, gate).blocks)
+    assert blocked / runs <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
+
+
+def test_a_named_slice_that_fell_blocks_and_one_that_may_have_is_said() -> None:
+    tags = [tag for tag in ("de", "fr", "it", "es") for _ in range(40)]
+    scores = [0.0] * 20 + [1.0] * 20 + [0.0] * 4 + [1.0] * 116  # p = 0.023 for fr
+    ours, theirs = two_sides(scores, [1.0] * 160)
+    ours = [replace(result, tags=(tag,)) for result, tag in zip(ours, tags, strict=True)]
+
+    def said(*named: str) -> list[str]:
+        reasons = verdict_on(ours, theirs, Gate(slices=named, margin=0.05)).reasons
+        return [reason.split(":")[0] for reason in reasons if reason.startswith("slice")]
+
+    fell = "slice {} fell by more than the margin"
+    assert said("de", "fr") == [fell.format("de"), fell.format("fr")]
+    assert said("fr") == [fell.format("fr")]
+    assert said("fr", "it", "es") == ["slice fr warns and does not block"]
+    assert said("it") == []
