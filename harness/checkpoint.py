@@ -168,9 +168,10 @@ def _model_shards(path: Path) -> tuple[Path, ...]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index}: has no weight_map")
     shards: list[Path] = []
-    for name in sorted(set(weight_map.values())):
+    for name in weight_map.values():
         if not isinstance(name, str) or Path(name).name != name:
             raise CheckpointError(f"{index}: shard name {name!r} is not a plain file name")
+    for name in sorted(set(weight_map.values())):
         if not (path / name).is_file():
             raise CheckpointError(f"{path / name}: shard is missing, but {index.name} needs it")
         shards.append(path / name)

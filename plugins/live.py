@@ -55,6 +55,7 @@ class LiveCheckpoint:
         """Answer a prompt, or a list of `{"role", "content"}` messages, from the cache where it is known.
 
         Raises:
+            ConfigurationError: A message has no role or content, or one that is no text.
             InferenceError: The infrastructure failed.
         """
         if isinstance(messages, str):
@@ -67,11 +68,21 @@ class LiveCheckpoint:
             stop=tuple(stop),
             seed=base.seed if seed is None else seed,
         )
-        turns = tuple(Message(str(message["role"]), str(message["content"])) for message in messages)
+        turns = tuple(map(_message, messages))
         response = self._engine.ask_one(self._checkpoint, Request(turns, sampling, sample))
         if response.failed:
             raise InferenceError(f"{self.spec}: {response.detail}")
         return response
+
+
+def _message(given: Mapping[str, Any]) -> Message:
+    """Return a message as it is asked: a missing text, or a list of parts, would be asked by its `repr`."""
+    role, content = given.get("role"), given.get("content")
+    if not isinstance(role, str) or not isinstance(content, str):
+        raise ConfigurationError(
+            f"each message needs a `role` and a `content`, both strings, not {given!r:.80}"
+        )
+    return Message(role, content)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,10 @@ def start(config: pytest.Config, settings: Settings) -> None:
         from .early_stop import refuse_workers
 
         refuse_workers(config)
+    if settings.results is not None and worker is None and not settings.results.parent.is_dir():
+        raise pytest.UsageError(
+            f"--harness-json={settings.results}: there is no folder {settings.results.parent}: make it first"
+        )
     try:
         session = GateSession(settings, config.rootpath, worker["harness_session"] if worker else None)
     except UsageError as error:

@@ -12,7 +12,7 @@ import pytest
 from tiny_models import WORDS, save_adapter, save_model
 
 from harness.cases import Message, Request, Response, Sampling
-from harness.errors import CheckpointError, TrustError
+from harness.errors import CheckpointError, ConfigurationError, TrustError
 from harness.plugins.backends.hf import HFBackend
 from harness.protocols import BackendOptions
 
@@ -241,6 +241,22 @@ def test_missing_shard_is_named(models: Path, tmp_path: Path) -> None:
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(CheckpointError, match=r"model-00002-of-00002\.safetensors: shard is missing"):
         backend(tmp_path).resolve("base", "base")
+
+
+@pytest.mark.parametrize("shards", [{"a": 1, "b": "x"}, {"a": ["x"]}, {"a": "../x"}, ["x"]])
+def test_an_index_of_no_files_is_named(models: Path, tmp_path: Path, shards: object) -> None:
+    path = copied(models, tmp_path)
+    (path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors\.index\.json: "):
+        backend(tmp_path).resolve("base", "base")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", ""])
+def test_a_device_that_there_is_not_is_refused_at_once(tmp_path: Path, device: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=f"-M device={device}: expected auto, cpu, cuda, cuda:N or mps"
+    ):
+        HFBackend(BackendOptions(root=tmp_path, state=tmp_path, arguments={"device": device}))
 
 
 @pytest.mark.parametrize("change", ["drop", "add", "nan", "shape"])

@@ -225,6 +225,7 @@ def test_a_file_that_has_answered_is_only_hashed_by_the_next_session(
         ({"id": "b", "output": "B", "latency_ms": True}, "`latency_ms`"),
         ({"id": "b", "output": "B", "usage": 5}, "`usage` must be an object"),
         ({"id": "b", "output": "B", "usage": {"prompt_tokens": 1.5}}, "whole number of tokens"),
+        ({"id": "b", "output": "B", "usage": {"prompt_tokens": 2**63}}, "whole number of tokens"),
         ({"id": "b", "output": "B", "tool_calls": {}}, "`tool_calls` must be a list"),
         ({"id": "b", "output": "B", "tool_calls": ["f"]}, r"`tool_calls\[0\]` must be an object"),
         (

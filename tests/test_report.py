@@ -30,7 +30,7 @@ from harness.report.terminal import flip_lines, slice_lines, suggestions, verdic
 EVIL = (
     "<script>alert(1)</script> \x1b[31m\x1b]0;title\x07 \r::set-output name=x::y ##vso[task.complete] "
     "\u202egnp </pre><img src=x onerror=alert(1)> ```` [a](javascript:x) @team #1 |x| {{ 7 * 7 }} \ud800 "
-    "\x00 https://evil.test\n```\n<b>out of the block</b>\n````\n"
+    "\x00 https://evil.test www.evil.test\n```\n<b>out of the block</b>\n````\n"
 )
 
 
@@ -210,7 +210,7 @@ def test_hostile_text_is_no_markup_in_markdown() -> None:
     prose = "\n".join(outside)
     allowed = {"details", "/details", "summary", "/summary", "sub", "/sub"}
     assert set(re.findall(r"<([^>]*)>", prose)) <= allowed
-    for dangerous in ("https:", "javascript:", "@team", "![", "](", "\x1b", "\u202e"):
+    for dangerous in ("https:", "www.", "javascript:", "@team", "![", "](", "\x1b", "\u202e"):
         assert dangerous not in prose
     rows = [line for line in outside if line.startswith("|")]
     assert {row.count("|") for row in rows} == {14, 8}

@@ -159,6 +159,7 @@ def said(name: str, change: Callable[[list[Any]], list[Any]]) -> Callable[[dict[
         (said("top_logprobs", lambda found: [None] * len(found)), "no log-probability of token 0"),
         (said("token_logprobs", lambda found: [None] * len(found)), "no log-probability of token 0"),
         (said("token_logprobs", lambda found: ["-1"] * len(found)), "no log-probability of token 0"),
+        (said("token_logprobs", lambda found: [0.5] * len(found)), "no log-probability of token 0"),
         (lambda body: body["usage"].update(completion_tokens=0), "wrote 0 tokens after 3 prompts"),
         (lambda body: body.pop("usage"), "wrote None tokens after 3 prompts"),
         (lambda body: body["choices"].pop(), "with 2 choices for 3 prompts"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,7 +53,6 @@ def render(record: RunRecord, *, limit: int = _FLIPS) -> str:
         "drop": figures.drop,
         "percent": percent,
         "rate": with_interval,
-        "json": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
     }
     template = environment.from_string(here.joinpath("page.html.j2").read_text(encoding="utf-8"))
     plots, no_plot = _plots(record)

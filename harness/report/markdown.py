@@ -17,6 +17,7 @@ __all__ = ["render"]
 
 _MARKS = {Status.PASS: "🟢", Status.REGRESSED: "🔴", Status.INCONCLUSIVE: "🟡"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$@&:])")
+_WEB = re.compile(r"(www)\.", re.IGNORECASE)  # makes a link by itself
 _OUTPUT_LIMIT = 1_000
 
 
@@ -120,7 +121,8 @@ def _block(text: str) -> list[str]:
 
 def _escaped(text: str) -> str:
     """Return text on one line in which nothing is markup, a mention, an autolink or an HTML tag."""
-    return _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", one_line(text))
+    escaped = _SPECIAL.sub(lambda match: f"&#{ord(match.group())};", one_line(text))
+    return _WEB.sub(r"\1&#46;", escaped)
 
 
 def _p(raw: float | None, adjusted: float | None) -> str:

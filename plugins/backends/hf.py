@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cases import Request, Response, content_digest
 from harness.checkpoint import LocalModel, check_adapter_fits, inspect_directory, locate
-from harness.errors import CheckpointError, TrustError
+from harness.errors import CheckpointError, ConfigurationError, TrustError
 from harness.fingerprint import DigestMemo, fingerprint_directory
 from harness.inference.folding import can_fold
 from harness.manifest import read_manifest, verify_files
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from harness.inference.memory import Limits
 
 __all__ = ["HFBackend"]
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +89,9 @@ class HFBackend:
         for key, allowed in (("dtype", DTYPES), ("batching", BATCHING), ("weights", WEIGHTS)):
             choice(self._arguments, key, allowed, "auto")
         choice(self._arguments, "template", TEMPLATES, "alike")
+        device = self._arguments.get("device", "auto")
+        if not _DEVICE.fullmatch(device):
+            raise ConfigurationError(f"-M device={device}: expected auto, cpu, cuda, cuda:N or mps")
 
     # --- resolving -------------------------------------------------------------------------------------
 

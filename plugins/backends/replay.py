@@ -313,7 +313,7 @@ def _tokens(raw: Mapping[str, Any], name: str, path: Path, line: int) -> int | N
     for key in _USAGE_NAMES[name]:
         value = usage.get(key)
         if value is not None:
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
                 _fail(f"`usage.{key}` must be a whole number of tokens", path, line)
             return int(value)
     return None

@@ -20,6 +20,9 @@ from .wire import one_line, token_count
 
 __all__ = ["answer", "echo_payload", "likelihoods", "prompt_of"]
 
+_ROUNDING = 1e-3
+"""How far above 0 the log-probability of a certain token may come out; more is none."""
+
 
 def prompt_of(request: Request) -> str:
     """Return the text that a raw request asks a model to go on with.
@@ -174,7 +177,8 @@ def _likelihood(echo: _Echo, first: int, prompt: str, text: str) -> Likelihood:
 
 
 def _is_logprob(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return is_number and value <= _ROUNDING
 
 
 def _begins_with(text: str, token: str) -> bool:

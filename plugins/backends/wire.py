@@ -88,7 +88,9 @@ def token_count(usage: Any, *names: str) -> int | None:
         return None
     counts = [usage.get(name) for name in names]
     known = [
-        count for count in counts if isinstance(count, int) and not isinstance(count, bool) and count >= 0
+        count
+        for count in counts
+        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**53
     ]
     return sum(known) if known and known[0] is counts[0] else None
 

@@ -72,7 +72,6 @@ class RayWorkers:
         self._resources: dict[str, float] = {}
         self.ARGUMENTS = getattr(backend, "ARGUMENTS", {})
         self.LIKELIHOODS = bool(getattr(backend, "LIKELIHOODS", False))
-        self.LIKELIHOODS = bool(getattr(backend, "LIKELIHOODS", False))
 
     def resolve(self, name: str, spec: str) -> Checkpoint:
         """Resolve with the driver's own backend."""

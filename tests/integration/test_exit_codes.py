@@ -156,3 +156,23 @@ def test_two_tests_of_one_name_in_a_suite_are_refused(sums_project: Project) -> 
     done.stderr.fnmatch_lines(
         ["*suites/test_again.py::test_sums and suites/test_sums.py::test_sums have one*"]
     )
+
+
+def test_a_place_for_results_that_is_not_there_is_said_before_anything_runs(sums_project: Project) -> None:
+    done = sums_project.run(GOOD, BASE, "--harness-json=no/such/folder/results.json")
+    assert done.ret == 4
+    done.stderr.fnmatch_lines(["*no/such/folder/results.json: there is no folder *"])
+    assert not (sums_project.path / ".harness").exists()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"role": "user", "content": None}, {"role": "user", "content": [{"text": "Hi"}]}, {"role": "user"}],
+)
+def test_a_prompt_that_is_no_text_is_never_asked(sums_project: Project, message: object) -> None:
+    sums_project.module(
+        f"def test_free(checkpoint):\n    checkpoint.generate([{message!r}])\n", "suites/test_free.py"
+    )
+    done = sums_project.run(GOOD, BASE)
+    assert done.ret == 1
+    done.stdout.fnmatch_lines(["E*each message needs a `role` and a `content`, both strings*"])
