@@ -37,8 +37,9 @@ def point_to(checkpoint: Path, why: Mapping[str, Any]) -> Path:
         raise StoreError(f"{link}: is no link that harness select made: move it away, then select again")
     staged = link.with_name(f".{BEST}.{os.getpid()}")
     try:
+        staged.unlink(missing_ok=True)  # of a process that was killed here
+        staged.symlink_to(target.name, target_is_directory=True)  # before the reasons: it may be refused
         replace_synced(link.with_name(f"{BEST}.json"), (json.dumps(why, indent=1) + "\n").encode("ascii"))
-        staged.symlink_to(target.name, target_is_directory=True)
         os.replace(staged, link)
         sync_directory(link.parent)
     except OSError as problem:

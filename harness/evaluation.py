@@ -38,13 +38,15 @@ def evaluate(
         suite: Golden set, such as `refunds` or `refunds/v1`, or `SOURCE:SPEC`, such as `lm_eval:arc_easy`.
         baseline: Spec of the baseline; None leaves gates that compare INCONCLUSIVE.
         gate: The policy; the default one when None.
-        epochs: Samples per case.
+        epochs: Samples per case, at least 1.
         seed: Seed of every draw.
         root: The project's directory.
 
     Raises:
         UsageError: A checkpoint or the golden set cannot be used.
     """
+    if epochs < 1:
+        raise ConfigurationError(f"epochs={epochs}: ask every case at least once")
     base = Path(root).resolve()
     state = base / ".harness"
     golden, *others = load_case_sets(suite, roots=(base / "golden",), root=base)

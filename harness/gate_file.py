@@ -179,7 +179,7 @@ def _from_pyproject(path: Path) -> GateFile | None:
         tool = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not TOML: {error}") from None
-    ours = tool.get("harness")
+    ours = tool.get("harness") if isinstance(tool, dict) else None
     if ours is None:
         return None
     return _checked(ours, path.name, _TomlLines(text))

@@ -46,6 +46,7 @@ class SuiteNoise:
         standard_deviation: Of the difference between the mean scores of two repeats, by clusters.
         within: Variance of a case's score between repeats, mean over the cases.
         between: Variance of the cases' true scores.
+        reduce: How the samples of a case made its score, as the suite's gate says.
     """
 
     suite: str
@@ -58,12 +59,13 @@ class SuiteNoise:
     standard_deviation: float
     within: float
     between: float
+    reduce: str = "mean"
 
     def reach(self, epochs: int | None = None) -> float:
         """Return the drop that one of 20 comparisons of a checkpoint with itself exceeds.
 
         Args:
-            epochs: Samples per case; as many as were measured by default.
+            epochs: Samples per case, whose mean is the score; as many as were measured by default.
         """
         scale = math.sqrt(self.epochs / (epochs or self.epochs))
         return _ONE_SIDED * self.standard_deviation * scale
@@ -92,12 +94,18 @@ class NoiseRecord:
         return next((one for one in self.suites if (one.suite, one.golden) == (suite, golden)), None)
 
 
-def measure(repeats: Sequence[Sequence[CaseResult]], *, epochs: int = 1) -> tuple[SuiteNoise, ...]:
+def measure(
+    repeats: Sequence[Sequence[CaseResult]],
+    *,
+    epochs: int = 1,
+    reduce: Mapping[str, str] | None = None,
+) -> tuple[SuiteNoise, ...]:
     """Return the noise of every suite.
 
     Args:
         repeats: The results of one checkpoint, once for each time it was asked; at least two.
         epochs: Samples per case in each.
+        reduce: Suite → how its gate makes a score of them; the mean by default.
 
     Raises:
         HarnessError: A case was not decided, or not asked, every time: what was not measured has no noise.
@@ -106,15 +114,24 @@ def measure(repeats: Sequence[Sequence[CaseResult]], *, epochs: int = 1) -> tupl
         raise HarnessError("noise takes at least two repeats")
     suites = sorted({result.suite for results in repeats for result in results})
     return tuple(
-        _suite_noise(suite, [[r for r in results if r.suite == suite] for results in repeats], epochs)
+        _suite_noise(
+            suite,
+            [[r for r in results if r.suite == suite] for results in repeats],
+            epochs,
+            (reduce or {}).get(suite, "mean"),
+        )
         for suite in suites
     )
 
 
-def _suite_noise(suite: str, repeats: Sequence[Sequence[CaseResult]], epochs: int) -> SuiteNoise:
+def _suite_noise(suite: str, repeats: Sequence[Sequence[CaseResult]], epochs: int, reduce: str) -> SuiteNoise:
     import numpy as np
 
-    from harness.pairing import cluster_of, naming  # whoever only looks for a record needs none of these
+    from harness.pairing import (
+        cluster_of,
+        naming,
+        reduced,
+    )  # whoever only looks for a record needs none of these
     from harness.stats.clusters import group
 
     undecided = [result for results in repeats for result in results if result.score is None]
@@ -122,7 +139,7 @@ def _suite_noise(suite: str, repeats: Sequence[Sequence[CaseResult]], epochs: in
         raise HarnessError(
             f"suite {suite}: cases were not decided every time: {naming(undecided)}; run again"
         )
-    columns = [{result.pair_key: result for result in results} for results in repeats]
+    columns = [{result.pair_key: reduced(result, reduce) for result in results} for results in repeats]
     keys = sorted(columns[0])
     if any(sorted(column) != keys for column in columns):
         raise HarnessError(f"suite {suite}: the repeats answered different cases")
@@ -145,6 +162,7 @@ def _suite_noise(suite: str, repeats: Sequence[Sequence[CaseResult]], epochs: in
         standard_deviation=math.sqrt(2.0 * variance_of_mean),
         within=within,
         between=_between(scores, within),
+        reduce=reduce,
     )
 
 
@@ -161,10 +179,15 @@ def margin_problem(gate: Gate, noise: SuiteNoise, *, epochs: int) -> str | None:
     """Say why a gate's margin means nothing on a suite this noisy, or None."""
     from harness.verdict import percent
 
+    by_mean = epochs == noise.epochs == 1 or (gate.reduce, noise.reduce) == ("mean", "mean")
+    if not by_mean and (gate.reduce, epochs) != (noise.reduce, noise.epochs):
+        return None  # the worst of k answers was not measured, and no law leads to it
     reach = noise.reach(epochs)
     if not gate.needs_baseline or gate.allow_margin_below_noise or gate.margin >= reach:
         return None
-    enough = math.ceil(noise.epochs * (noise.reach() / gate.margin) ** 2) if gate.margin > 0 else None
+    enough = (
+        math.ceil(noise.epochs * (noise.reach() / gate.margin) ** 2) if gate.margin > 0 and by_mean else None
+    )
     more = f", ask --epochs={enough}" if enough is not None and enough <= 64 else ""
     return (
         f"suite {noise.suite!r}: the margin of {percent(gate.margin)} lies below the noise of its baseline: "

@@ -110,13 +110,13 @@ class Gate:
             object.__setattr__(self, "blocks_on", blocks_on)
         if not isinstance(blocks_on, tuple) or not set(blocks_on) <= set(DIAGNOSTICS):
             known = ", ".join(repr(name) for name in DIAGNOSTICS)
-            problems.append(f"blocks_on must be a tuple of {known}, not {blocks_on!r}")
+            problems.append(f"blocks_on must be a list of {known}, not {blocks_on!r}")
         tags: Any = self.slices
         if isinstance(tags, list):
             tags = tuple(tags)
             object.__setattr__(self, "slices", tags)
         if not isinstance(tags, tuple) or not all(isinstance(tag, str) and tag for tag in tags):
-            problems.append(f"slices must be a tuple of tags, not {tags!r}")
+            problems.append(f"slices must be a list of tags, not {tags!r}")
         elif tags and self.policy == "absolute":
             problems.append("slices compare with a baseline, the policy 'absolute' has none")
         if not _is_flag(self.allow_margin_below_noise):

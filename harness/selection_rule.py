@@ -23,6 +23,10 @@ __all__ = [
 ]
 
 
+_EXPECTED = {
+    "tuple_type": "expected a list",
+    "model_type": "expected a mapping such as {suite: refunds, weight: 2}",
+}
 _UNORDERED = "order: lexicographic goes by the first suite, then the next: name them in objectives, in order"
 
 
@@ -94,6 +98,10 @@ def read_rule(gates: GateFile) -> SelectionRule:
         if problem["type"] == "extra_forbidden":
             known = Objective.model_fields if len(problem["loc"]) > 1 else SelectionRule.model_fields
             message = f"unknown key{did_you_mean(str(problem['loc'][-1]), tuple(known))}"
+        if problem["loc"]:
+            message = _EXPECTED.get(problem["type"], message)
+        elif problem["type"] == "model_type":
+            message = f"expected a mapping of {', '.join(SelectionRule.model_fields)}"
         line = gates.select_line(*problem["loc"])
         lines.append(f"{gates.path}:{line}: {name}: {message}")
     raise ConfigurationError("\n".join(lines))

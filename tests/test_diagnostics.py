@@ -141,7 +141,7 @@ def test_a_warning_blocks_only_where_the_gate_names_it() -> None:
     ):
         verdict = decide(ours, theirs, gate=gate, baseline_name="base", **ABOUT)
         assert settle(blocked_by(verdict, found)).status is status
-    with pytest.raises(ConfigurationError, match="blocks_on must be a tuple of"):
+    with pytest.raises(ConfigurationError, match="blocks_on must be a list of"):
         Gate(blocks_on=("trunc",))
     assert Gate.from_dict(Gate(blocks_on=("loops",)).as_dict() | {"blocks_on": ["loops"]}).blocks_on == (
         "loops",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.errors import CheckpointError, GoldenSetError
+from harness.errors import CheckpointError, ConfigurationError, GoldenSetError
 
 
 @pytest.fixture
@@ -54,3 +54,8 @@ def test_what_is_not_there_is_named(project: Path) -> None:
         harness.evaluate("replay/gone.jsonl", "sums", root=project)
     with pytest.raises(GoldenSetError, match="summs"):
         harness.evaluate("replay/good.jsonl", "summs", root=project)
+
+
+def test_no_epochs_are_a_slip(project: Path) -> None:
+    with pytest.raises(ConfigurationError, match="epochs=0: ask every case at least once"):
+        harness.evaluate("replay/good.jsonl", "sums", "replay/good.jsonl", epochs=0, root=project)

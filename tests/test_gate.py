@@ -381,7 +381,7 @@ def test_a_slice_that_is_not_there_is_no_pass() -> None:
 def test_the_slices_of_a_gate_are_tags() -> None:
     assert Gate.from_dict(Gate(slices=("a",)).as_dict() | {"slices": ["a"]}) == Gate(slices=("a",))
     for wrong in ("lang:de", [""], [1]):
-        with pytest.raises(ConfigurationError, match="slices must be a tuple of tags"):
+        with pytest.raises(ConfigurationError, match="slices must be a list of tags"):
             Gate(slices=wrong)  # type: ignore[arg-type]  # as YAML may have it
     with pytest.raises(ConfigurationError, match="'absolute' has none"):
         Gate("absolute", min_score=0.5, slices=("a",))

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from case_results import case_result
+from typer.testing import CliRunner
 
 from harness.case_result import CaseResult
-from harness.errors import HarnessError, IntegrityError
+from harness.cli.main import app
+from harness.errors import ConfigurationError, HarnessError, IntegrityError
 from harness.noise import NoiseRecord, SuiteNoise, margin_problem, measure, read_noise, write_noise
 from harness.policy import Gate
 
@@ -79,6 +81,39 @@ def test_a_margin_below_the_noise_is_refused_unless_told() -> None:
     assert margin_problem(Gate(margin=0.05), NOISE, epochs=1) is None
     assert margin_problem(Gate(margin=0.02, allow_margin_below_noise=True), NOISE, epochs=1) is None
     assert margin_problem(Gate(policy="absolute", min_score=0.5), NOISE, epochs=1) is None
+
+
+def test_the_worst_of_several_answers_has_a_noise_of_its_own() -> None:
+    """Four answers, each right four times in five: their mean is steady, all four together are not."""
+    rng = np.random.default_rng(2)
+
+    def asked() -> list[CaseResult]:
+        answers = (rng.random((400, 4)) < 0.8).astype(float)
+        return [
+            dataclasses.replace(r, samples=tuple(a))
+            for r, a in zip(repeat([1.0] * 400), answers, strict=True)
+        ]
+
+    repeats = [asked(), asked()]
+    (mean,) = measure(repeats, epochs=4)
+    (worst,) = measure(repeats, epochs=4, reduce={"refunds": "all"})
+    assert (mean.reduce, worst.reduce) == ("mean", "all")
+    expected = math.sqrt(0.8**4 * (1 - 0.8**4) / (0.8 * 0.2 / 4))
+    assert worst.standard_deviation / mean.standard_deviation == pytest.approx(expected, rel=0.15)
+    gate = Gate(margin=0.035, reduce="all")
+    problem = margin_problem(gate, worst, epochs=4)
+    assert problem is not None
+    assert "--epochs" not in problem  # more of them make it noisier
+    assert margin_problem(gate, worst, epochs=8) is None  # not measured
+    assert margin_problem(gate, mean, epochs=4) is None
+    assert margin_problem(Gate(margin=0.001), mean, epochs=4) is not None
+    assert margin_problem(Gate(margin=0.001, reduce="all"), NOISE, epochs=1) is not None  # one answer is one
+
+
+def test_noise_is_of_one_checkpoint() -> None:
+    done = CliRunner().invoke(app, ["noise", "base,other"])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "base,other: name one checkpoint" in str(done.exception)
 
 
 def test_it_is_kept_and_read_back(tmp_path: Path) -> None:

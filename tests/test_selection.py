@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from case_results import stored_record, two_sides
 from tiny_models import save_model
 from typer.testing import CliRunner
 
+from harness.best import point_to
 from harness.cli.main import app
 from harness.engine.engine import Engine
-from harness.errors import ConfigurationError
+from harness.errors import ConfigurationError, StoreError
 from harness.gate_file import load_gate_file
 from harness.manifest import Manifest, Progress, Provenance, record_files, write_manifest
 from harness.policy import Gate
@@ -265,6 +267,22 @@ def test_who_is_distinguishable_does_not_depend_on_how_weights_are_spelled(weigh
     assert [one.tied for one in found.ranked] == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("3", ":1: select: expected a mapping of order, objectives, require, alpha"),
+        ("\n  objectives: json", ":2: select: objectives: expected a list"),
+        ("\n  objectives: [json]", ":2: select: objectives.0: expected a mapping such as {suite: refunds,"),
+        ("\n  require: safety", ":2: select: require: expected a list"),
+    ],
+)
+def test_what_was_expected_is_said_in_the_files_own_words(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "gates.yaml").write_text(f"select: {text}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        read_rule(load_gate_file(tmp_path))
+    assert said in str(refused.value)
+
+
 def test_lexicographic_takes_an_order(tmp_path: Path) -> None:
     (tmp_path / "gates.yaml").write_text("select:\n  order: lexicographic\n", encoding="utf-8")
     with pytest.raises(ConfigurationError) as refused:
@@ -438,6 +456,26 @@ def test_a_directory_named_best_is_left_alone(
         assert link.is_dir()
     finally:
         link.rmdir()
+
+
+def test_a_choice_that_cannot_be_made_leaves_link_and_reasons_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    stale = tmp_path / f".best.{os.getpid()}"
+    stale.symlink_to("gone")  # of a process of this number that was killed
+    point_to(tmp_path / "one", {"best": "one"})
+    assert not stale.is_symlink()
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    with pytest.raises(StoreError, match="Operation not permitted; the old choice stands"):
+        point_to(tmp_path / "two", {"best": "two"})
+    assert (tmp_path / "best").readlink() == Path("one")
+    assert json.loads((tmp_path / "best.json").read_text(encoding="utf-8")) == {"best": "one"}
 
 
 def test_the_table_says_who_and_why(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

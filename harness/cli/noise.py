@@ -47,6 +47,8 @@ def noise(
     A gate whose margin lies below the noise of its baseline is refused from then on, unless it says
     allow_margin_below_noise.
     """
+    if "," in checkpoint:
+        raise ConfigurationError(f"{checkpoint}: name one checkpoint: noise is of one at a time")
     sampling = {"temperature": temperature, "max_tokens": max_tokens}
     options = [
         *(
@@ -70,7 +72,11 @@ def noise(
         fingerprint=str(candidates[0]["fingerprint"]),
         created=utc_now(),
         sampling=sampling,
-        suites=measure([results_of(record, spec) for record in records], epochs=epochs),
+        suites=measure(
+            [results_of(record, spec) for record in records],
+            epochs=epochs,
+            reduce={verdict.suite: verdict.gate.reduce for verdict in records[0].verdicts},
+        ),
     )
     path = write_noise(found, state)
     if json:
@@ -137,7 +143,7 @@ def _print(found: NoiseRecord) -> None:
     console.print(table)
     for one in found.suites:
         total = one.within + one.between
-        if one.within and total:
+        if one.within and total and (one.reduce == "mean" or one.epochs == 1):
             share = 100 * one.within / total
             epochs = 4 * one.epochs
             typer.echo(
