@@ -97,13 +97,25 @@ class CaseResult:
         """Return the values of all attributes, by name and in their order."""
         return dict(zip(_NAMES, _VALUES(self), strict=True))
 
+    @classmethod
+    def of_fields(cls, fields: Mapping[str, Any]) -> CaseResult:
+        """Return what `CaseResult(**fields)` does, where all fields are given.
+
+        In a third of its time, which sets each of two dozen attributes by a call: that is most of what
+        reading a stored run takes.
+
+        Raises:
+            TypeError: One is missing, or there is no such field.
+        """
+        if fields.keys() != _ALL_NAMES:
+            raise TypeError(f"fields missing or unknown: {', '.join(sorted(fields.keys() ^ _ALL_NAMES))}")
+        result = object.__new__(cls)
+        result.__dict__.update(fields)
+        return result
+
     def in_role(self, role: Role) -> CaseResult:
         """Return the same result in a role."""
-        other = object.__new__(
-            CaseResult
-        )  # all but one value as they are: `replace` takes nine times as long
-        other.__dict__.update(self.__dict__, role=role)
-        return other
+        return CaseResult.of_fields({**self.__dict__, "role": role})
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
@@ -129,6 +141,7 @@ class CaseResult:
 
 
 _NAMES = tuple(CaseResult.__dataclass_fields__)
+_ALL_NAMES = frozenset(_NAMES)
 _VALUES = attrgetter(*_NAMES)
 
 

@@ -84,7 +84,9 @@ def read_cases(path: Path) -> list[CaseResult]:
             table = stored.read()
         # Column by column: a dictionary for each row would take longer than everything else.
         columns = [_values(name, table.column(name).to_pylist()) for name in table.column_names]
-        return [CaseResult(*row) for row in zip(*columns, strict=True)]
+        names = table.column_names
+        rows = zip(*columns, strict=True)
+        return [CaseResult.of_fields(dict(zip(names, row, strict=True))) for row in rows]
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as problem:
         raise IntegrityError(f"{path}: cannot be read as the cases of a run: {problem}") from None
 

@@ -230,7 +230,7 @@ class Response:
     def from_dict(cls, data: Mapping[str, Any]) -> Response:
         """Read what `as_dict` wrote."""
         fields = dict(data)
-        fields["tool_calls"] = tuple(ToolCall(**call) for call in fields.get("tool_calls", ()))
+        fields["tool_calls"] = tuple([ToolCall(**call) for call in fields.get("tool_calls", ())])
         fields["likelihoods"] = tuple(map(Likelihood.from_dict, fields.get("likelihoods", ())))
         return cls(**fields)
 

@@ -26,7 +26,7 @@ from .onlookers import is_undisturbed, wants_every_phase
 from .round_result import RESULT, RoundResult, begin, call_test, make_harmless
 from .session import GateSession, Round
 from .surroundings import Surroundings, forget_error, remember_error
-from .values import VALUES
+from .values import VALUES, Value
 
 __all__ = ["DirectCall", "Ran"]
 
@@ -146,14 +146,14 @@ class DirectCall:
         return ran
 
     def _prepared(
-        self, item: pytest.Function, rounds: Sequence[Round], names: Sequence[str]
+        self, item: pytest.Function, rounds: Sequence[Round], needed: Sequence[tuple[str, Value]]
     ) -> list[tuple[Round, list[Score], dict[str, Any]]] | None:
         prepared = []
         for current in rounds:
             scores: list[Score] = []
             item.stash[SCORES] = scores
             try:
-                values = {name: VALUES[name](self._session, item, current) for name in names}
+                values = {name: make(self._session, item, current) for name, make in needed}
             except (Exception, pytest.skip.Exception, pytest.fail.Exception):
                 return None
             prepared.append((current, scores, values))
@@ -214,7 +214,7 @@ class _Function:
         count: Its length.
         function: What is called.
         arguments: Names of its arguments.
-        values: Names of all fixtures that it needs, directly or through others.
+        values: All fixtures that it needs, directly or through others: names, and what makes their values.
         asks_for_request: Whether one of them asks pytest for its request, as ours do.
         is_plain: Whether there is nothing about it but a function and our fixtures.
         place: File and line, once they have been looked up.
@@ -224,7 +224,7 @@ class _Function:
     count: int
     function: Callable[..., object]
     arguments: tuple[str, ...]
-    values: tuple[str, ...]
+    values: tuple[tuple[str, Value], ...]
     asks_for_request: bool
     is_plain: bool
     place: list[tuple[str, int | None]]
@@ -251,7 +251,7 @@ class _Function:
             count=len(item.fixturenames),
             function=function,
             arguments=tuple(info.argnames),
-            values=tuple(name for name in item.fixturenames if name != "request"),
+            values=tuple((name, VALUES[name]) for name in item.fixturenames if name in VALUES),
             asks_for_request="request" in item.fixturenames,
             is_plain=is_plain,
             place=[],

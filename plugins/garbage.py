@@ -17,7 +17,7 @@ import pytest
 __all__ = ["collect_rarely", "keep_what_is_there"]
 
 _COLLECTING = (1_000_000, 20, 50)
-_RUNNING = (100_000, 20, 50)
+_RUNNING = (200_000, 20, 50)
 """Tests and backends may leave garbage behind that holds much; what collects them does not."""
 _COMMANDS = frozenset({"pytest", "py.test", "pytest.exe", "py.test.exe"})
 
@@ -30,6 +30,7 @@ def collect_rarely(config: pytest.Config) -> None:
         config.add_cleanup(lambda: gc.set_threshold(*before))
     if gc.get_freeze_count() == 0:
         config.add_cleanup(gc.unfreeze)
+        config.pluginmanager.register(_Searched(), "harness-searched")
         if _is_pytests_own_process():
             # By then pytest has collected what tests left behind, and what lies in no cycle goes as ever.
             atexit.unregister(gc.freeze)
@@ -41,6 +42,14 @@ def keep_what_is_there() -> None:
     gc.freeze()
     if gc.get_threshold() == _COLLECTING:
         gc.set_threshold(*_RUNNING)
+
+
+class _Searched:
+    """Leaves out of pytest's last search, moments after the one before it, what that one has found in use."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        gc.freeze()
 
 
 def _is_pytests_own_process() -> bool:

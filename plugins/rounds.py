@@ -9,7 +9,7 @@ gate decides over the whole suite.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -78,10 +78,10 @@ class Items:
             return reports
         found = self._results(item, results, [result for current, (_, result) in ran[len(candidate) :]])
         own = found[0]
-        outcome = "skipped" if own.skipped else own.outcome.value
+        outcome, score = "skipped" if own.skipped else own.outcome.value, own.score
         properties = [("harness.suite", own.suite), ("harness.outcome", outcome)]
-        if own.score is not None:
-            properties.append(("harness.score", f"{own.score:.6g}"))
+        if score is not None:
+            properties.append(("harness.score", f"{score:.6g}"))
         for report in reports:
             report.user_properties = [*report.user_properties, *properties]
             if report.when == "call" or not report.passed:
@@ -97,12 +97,13 @@ class Items:
     ) -> list[CaseResult]:
         """Return the candidate's result, and the baseline's where there is one."""
         session = self._session
-        found = [_case_result(item, session, Role.CANDIDATE, candidate)]
+        shared = _shared(item)
+        found = [_case_result(item, session, shared, Role.CANDIDATE, candidate)]
         if session.baseline is not None:
             key = session.pair_key(item)
             known = session.baseline_results.get(key)
             if known is None:
-                known = _case_result(item, session, Role.BASELINE, baseline)
+                known = _case_result(item, session, shared, Role.BASELINE, baseline)
                 session.baseline_results[key] = known
             found.append(known)
         return found
@@ -125,49 +126,65 @@ def _with_later_teardown(own: list[pytest.TestReport], last: pytest.TestReport) 
     return [report for report in own if report.when != "teardown"] + [last]
 
 
-def _case_result(
-    item: pytest.Item, session: GateSession, role: Role, results: Sequence[RoundResult]
-) -> CaseResult:
+def _shared(item: pytest.Item) -> dict[str, Any]:
+    """Return what the results of both sides of an item have in common."""
     param = param_of(item)
     suite, case = param.suite, param.case
     assert suite is not None
     assert case is not None
+    return {
+        "suite": suite.name,
+        "golden": suite.golden,
+        "test": test_name(item),
+        "case_id": case.id,
+        "content_hash": case.content_hash,
+        "cluster": case.cluster or case.id,
+        "tags": case.tags,
+        "must_pass": case.must_pass,
+        "input": case.input,
+        "target": case.target,
+        "config_hash": suite.config_hash,
+    }
+
+
+def _case_result(
+    item: pytest.Item,
+    session: GateSession,
+    shared: Mapping[str, Any],
+    role: Role,
+    results: Sequence[RoundResult],
+) -> CaseResult:
+    param = param_of(item)
     model = param.checkpoint if role is Role.CANDIDATE else session.baseline
+    assert param.suite is not None
+    assert param.case is not None
     assert model is not None
     outcome, telling, skipped = results[0].outcome, results[0], results[0].skipped
     if len(results) > 1:
         outcome = combine_outcomes([result.outcome for result in results])
         telling = min(results, key=lambda result: _TELLING.index(result.outcome))
         skipped = next((result.skipped for result in results if result.skipped is not None), None)
-    answers = _answers(item, session, model, suite.epochs)
+    answers = _answers(item, session, model, param.suite.epochs)
     decided = outcome is not Outcome.ERROR and skipped is None
-    labels = labels_of(case, answers)
-    return CaseResult(
-        suite=suite.name,
-        golden=suite.golden,
-        test=test_name(item),
-        case_id=case.id,
-        content_hash=case.content_hash,
-        checkpoint=model.spec,
-        role=role,
-        outcome=outcome,
-        samples=tuple(chain.from_iterable(map(_VALUES, results))) if decided else (),
-        outputs=tuple(map(_TEXT, answers)),
-        finish_reasons=tuple(map(_FINISH_REASON, answers)),
-        label=None if labels is None else labels[0],
-        labels=() if labels is None else labels[1],
-        explanation=telling.explanation,
-        answer=telling.answer,
-        cluster=case.cluster or case.id,
-        tags=case.tags,
-        must_pass=case.must_pass,
-        input=case.input,
-        target=case.target,
-        skipped=skipped,
-        config_hash=suite.config_hash,
-        latency_ms=answers[0].latency_ms if answers else None,
-        prompt_tokens=answers[0].prompt_tokens if answers else None,
-        completion_tokens=_total([answer.completion_tokens for answer in answers]),
+    labels = labels_of(param.case, answers)
+    return CaseResult.of_fields(
+        {
+            **shared,
+            "checkpoint": model.spec,
+            "role": role,
+            "outcome": outcome,
+            "samples": tuple(chain.from_iterable(map(_VALUES, results))) if decided else (),
+            "outputs": tuple(map(_TEXT, answers)),
+            "finish_reasons": tuple(map(_FINISH_REASON, answers)),
+            "label": None if labels is None else labels[0],
+            "labels": () if labels is None else labels[1],
+            "explanation": telling.explanation,
+            "answer": telling.answer,
+            "skipped": skipped,
+            "latency_ms": answers[0].latency_ms if answers else None,
+            "prompt_tokens": answers[0].prompt_tokens if answers else None,
+            "completion_tokens": _total([answer.completion_tokens for answer in answers]),
+        }
     )
 
 

@@ -16,7 +16,7 @@ from .fixtures import SCORES
 from .live import JudgeHandle, LiveCheckpoint
 from .session import GateSession, HarnessItem, Round, param_of
 
-__all__ = ["VALUES", "recorder"]
+__all__ = ["VALUES", "Value", "recorder"]
 
 Value = Callable[[GateSession, pytest.Item, "Round | None"], Any]
 

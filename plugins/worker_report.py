@@ -91,13 +91,11 @@ def plan_of(
     chosen: dict[str, list[tuple[str, str, str]]] = {}
     suites: dict[str, Any] = {}
     for item in items:
-        if is_ours(item) and (suite := param_of(item).suite) is not None:
-            case = param_of(item).case
-            assert case is not None
-            suites[suite.name] = suite
-            chosen.setdefault(suite.name, []).append(
-                (test_name(item), case.id, param_of(item).checkpoint.spec)
-            )
+        param = param_of(item) if is_ours(item) else None
+        if param is not None and param.suite is not None and param.case is not None:
+            suites[param.suite.name] = param.suite
+            selected = (test_name(item), param.case.id, param.checkpoint.spec)
+            chosen.setdefault(param.suite.name, []).append(selected)
     plans = tuple(
         SuitePlan(
             name=name,

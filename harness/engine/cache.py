@@ -25,6 +25,7 @@ _BUSY_TIMEOUT_S = 30.0
 _CHUNK = 500  # keys per query, below SQLite's limit on variables
 _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre"})
 _SPELL = json.JSONEncoder(allow_nan=False).encode
+_READ = json.JSONDecoder().decode
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (
     key TEXT PRIMARY KEY,
@@ -101,6 +102,7 @@ class ResponseCache:
             IntegrityError: A row is not what was written.
         """
         found: dict[str, Response] = {}
+        keys = sorted(keys)  # as the table is: neighbours lie on one page
         with self._reporting():
             own = "SELECT 1 FROM failures WHERE session = ? LIMIT 1"
             has_failures = self._connection.execute(own, [self._session]).fetchone() is not None
@@ -117,7 +119,7 @@ class ResponseCache:
                             f"{self.path}: the row {key[:12]}… was altered; move the file away, "
                             "answers will be generated anew"
                         )
-                    found[key] = Response.from_dict(json.loads(stored))
+                    found[key] = Response.from_dict(_READ(stored))
                 if not has_failures:
                     continue
                 rows = self._connection.execute(
@@ -125,7 +127,7 @@ class ResponseCache:
                     [self._session, *chunk],
                 )
                 for key, stored in rows:
-                    found.setdefault(key, Response.from_dict(json.loads(stored)))
+                    found.setdefault(key, Response.from_dict(_READ(stored)))
         return found
 
     def put_many(self, rows: Iterable[tuple[str, str, Mapping[str, object], Response]]) -> None:

@@ -45,15 +45,8 @@ class _Opening:
     spelling: str
 
 
-@dataclass(frozen=True)
-class _Dialogue:
-    """All answers to a question. Holds what it is found by the identity of."""
-
-    checkpoint: Checkpoint
-    case: Case
-    sampling: Sampling
-    answers: tuple[Response, ...]
-
+_Dialogue = tuple[Question, tuple[Response, ...]]
+"""A question, which holds what it is found by the identity of, and all answers to it."""
 
 _Asking = tuple[Question, list[Response], "PlannedRequest | None"]
 """A question, the answers to its turns so far, and its next turn."""
@@ -190,7 +183,7 @@ class Engine:
         """Return the answers to a question's turns so far, without asking anything."""
         dialogue = self._dialogues.get(_identity(question))
         if dialogue is not None:
-            return dialogue.answers
+            return dialogue[1]
         found: list[Response] = []
         while (turn := self._turn(question, found)) is not None:
             response = self._known(turn.key)
@@ -206,11 +199,13 @@ class Engine:
             InferenceError: The infrastructure failed; nothing is known about the model.
         """
         dialogue = self._dialogues.get(_identity(question))
-        found = list(self.answers(question) if dialogue is None else dialogue.answers)
-        if dialogue is None:
+        if dialogue is not None:
+            response = dialogue[1][-1]
+        else:
+            found = list(self.answers(question))
             while (turn := self._turn(question, found)) is not None:
                 found.append(self._ask_now(turn))
-        response = found[-1]
+            response = found[-1]
         if response.failed:
             raise InferenceError(f"case {question.case.id}: {question.checkpoint.spec}: {response.detail}")
         return response
@@ -235,8 +230,7 @@ class Engine:
             if question.case.turns:
                 request = next_request(question.case, question.sampling, question.sample, found)
             if request is None:
-                dialogue = _Dialogue(question.checkpoint, question.case, question.sampling, tuple(found))
-                self._dialogues[_identity(question)] = dialogue
+                self._dialogues[_identity(question)] = (question, tuple(found))
                 return None
             spelling = canonical_json(request.as_dict())
         else:

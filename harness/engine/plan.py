@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 
 from harness.cases import Request, canonical_json
 from harness.protocols import Checkpoint
@@ -46,9 +47,14 @@ class RequestKeys:
             spelling: Canonical JSON of `Request.as_dict()`.
             case_id: The case that asks.
         """
-        case = f',"case":{canonical_json(case_id)}' if self._by_case else ""
+        case = f',"case":{_spelled(case_id)}' if self._by_case else ""
         identity = f'{self._head}{case}{self._tail}{spelling},"version":{_KEY_VERSION}}}'
         return hashlib.sha256(identity.encode("ascii")).hexdigest()
+
+
+def _spelled(case_id: str | None) -> str:
+    """Return the canonical JSON of a case's id, which is asked for by every request."""
+    return "null" if case_id is None else encode_basestring_ascii(case_id)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ _BUILT_IN = BUILT_IN
 _ONLY_TEXT = frozenset({str})
 
 
+_latest: tuple[Case, tuple[Check, ...]] | None = None
+"""The case that was scored last, and its checks: its other side is the next to be scored."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A check of a case, ready to run.
@@ -86,8 +90,14 @@ def compile_checks(case: Case) -> tuple[Check, ...]:
     Raises:
         ConfigurationError: A check is unknown or its parameters are wrong; one line that names the check.
     """
+    global _latest
+    latest = _latest  # read once: another thread may replace it
+    if latest is not None and latest[0] is case:
+        return latest[1]
     declared = case.checks or _default(case)
-    return tuple(_compile(index, check, case.target) for index, check in enumerate(declared))
+    compiled = tuple(_compile(index, check, case.target) for index, check in enumerate(declared))
+    _latest = (case, compiled)
+    return compiled
 
 
 def check_problems(case: Case) -> list[str]:
