@@ -35,7 +35,7 @@ def test_of_fields_is_what_the_class_makes() -> None:
 
 def test_of_fields_takes_all_fields_and_no_other() -> None:
     for wrong in ({**RESULT.fields(), "colour": "red"}, dict(list(RESULT.fields().items())[1:])):
-        with pytest.raises(TypeError, match="missing or unknown: (colour|suite)"):
+        with pytest.raises(TypeError, match=r"missing or unknown: (colour|suite)"):
             CaseResult.of_fields(wrong)
 
 
