@@ -28,8 +28,8 @@ from harness.scoring import (
 )
 from harness.scoring.json_text import difference, extract_json
 from harness.scoring.number_text import last_number, parse_number
-from harness.scoring.registry import compile_checks
-from harness.scoring.selftest import case_faults
+from harness.scoring.registry import check_type, compile_checks
+from harness.scoring.selftest import case_faults, example_case
 from harness.strict_json import InvalidJsonError
 
 PASSED, MISSED, INVALID = Outcome.PASSED, Outcome.MISSED, Outcome.INVALID
@@ -223,6 +223,27 @@ def test_check_asserts_and_keeps_the_score() -> None:
         check(asked, Response("a"))
     assert invalid.value.score.outcome is INVALID
     assert check(asked, Response('"a"')).value == 1.0
+
+
+def test_a_value_of_which_nothing_is_left_is_refused() -> None:
+    declared = {"type": "equals", "value": "...", "normalize": ["punctuation"]}
+    with pytest.raises(ConfigurationError, match="nothing is left of a value"):
+        score(case(declared), Response("?!"))
+
+
+@pytest.mark.parametrize(
+    "mark", [" ", "\n", "a,", "a ", "1,", "(", "<", "[", "{", "|", "`", "- a\n", "I can't "]
+)
+def test_no_check_takes_long_over_one_mark_again_and_again(mark: str) -> None:
+    text = f"x{mark * (20_000 // len(mark))}x"
+    for kind in map(check_type, check_types()):
+        if kind.name in ("python_tests", "no_pii", "no_secrets") or not kind.examples:
+            continue  # one runs code, the others' libraries have limits of their own
+        if kind.build.__module__.endswith("likelihood_checks"):
+            continue
+        started = time.perf_counter()
+        score(example_case(kind, kind.examples[0]), Response(text))
+        assert time.perf_counter() - started < 5, kind.name
 
 
 @pytest.mark.parametrize(

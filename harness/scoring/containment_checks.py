@@ -13,9 +13,11 @@ from harness.scoring.parameters import FLAG, TEXT, TEXTS
 
 __all__ = ["CONTAINMENT_CHECKS"]
 
+_QUOTES = str.maketrans("‘’ʼ“”", "'''\"\"")
+
 
 def contains(value: str, ignore_case: bool = False, whole_words: bool = False) -> Scorer:
-    """The answer contains `value`."""
+    """The answer contains `value`; typographic quotes count as plain ones, in the checks below, too."""
     return contains_all([value], ignore_case, whole_words)
 
 
@@ -24,7 +26,7 @@ def contains_all(values: Sequence[str], ignore_case: bool = False, whole_words: 
     finders = _finders(values, ignore_case, whole_words)
 
     def scorer(case: Case, response: Response) -> Score:
-        text = normalise(response.text)
+        text = _spelled(response.text)
         missing = [value for value, finder in finders.items() if not finder(text)]
         if not missing:
             return Score.passed()
@@ -38,7 +40,7 @@ def contains_any(values: Sequence[str], ignore_case: bool = False, whole_words: 
     finders = _finders(values, ignore_case, whole_words)
 
     def scorer(case: Case, response: Response) -> Score:
-        text = normalise(response.text)
+        text = _spelled(response.text)
         for value, finder in finders.items():
             if finder(text):
                 return Score.passed(value)
@@ -52,7 +54,7 @@ def not_contains(values: Sequence[str], ignore_case: bool = False, whole_words: 
     finders = _finders(values, ignore_case, whole_words)
 
     def scorer(case: Case, response: Response) -> Score:
-        text = normalise(response.text)
+        text = _spelled(response.text)
         found = [value for value, finder in finders.items() if finder(text)]
         return Score.missed(f"contains {' and '.join(map(quoted, found))}") if found else Score.passed()
 
@@ -64,13 +66,19 @@ def _finders(
 ) -> dict[str, Callable[[str], object]]:
     """Return for each value a function that is true for texts that hold it."""
     if not ignore_case and not whole_words:
-        return {value: _holder(normalise(value)) for value in values}
+        return {value: _holder(_spelled(value)) for value in values}
     boundary = (r"(?<!\w)", r"(?!\w)") if whole_words else ("", "")
     flags = re.IGNORECASE if ignore_case else 0
     return {
-        value: re.compile(boundary[0] + re.escape(normalise(value)) + boundary[1], flags).search
+        value: re.compile(boundary[0] + re.escape(_spelled(value)) + boundary[1], flags).search
         for value in values
     }
+
+
+def _spelled(text: str) -> str:
+    """Return a text in NFC with plain quotes: a model's `can’t` contains `can't`."""
+    text = normalise(text)
+    return text if text.isascii() else text.translate(_QUOTES)
 
 
 def _holder(wanted: str) -> Callable[[str], bool]:
@@ -121,6 +129,7 @@ CONTAINMENT_CHECKS = (
         ("values",),
         examples=(
             Example({"values": ["guarantee"]}, ("We will try.",), ("We guarantee it.",)),
+            Example({"values": ["can't"]}, ("We can.",), ("We can't.", "We can’t.")),
             Example({"values": ["Guarantee"], "ignore_case": True}, ("We try.",), ("We GUARANTEE it.",)),
             Example({"values": ["no"], "whole_words": True}, ("We know.",), ("no",)),
         ),

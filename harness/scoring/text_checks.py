@@ -21,6 +21,8 @@ def equals(value: str, normalize: Sequence[str] = ("strip",)) -> Scorer:
 def one_of(values: Sequence[str], normalize: Sequence[str] = ("strip",)) -> Scorer:
     """The whole answer is one of `values`, all normalised."""
     wanted = {normalise(value, normalize) for value in values}
+    if "" in wanted and all(value.strip() for value in values):
+        raise ValueError("nothing is left of a value after `normalize`, so that other answers would equal it")
 
     def scorer(case: Case, response: Response) -> Score:
         answer = normalise(response.text, normalize)
