@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
 from harness.errors import HarnessError, IntegrityError
-from harness.record import encodable, json_line
+from harness.plain_json import encodable, json_line
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]  # ships no types

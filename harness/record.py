@@ -7,7 +7,6 @@ it for other programs.
 from __future__ import annotations
 
 import functools
-import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from harness.case_result import CaseResult, Role
 from harness.classification import Classification, classify
 from harness.diagnostics import Diagnostic
 from harness.errors import HarnessError, IntegrityError, UsageError
+from harness.plain_json import dump, encodable, json_line
 from harness.slices import SliceResult
 from harness.strict_json import InvalidJsonError, loads
 from harness.verdict import Verdict
@@ -28,10 +28,7 @@ __all__ = [
     "RunRecord",
     "candidate_of",
     "case_entries",
-    "dump",
-    "encodable",
     "is_run_id",
-    "json_line",
     "new_run_id",
     "results_of",
     "utc_now",
@@ -40,8 +37,6 @@ __all__ = [
 SCHEMA_VERSION = 1
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _DEPTH = 512
-_SPELL = json.JSONEncoder(allow_nan=False).encode
-_SURROGATE = re.compile(r"\\ud[89a-f]")
 
 
 @dataclass(frozen=True)
@@ -284,51 +279,6 @@ def case_entries(cases: Sequence[CaseResult]) -> list[dict[str, Any]]:
         entry["baseline_output"] = None if other is None else _first(other.outputs)
         entries.append(entry)
     return entries
-
-
-def encodable(value: Any) -> Any:
-    r"""Return plain JSON values with every unpaired surrogate spelled out, as in `\udcff`.
-
-    A model can emit half of a UTF-16 pair, and no file or terminal can hold it.
-    """
-    if isinstance(value, str):
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            return value.encode("utf-8", "backslashreplace").decode("utf-8")
-        return value
-    if isinstance(value, Mapping):
-        return {encodable(str(key)): encodable(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [encodable(inner) for inner in value]
-    return value
-
-
-def json_line(value: Any) -> str:
-    """Return JSON values on one line, in ASCII, their text made encodable.
-
-    Raises:
-        HarnessError: A number is not finite, or a value is none of JSON's.
-    """
-    try:
-        text = _SPELL(value)
-        if _SURROGATE.search(text):  # rare, and looking at every string first would take longer than the rest
-            text = _SPELL(encodable(value))
-    except (TypeError, ValueError) as problem:
-        raise HarnessError(f"the run record cannot be written as JSON: {problem}") from None
-    return text
-
-
-def dump(data: Mapping[str, Any]) -> str:
-    """Serialise plain JSON values over several lines, for files that people open.
-
-    Raises:
-        HarnessError: A number is not finite, or a value is none of JSON's.
-    """
-    try:
-        return json.dumps(data, allow_nan=False, indent=1)
-    except (TypeError, ValueError) as problem:
-        raise HarnessError(f"the run record cannot be written as JSON: {problem}") from None
 
 
 def _entry(result: CaseResult) -> dict[str, Any]:

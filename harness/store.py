@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.case_result import CaseResult
 from harness.case_table import read_cases, write_cases
@@ -23,11 +23,9 @@ from harness.cases import content_digest
 from harness.durable import sync_directory, write_synced
 from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
 from harness.file_digest import file_sha256
-from harness.record import RunRecord, candidate_of, dump, encodable, is_run_id, results_of, utc_now
+from harness.plain_json import dump, encodable
+from harness.record import RunRecord, candidate_of, is_run_id, results_of, utc_now
 from harness.strict_json import read_json
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["AcceptedBaseline", "RunStore", "RunSummary"]
 

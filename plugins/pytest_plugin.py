@@ -6,7 +6,7 @@ A session without an option or marker of ours imports `options.py` and `fixtures
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -24,9 +24,6 @@ from .fixtures import (
     responses,
 )
 from .options import add_options, read_settings
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "baseline",

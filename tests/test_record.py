@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
 from harness.errors import HarnessError, IntegrityError
-from harness.record import RunRecord, encodable, is_run_id, new_run_id, utc_now
+from harness.plain_json import encodable
+from harness.record import RunRecord, is_run_id, new_run_id, utc_now
 
 
 def validated(record: RunRecord) -> dict[str, Any]:

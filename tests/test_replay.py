@@ -178,13 +178,13 @@ def test_a_file_that_has_answered_is_only_hashed_by_the_next_session(
 ) -> None:
     path = recorded(tmp_path, {"id": "a", "output": "A"})
     reads: list[Path] = []
-    read = replay_module._read
+    read = replay_module.read_recording
 
     def counted(path: Path) -> Any:
         reads.append(path)
         return read(path)
 
-    monkeypatch.setattr(replay_module, "_read", counted)
+    monkeypatch.setattr(replay_module, "read_recording", counted)
     backend(tmp_path).resolve("outputs.jsonl", "")
     first = backend(tmp_path)  # what was only looked at says nothing
     checkpoint = first.resolve("outputs.jsonl", "")

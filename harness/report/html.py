@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.diagnostics import described
 from harness.errors import MissingDependencyError
-from harness.record import RunRecord, encodable
+from harness.plain_json import encodable
+from harness.record import RunRecord
 from harness.report import figures
 from harness.report.classes import sides, with_interval
 from harness.report.flips import flips
