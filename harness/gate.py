@@ -200,7 +200,8 @@ def _with_means(verdict: Verdict, pairing: Pairing, seed: int) -> Verdict:
     """Add the paired comparison, or the candidate's mean alone where there is nothing to compare."""
     import numpy as np
 
-    if not pairing.pairs:
+    without_partner = len(pairing.decided) - len(pairing.pairs)
+    if not pairing.pairs or (without_partner and not verdict.gate.needs_baseline):
         if not pairing.decided:
             return verdict
         scores = np.array([result.score for result in pairing.decided], dtype=np.float64)

@@ -568,3 +568,13 @@ def test_a_named_slice_that_fell_blocks_and_one_that_may_have_is_said() -> None:
     assert said("fr") == [fell.format("fr")]
     assert said("fr", "it", "es") == ["slice fr warns and does not block"]
     assert said("it") == []
+
+
+def test_a_floor_counts_every_case_whatever_the_baseline_has() -> None:
+    """A policy that compares with no baseline is about the candidate's cases, not about the pairs."""
+    ours, theirs = two_sides([1.0] * 180 + [0.0] * 20, [1.0] * 200)
+    gate = Gate(policy="absolute", min_score=0.5, min_cases=100)
+    for baseline in (None, theirs[:5], [replace(one, content_hash="f" * 64) for one in theirs]):
+        verdict = verdict_on(ours, baseline, gate)
+        assert (verdict.status, verdict.n, verdict.mean) == (Status.PASS, 200, 0.9)
+    assert verdict_on(ours, theirs, gate).delta == pytest.approx(-0.1)
