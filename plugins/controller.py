@@ -221,6 +221,7 @@ class Controller:
                     checkpoint=candidate.spec,
                     margin=plan.gate.margin,
                     alpha=plan.gate.alpha,
+                    seed=self._session.settings.sampling.seed,
                     reduce=plan.gate.reduce,
                 )
 

@@ -419,6 +419,19 @@ def test_a_policy_that_changed_since_the_run_is_not_a_pass(
     ]
 
 
+def test_one_checkpoint_of_each_run_keeps_its_baseline(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    run = RunStore(tmp_path).read(stored(trained, tmp_path, {100: 72, 200: 95, 300: 90}))
+    RunStore(tmp_path).write(dataclasses.replace(run, **LATER))  # type: ignore[arg-type]
+    picked = [f"{run.run}#runs/lora/checkpoint-100", f"{LATER['run']}#runs/lora/checkpoint-300"]
+    done = CliRunner().invoke(app, ["select", *picked, "--state", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    ranked = [(row["checkpoint"], row["refused"]) for row in json.loads(done.output)["ranked"]]
+    assert ranked == [("runs/lora/checkpoint-300", []), ("runs/lora/checkpoint-100", [])]
+
+
 def test_a_policy_that_the_file_has_given_up_is_not_a_pass(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

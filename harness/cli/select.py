@@ -103,8 +103,9 @@ def _contenders(runs: list[str], store: RunStore) -> tuple[Contender, ...]:
         record = store.read(identity)
         if checkpoint:
             spec = candidate_of(record, checkpoint)
-            chosen = tuple(one for one in record.checkpoints if one.get("spec") == spec)
-            record = dataclasses.replace(record, checkpoints=chosen)
+            others = [one for one in record.candidates if one["spec"] != spec]
+            left = tuple(one for one in record.checkpoints if one not in others)
+            record = dataclasses.replace(record, checkpoints=left)
         records.append(record)
     if not records:
         raise UsageError(f"no run in {store.path / 'runs'}: gate checkpoints with pytest --model=A,B first")
