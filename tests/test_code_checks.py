@@ -43,6 +43,13 @@ def case(**check: Any) -> Case:
         ("I think so.\n\nimport os\ndef f():\n    pass", "import os\ndef f():\n    pass"),
         ("f: int = 3", "f: int = 3"),
         ("<think>```python\ndef f(): 0\n```</think>\n```python\ndef f(): 1\n```", "def f(): 1"),
+        ("def f():\n    return 1\n\nThis function returns one.", "def f():\n    return 1\n\n"),
+        ("def f(): 1\n\nExample usage:\nprint(f())", "def f(): 1\n\n"),
+        (
+            'def f(): 1\nT = 1\n"""\nSome long text here.\n"""',
+            'def f(): 1\nT = 1\n"""\nSome long text here.\n"""',
+        ),
+        ("def f(): 1\n```\nThis is all that it takes.", "def f(): 1\n"),
         ("It cannot be done.", None),
         ("f == 3 is what I would test", None),
         ("", None),

@@ -173,3 +173,16 @@ def test_list_and_show(tmp_path: Path) -> None:
     shown = harness_golden("show", "sums", folder=tmp_path)
     assert "cases:     1" in shown.stdout
     assert "tags:      easy 1" in shown.stdout
+
+
+def test_a_set_whose_checks_run_code_is_not_tested_without_leave(tmp_path: Path) -> None:
+    check = {"type": "python_tests", "tests": "assert f() == 1"}
+    write(
+        tmp_path / "golden" / "code" / "v1", {"id": "a", "input": "f?", "checks": [check], "accepts": ["x"]}
+    )
+    done = harness_golden("test", "code", folder=tmp_path)
+    assert done.returncode == 4
+    assert done.stderr.splitlines() == [
+        "code/v1: not tested, its checks run code: give --allow-code-execution"
+    ]
+    assert done.stdout == ""

@@ -96,6 +96,12 @@ def self_test(
         if golden is None:
             codes.append(ExitCode.USAGE)
             continue
+        if not run_code and any(check["type"] == "python_tests" for case in golden for check in case.checks):
+            typer.echo(
+                f"{golden.label}: not tested, its checks run code: give --allow-code-execution", err=True
+            )
+            codes.append(ExitCode.USAGE)
+            continue
         with code_allowed() if run_code else contextlib.nullcontext(), ThreadPoolExecutor() as workers:
             found = workers.map(case_faults, golden) if run_code else map(case_faults, golden)
             faults = [

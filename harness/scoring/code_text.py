@@ -13,6 +13,9 @@ __all__ = ["before_function", "extract_code", "last_function"]
 _LANGUAGES = ("", "py", "py3", "python", "python3", "pycon")
 _TOP_FUNCTION = re.compile(r"^(?:@[^\n]*\n)*(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _CODE_BEGINS = re.compile(r"^(?:from\s+\w|import\s+\w|(?:async\s+)?def\s+\w|class\s+\w|@\w)", re.MULTILINE)
+_PROSE = re.compile(  # "This function adds two numbers.", "Example usage:"
+    r"^[A-Z][\w'’]*(?:,? [\w'’`\"(]+){2}[^=\n]*$|^[A-Z]\w*(?: \w+){0,2}:[ \t]*$", re.MULTILINE
+)
 # What ends a completion, as published with HumanEval (Chen et al. 2021): the next thing at the margin.
 _BODY_ENDS = re.compile(
     r"^(?:class |def |async def |@|#|if |print\(|```|from |import |assert )", re.MULTILINE
@@ -23,9 +26,10 @@ def extract_code(text: str, functions: Sequence[str], prompt: str = "") -> str |
     """Return the program that an answer gives, or None where it holds no code.
 
     Of several fenced blocks it is the last one that defines all the functions; where none does, all of them
-    together. Without a fence it is the text from its first line of code on. With a prompt, an answer that
-    does not define the functions goes on where the prompt ends, and one that does comes after what stands
-    before the prompt's last function (imports, helpers).
+    together. Without a fence, or where the text before the first one defines them (as where the prompt opened
+    it), it is that text from its first line of code on, without the prose behind it. With a prompt, an answer
+    that does not define the functions goes on where the prompt ends, and one that does comes after what
+    stands before the prompt's last function (imports, helpers).
 
     Args:
         text: The answer; see `without_thought`.
@@ -35,6 +39,9 @@ def extract_code(text: str, functions: Sequence[str], prompt: str = "") -> str |
     text = without_thought(text)
     blocks = [block.content for block in fenced_blocks(text) if block.language in _LANGUAGES]
     complete = [block for block in blocks if _defines(block, functions)]
+    before = re.split(r"^[ \t]*(?:```|~~~)", text, maxsplit=1, flags=re.MULTILINE)[0]
+    if blocks and not complete and _defines(before, functions):
+        blocks, text = [], before
     if blocks:
         code = complete[-1] if complete else "\n".join(blocks)
     elif prompt and not _defines(text, functions):
@@ -45,12 +52,23 @@ def extract_code(text: str, functions: Sequence[str], prompt: str = "") -> str |
         ]
         if not begins:
             return None
-        code = text[min(begins) :]
+        code = _without_prose(text[min(begins) :], functions)
     if not prompt:
         return code
     if _defines(code, functions):
         return f"{before_function(prompt)}\n{code}"
     return prompt + _body(code)
+
+
+def _without_prose(code: str, functions: Sequence[str]) -> str:
+    """Return code up to the first line of prose at the margin behind the functions, outside long strings."""
+    if not functions or not _defines(code, functions):
+        return code
+    for found in _PROSE.finditer(code):
+        before = code[: found.start()]
+        if _defines(before, functions) and all(before.count(mark) % 2 == 0 for mark in ('"""', "'''")):
+            return before
+    return code
 
 
 def last_function(prompt: str) -> str | None:
