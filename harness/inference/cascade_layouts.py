@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PrefixLayout", "PromptLayout", "TokenLayout"]
 
-_CPU_BLOCK = 32
-"""Slots that are attended to in one product: each block only as far as its longest row. Blocks cost
-operations, which are dear on a GPU and cheap beside the product on a CPU."""
+_CPU_BLOCK = 16_384
+"""Numbers in the keys of one token of each slot of a block. Slots are attended to in blocks, each only as far
+as its longest row: what a block costs in operations must be little beside its products."""
 
 
 class PrefixLayout:
@@ -134,72 +134,92 @@ class TokenLayout:
         self._slots, self._lengths, self._prefixes = slots, lengths_on_device, prefixes
         device = lengths_on_device.device
         self._all = torch.arange(len(lengths), device=device)
-        block = _CPU_BLOCK if device.type == "cpu" else len(lengths)
-        self._blocks: list[tuple[slice, int, Tensor | None]] = []
+        block = max(_CPU_BLOCK // slots.key_width, 1) if device.type == "cpu" else len(lengths)
+        self._blocks: list[tuple[slice, int, Tensor]] = []
         for first in range(0, len(lengths), block):
-            own = lengths[first : first + block]
-            longest = max(own) + 1
-            mask = None
-            if min(own) + 1 < longest:
-                unwritten = torch.arange(longest, device=device) > lengths_on_device[
-                    first : first + block
-                ].unsqueeze(1)
-                mask = torch.zeros(unwritten.shape, dtype=torch.float32, device=device)
-                mask = mask.masked_fill_(unwritten, float("-inf"))[:, None, None]
+            own = lengths_on_device[first : first + block]
+            longest = max(lengths[first : first + block]) + 1
+            unwritten = torch.arange(longest, device=device) > own[:, None, None]
+            mask = torch.zeros(unwritten.shape, device=device).masked_fill_(unwritten, float("-inf"))
             self._blocks.append((slice(first, first + len(own)), longest, mask))
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         """Attend to each slot's own tokens, the new one among them, and to its prefix."""
         import torch
 
-        rows = query[0].transpose(0, 1)
         keys, values = self._slots.write_tokens(
             layer, self._all, self._lengths, key[0].transpose(0, 1), value[0].transpose(0, 1)
         )
-        grouped = (rows * scaling).view(len(rows), keys.shape[1], -1, rows.shape[2])
-        parts = [
-            _attend_own(grouped[block], keys[block, :, :longest], values[block, :, :longest], mask)
-            for block, longest, mask in self._blocks
-        ]
-        own = torch.cat([output for output, _ in parts]) if len(parts) > 1 else parts[0][0]
-        if self._prefixes:
-            lse = torch.cat([lse for _, lse in parts]) if len(parts) > 1 else parts[0][1]
-            for prefix, slots in self._prefixes:
-                asked = query if slots is None else query[:, :, slots]
-                shared, shared_lse = attend_with_lse(asked, *prefix.layers[layer], scaling=scaling)
-                other = shared[0].transpose(0, 1), shared_lse[0].transpose(0, 1)
-                if slots is None:
-                    own = merge((own, lse), other, in_place=True)[0]
-                else:
-                    own[slots] = merge((own[slots], lse[slots]), other, in_place=True)[0]
-        return own.unsqueeze(0)
+        rows = query[0].transpose(0, 1)
+        grouped = rows.view(len(rows), keys.shape[1], -1, rows.shape[2])
+        shared = self._shared(layer, query, values, scaling) if self._prefixes else None
+        parts = []
+        for block, longest, mask in self._blocks:
+            other = None if shared is None else (shared[0][block], shared[1][block])
+            own_keys, own_values = keys[block, :, :longest], values[block, :, :longest]
+            parts.append(_attend_own(grouped[block], own_keys, own_values, mask, scaling, other))
+        return (torch.cat(parts) if len(parts) > 1 else parts[0]).unsqueeze(0)
+
+    def _shared(self, layer: int, query: Tensor, values: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
+        """Attend to the prefixes: output (rows, heads, value width) and log-sum-exp (rows, heads)."""
+        import torch
+
+        found = None
+        for prefix, slots in self._prefixes:
+            asked = query if slots is None else query[:, :, slots]
+            output, lse = attend_with_lse(asked, *prefix.layers[layer], scaling=scaling)
+            output, lse = output[0].transpose(0, 1), lse[0].transpose(0, 1)
+            if slots is None:
+                return output, lse
+            if found is None:
+                rows, heads = query.shape[2], query.shape[1]
+                without = torch.full((rows, heads), float("-inf"), device=query.device)
+                found = values.new_zeros((rows, heads, values.shape[-1])), without
+            found[0][slots], found[1][slots] = output, lse
+        assert found is not None  # only asked for where there are prefixes
+        return found
 
 
-def _attend_own(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Attend to each row's own keys by two batched products.
+def _attend_own(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor,
+    scaling: float,
+    shared: tuple[Tensor, Tensor] | None,
+) -> Tensor:
+    """Attend to each row's own keys by two batched products, and to what it shares as to one more key.
 
     A fused kernel takes each row and head by itself; for one query at a time, products are twice as fast.
+    Attention to a set of keys is attention to one key whose score is the set's log-sum-exp and whose value is
+    the set's output, so that one softmax merges both.
 
     Args:
-        query: Scaled, shape (rows, key heads, heads / key heads, width).
+        query: Shape (rows, key heads, heads / key heads, width).
         keys: Shape (rows, key heads, tokens, width).
         values: Shape (rows, key heads, tokens, value width).
-        mask: 0 or -inf, shape (rows, 1, 1, tokens), float32.
+        mask: 0 or -inf, shape (rows, 1, tokens), float32.
+        scaling: Factor on the dot products.
+        shared: Output, shape (rows, heads, value width), and log-sum-exp, shape (rows, heads), over the
+            prefix of each row; -inf where it has none.
 
     Returns:
-        The output, shape (rows, heads, value width), and the log-sum-exp, shape (rows, heads), float32.
+        The output, shape (rows, heads, value width).
     """
     import torch
 
     rows, key_heads, per_key, _ = query.shape
-    scores = torch.bmm(query.flatten(0, 1), keys.flatten(0, 1).transpose(1, 2)).float()
-    scores = scores.view(rows, key_heads, per_key, -1)
-    if mask is not None:
-        scores += mask
-    highest = scores.amax(-1, keepdim=True)
-    weights = scores.sub_(highest).exp_()
-    total = weights.sum(-1, keepdim=True)
-    weights = weights.div_(total).to(values.dtype)
-    output = torch.bmm(weights.flatten(0, 1), values.flatten(0, 1))
-    lse = (highest + total.log()).flatten(1)
-    return output.view(rows, key_heads * per_key, -1), lse
+    tokens = keys.shape[2]
+    scores = torch.baddbmm(
+        mask.to(keys.dtype).expand(rows, key_heads, tokens).reshape(-1, 1, tokens),
+        query.flatten(0, 1),
+        keys.flatten(0, 1).transpose(1, 2),
+        alpha=scaling,
+    ).float()
+    if shared is not None:
+        scores = torch.cat([scores, shared[1].reshape(-1, per_key, 1)], -1)
+    weights = torch.softmax(scores, -1).to(values.dtype)
+    output = torch.bmm(weights[..., :tokens], values.flatten(0, 1))
+    if shared is not None:
+        output = torch.addcmul(output, weights[..., tokens:], shared[0].reshape(output.shape))
+    return output.view(rows, key_heads * per_key, -1)

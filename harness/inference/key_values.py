@@ -33,6 +33,11 @@ class SlotCache:
         self.slots = self.tokens = 0
         self._layers: list[tuple[Tensor, Tensor]] = []
 
+    @property
+    def key_width(self) -> int:
+        """How many numbers the keys of one token take in a layer: key heads × width."""
+        return self._layers[0][0].shape[1] * self._layers[0][0].shape[3]
+
     def reserve(self, slots: int, tokens: int) -> None:
         """Make room for so many slots of so many tokens."""
         if slots > self.slots or tokens > self.tokens:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["can_pack", "pack_linears", "set_weight", "weight_of"]
+__all__ = ["PackedLinear", "can_pack", "pack_linears", "packed_linear", "set_weight", "weight_of"]
 
 _ROWS = 64  # a hint; the order that oneDNN chooses was the same for 16 and 1,024
 
@@ -52,7 +52,7 @@ def pack_linears(model: Any) -> None:
             issubclass(other, torch.nn.Embedding) for other in others
         ):
             continue
-        packed = _Packed(module, weight.data)
+        packed = PackedLinear(module, weight.data)
         if not others:
             weight.data = weight.data.new_empty(0)
         module.__dict__["forward"] = packed.forward
@@ -60,26 +60,32 @@ def pack_linears(model: Any) -> None:
 
 def weight_of(linear: Any) -> Tensor:
     """Return the weight of a linear layer; of a packed one, a copy."""
-    packed = _packed(linear)
+    packed = packed_linear(linear)
     return linear.weight.data if packed is None else packed.weight.to_dense()
 
 
 def set_weight(linear: Any, weight: Tensor) -> None:
     """Change the weight of a linear layer, packed or not, and with it that of what it is tied to."""
-    packed = _packed(linear)
+    packed = packed_linear(linear)
     if packed is not None:
         packed.weight = _reordered(weight)
     if linear.weight.numel():
         linear.weight.data.copy_(weight)
 
 
-class _Packed:
-    """A packed weight, and the layer's computation with it."""
+class PackedLinear:
+    """A packed weight, and the layer's computation with it.
+
+    Args:
+        linear: The layer; its bias stays where it is.
+        weight: Its weight, shape (outputs, inputs).
+    """
 
     def __init__(self, linear: Any, weight: Tensor) -> None:
         self.linear, self.weight = linear, _reordered(weight)
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return input · weightᵀ + bias."""
         import torch
 
         found: Tensor = torch.ops.mkldnn._linear_pointwise(
@@ -88,9 +94,10 @@ class _Packed:
         return found
 
 
-def _packed(linear: Any) -> _Packed | None:
-    owner = getattr(linear.__dict__.get("forward"), "__self__", None)
-    return owner if isinstance(owner, _Packed) else None
+def packed_linear(module: Any) -> PackedLinear | None:
+    """Return what computes a linear layer that is packed; None of anything else."""
+    owner = getattr(getattr(module, "__dict__", {}).get("forward"), "__self__", None)
+    return owner if isinstance(owner, PackedLinear) else None
 
 
 def _reordered(weight: Tensor) -> Tensor:

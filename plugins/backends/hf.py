@@ -227,6 +227,7 @@ class HFBackend:
     def _model(self, checkpoint: Checkpoint) -> _Loaded:
         """Return the base model of this checkpoint; one that is loaded already is kept if it is the same."""
         from harness.inference.folding import Folding
+        from harness.inference.fused_layers import fuse_layers
         from harness.inference.layout_support import supports_layouts
         from harness.inference.loading import attach_adapter, load_model
         from harness.inference.packed_weights import can_pack, pack_linears
@@ -246,6 +247,7 @@ class HFBackend:
                 if not can_pack():
                     raise CheckpointError("this torch was built without oneDNN: pass -M weights=plain")
                 pack_linears(model)
+                fuse_layers(model)
             if numerics["batching"] == "cascade" and not supports_layouts(model):
                 raise CheckpointError(
                     f"{files.base.path}: prompts of this model cannot share prefixes, its attention is of "
