@@ -338,4 +338,6 @@ class Case:
             content["continuations"] = [continuation.as_dict() for continuation in self.continuations]
         if self.raw:
             content["raw"] = True
+        if "rubric" in self.metadata:  # what a judge is told beside the suite's own criteria
+            content["rubric"] = self.metadata["rubric"]
         return content_digest(content)

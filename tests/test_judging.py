@@ -105,6 +105,13 @@ def test_a_case_may_bring_points_of_its_own(judge: Judge) -> None:
     assert "POINTS" not in text_of(asked(judge, "Sure")[0])
 
 
+def test_a_case_with_other_points_is_another_case() -> None:
+    """A stored baseline was judged by the points that the case had then."""
+    thirty, sixty = (replace(CASE, metadata={"rubric": f"Names the {days} days."}) for days in (30, 60))
+    assert len({one.content_hash for one in (CASE, thirty, sixty)}) == 3
+    assert replace(CASE, metadata={"source": "ticket 7"}).content_hash == CASE.content_hash
+
+
 @pytest.mark.parametrize("rubric", [None, 5, [], [""], ["a", 1], {"a": 1}, " "])
 def test_points_are_texts(rubric: object) -> None:
     with pytest.raises(JudgementError, match=r"case 'refund-1': metadata\.rubric must be a text or a list"):
