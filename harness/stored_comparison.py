@@ -131,7 +131,7 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
         name = spec
         if several[spec] > 1:  # other weights in each run: what one would type tells them apart
             name = f"{run}#{spec}"
-            ours = [replace(result, checkpoint=name) for result in ours]
+            ours = tuple(replace(result, checkpoint=name) for result in ours)
             about = {**about, "spec": name, "name": name}
         checkpoints.append(about)
         problem = why_not_comparable(about, checkpoints[0], base) or _stopped_early(Side(side.record, spec))
