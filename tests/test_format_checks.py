@@ -234,6 +234,14 @@ def test_a_form_that_was_cut_off_is_not_known(check: dict[str, Any], text: str) 
     assert result(check, text, finish="length").outcome is INVALID
 
 
+@pytest.mark.parametrize("blanks", ["\n" * 50_000, " " * 50_000, " \n" * 25_000])
+def test_a_run_of_blanks_is_no_match_and_no_error(blanks: str) -> None:
+    check = {"type": "template", "template": "Subject: {subject}\n\n{body...}\nRegards, {sender}"}
+    for text in (f"Subject: a{blanks}b", f"Subject: a\n\nb{blanks}c", f"Subject:{blanks}"):
+        assert result(check, text).outcome is MISSED
+    assert result(check, f"Subject: a{blanks}\nb{blanks}\nRegards, c").outcome is PASSED
+
+
 def test_what_a_template_holds_is_kept() -> None:
     found = result(
         {"type": "template", "template": "Subject: {subject}\n{body...}"}, "Subject: Hello\n\na\nb"

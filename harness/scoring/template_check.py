@@ -49,8 +49,10 @@ def _compiled(text: str, patterns: Mapping[str, str], ignore_case: bool) -> Any:
         if name in seen:
             raise ValueError(f"template: the placeholder {{{name}}} is there twice")
         seen.add(name)
-        inner = patterns.get(name, r"\S(?s:.*?)" if match["many"] else r"[^\s\n][^\n]*?")
+        inner = patterns.get(name, r"\S(?s:.*?)" if match["many"] else r"\S[^\n]*?")
         compile_pattern(inner)
+        if name not in patterns and not text[match.end() :][:1].strip():
+            inner += r"(?<=\S)"  # what blanks follow ends before them: no run of them is tried at each place
         parts += [_spaced(text[place : match.start()]), f"(?P<{name}>{inner})"]
         place = match.end()
     if unknown := sorted(set(patterns) - seen):
@@ -63,7 +65,7 @@ def _spaced(literal: str) -> str:
     """Return the pattern of a literal part in which a run of blanks or of line ends may be of any length."""
     pieces = re.split(r"(\s+)", literal)
     return "".join(
-        (r"\s*\n\s*" if "\n" in piece else r"[^\S\n]+") if piece.isspace() else re.escape(piece)
+        (r"[^\S\n]*\n\s*" if "\n" in piece else r"[^\S\n]+") if piece.isspace() else re.escape(piece)
         for piece in pieces
         if piece
     )
