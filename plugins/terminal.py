@@ -85,6 +85,7 @@ def summarise(
     from rich.console import Console
 
     from harness.report.classes import classification_lines
+    from harness.report.plain_text import harmless_lines, one_line
     from harness.report.terminal import (
         diagnostic_lines,
         flip_lines,
@@ -104,8 +105,9 @@ def summarise(
     )
     for verdict in record.verdicts:
         if verdict.stopped is not None:
+            about = f"{one_line(verdict.suite)} × {one_line(verdict.checkpoint)}"
             write(
-                f"early stop: {verdict.suite} × {verdict.checkpoint}: settled after {verdict.planned} cases, "
+                f"early stop: {about}: settled after {verdict.planned} cases, "
                 f"{verdict.not_needed} not needed: {verdict.stopped}"
             )
     for line in classification_lines(record):
@@ -134,7 +136,7 @@ def summarise(
     about = tuple(f"{verdict.suite} × {verdict.checkpoint}: " for verdict in record.verdicts)
     for condition in record.conditions:
         if not str(condition["reason"]).startswith(about):
-            write(f"also: {condition['reason']}", yellow=True)
+            write(f"also: {harmless_lines(str(condition['reason']))}", yellow=True)
     for sentence in suggestions(record):
         write(f"next: {sentence}")
     if record.waived:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from case_results import changed, stored_record, two_sides
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from typer.testing import CliRunner
 
 from harness.cases import Outcome
+from harness.cli.main import app
 from harness.gate import Gate
 from harness.record import RunRecord
 from harness.report import figures, html, markdown
@@ -26,6 +29,7 @@ from harness.report.flips import flips
 from harness.report.plain_text import one_line, printable, shorten, visible_lines
 from harness.report.plot import DARK, LIGHT, delta_plot
 from harness.report.terminal import flip_lines, slice_lines, suggestions, verdict_lines, verdict_table
+from harness.store import RunStore
 
 EVIL = (
     "<script>alert(1)</script> \x1b[31m\x1b]0;title\x07 \r::set-output name=x::y ##vso[task.complete] "
@@ -179,6 +183,20 @@ def test_hostile_text_does_nothing_on_a_terminal() -> None:
     assert "::set-output" not in shown
     assert "##vso[" not in shown
     shown.encode("utf-8")
+
+
+def test_hostile_text_does_nothing_in_what_commands_print(tmp_path: Path) -> None:
+    record = evil_record()
+    RunStore(tmp_path).write(record)
+    for command in (
+        ["compare", record.run, record.run],
+        ["baseline", "accept", record.run],
+        ["baseline", "list"],
+    ):
+        done = CliRunner().invoke(app, [*command, "--state", str(tmp_path)])
+        assert done.exit_code == 0, done.output
+        for dangerous in ("\x1b", "\r", "\x07", "\u202e", "\n::set-output"):
+            assert dangerous not in done.output
 
 
 # --- markdown ------------------------------------------------------------------------------------------

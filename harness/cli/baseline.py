@@ -9,6 +9,7 @@ import typer
 
 from harness.errors import StoreError
 from harness.record import results_of
+from harness.report.plain_text import one_line
 from harness.store import AcceptedBaseline, RunStore
 
 __all__ = ["app"]
@@ -29,7 +30,8 @@ def accept(run: str = _RUN, name: str = _NAME, force: bool = _FORCE, state: Path
     accepted = store.accept(
         identity, name, checkpoint=checkpoint or None, ci=_is_set(os.environ.get("CI")), force=force
     )
-    typer.echo(f"baseline {name}: {accepted.checkpoint} of run {accepted.run}, {len(accepted.cases)} cases")
+    whose = f"{one_line(accepted.checkpoint)} of run {accepted.run}"
+    typer.echo(f"baseline {name}: {whose}, {len(accepted.cases)} cases")
     typer.echo(f"  compare with it:  pytest --model=CHECKPOINT --baseline=run:{name}")
 
 
@@ -39,8 +41,6 @@ def list_baselines(state: Path = _STATE) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-
-    from harness.report.plain_text import one_line
 
     store, console = RunStore(state), Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -81,8 +81,6 @@ def show(name: str = typer.Argument("main", metavar="[NAME]"), state: Path = _ST
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-
-    from harness.report.plain_text import one_line
 
     found = RunStore(state).baseline(name)
     console = Console(highlight=False)

@@ -83,6 +83,7 @@ def _print(record: RunRecord, flips: int) -> None:
     from rich.console import Console
 
     from harness.report.classes import classification_lines
+    from harness.report.plain_text import one_line
     from harness.report.terminal import flip_lines, slice_lines, suggestions, verdict_table
 
     console = Console(highlight=False)
@@ -96,7 +97,7 @@ def _print(record: RunRecord, flips: int) -> None:
         typer.echo(line)
     for verdict in record.verdicts:
         for reason in verdict.reasons:
-            typer.echo(f"{verdict.suite} × {verdict.checkpoint}: {reason}")
+            typer.echo(one_line(f"{verdict.suite} × {verdict.checkpoint}: {reason}"))
     typer.echo()
     console.print(verdict_table(record, width=console.width))
     for sentence in suggestions(record):
