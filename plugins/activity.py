@@ -17,7 +17,7 @@ import pytest
 from harness.errors import HarnessError, StoreError, UsageError, one_line, problem_lines
 from harness.exit_codes import ExitCode
 
-from .garbage import keep_what_is_there
+from .garbage import keep_what_is_there, search_after_the_verdict
 from .parameters import Parameters
 from .session import GateSession, is_ours
 from .termination import interrupt_on_sigterm
@@ -266,6 +266,7 @@ class Activity:
         if self._is_worker:
             self._config.workeroutput["harness"] = self._worker_report(session).dumps()  # type: ignore[attr-defined]
             return (yield)
+        search_after_the_verdict()
         crashed = self._finish(session, int(exitstatus))
         result = yield
         others = int(session.exitstatus)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["collect_rarely", "keep_what_is_there"]
+__all__ = ["collect_rarely", "keep_what_is_there", "search_after_the_verdict"]
 
 _COLLECTING = (1_000_000, 20, 50)
-_RUNNING = (200_000, 20, 50)
+_RUNNING = (250_000, 20, 50)
 """Tests and backends may leave garbage behind that holds much; what collects them does not."""
 _COMMANDS = frozenset({"pytest", "py.test", "pytest.exe", "py.test.exe"})
 
@@ -42,6 +42,13 @@ def keep_what_is_there() -> None:
     gc.freeze()
     if gc.get_threshold() == _COLLECTING:
         gc.set_threshold(*_RUNNING)
+    gc.collect(0)  # finds nothing, and lets Python count what is new from here
+
+
+def search_after_the_verdict() -> None:
+    """Look rarely again once the tests are over: deciding leaves none, and pytest soon looks for it all."""
+    if gc.get_threshold() == _RUNNING:
+        gc.set_threshold(*_COLLECTING)
 
 
 class _Searched:
