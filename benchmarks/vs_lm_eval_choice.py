@@ -2,10 +2,10 @@
 
 lm-eval builds the prompts, and both sides score the same strings, on the same two threads, in turn.
 Likelihoods must agree within 1e-4, and accuracy, plain and normalised, must be equal. lm-eval adds up a
-choice's tokens in float32, which rounds a sum of -1,000 by about as much: where the two differ by more, the same
-model in float64 decides, and this engine must lie within 1e-4 of it. Prints one JSON line for each workload:
-medians, the ratio and its spread. lm-eval's time is that of `simple_evaluate` without bootstrap, ours is that
-of tokenising, scoring and choosing.
+choice's tokens in float32, which rounds a sum of -1,000 by about as much: where the two differ by more, the
+same model in float64 decides, and this engine must lie within 1e-4 of it. Prints one JSON line for each
+workload: medians, the ratio and its spread. lm-eval's time is that of `simple_evaluate` without bootstrap,
+ours is that of tokenising, scoring and choosing.
 
     python benchmarks/vs_lm_eval_choice.py [--data items.jsonl] [--shape llama-34m] [--rounds 2] [NAME=ITEMS]…
 
