@@ -65,15 +65,17 @@ def _bars(terminalreporter: Any) -> Iterator[Progress | None]:
     from rich.progress import Progress as Bars
 
     console = Console(file=terminalreporter._tw._file, force_terminal=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
+    name = TextColumn("{task.description}", markup=False)  # a checkpoint's name is no markup
+    with Bars(
+        name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
+    ) as bars:
         tasks: dict[str, Any] = {}
 
         def progress(checkpoint: Checkpoint, done: int, wanted: int) -> None:
-            key = checkpoint.fingerprint
+            key = checkpoint.spec
             if key not in tasks:
-                tasks[key] = bars.add_task(checkpoint.name, total=wanted)
-            bars.update(tasks[key], completed=done)
+                tasks[key] = bars.add_task(checkpoint.name)
+            bars.update(tasks[key], completed=done, total=wanted)  # a later stage wants another number
 
         yield progress
 

@@ -65,7 +65,7 @@ def train(
         typer.echo("harness: interrupted: run the same command to go on from the newest checkpoint", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED) from error
     if result.checkpoints:
-        console.print(f"done: {result.plan.run}/{result.checkpoints[-1].name}", highlight=False)
+        console.print(f"done: {result.plan.run}/{result.checkpoints[-1].name}", highlight=False, markup=False)
 
 
 def _interrupt(signum: int, frame: object) -> None:

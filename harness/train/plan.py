@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from harness.train.masking import TokenizedRow
@@ -158,13 +159,13 @@ def save_steps(max_steps: int, every: int | None) -> tuple[int, ...]:
 def show_plan(plan: Plan, console: Console) -> None:
     """Print a plan."""
     table = Table(
-        title=f"{plan.name}: {plan.method} from {plan.base}", show_header=False, title_justify="left"
+        title=escape(f"{plan.name}: {plan.method} from {plan.base}"), show_header=False, title_justify="left"
     )
     table.add_column(style="bold")
     table.add_column()
     data, steps = plan.data, plan.steps
     for source in data.sources:
-        table.add_row("data", f"{source.path}: {source.rows:,} rows, {source.used:,} used")
+        table.add_row("data", f"{escape(source.path)}: {source.rows:,} rows, {source.used:,} used")
     table.add_row(
         "dropped", f"{data.duplicates:,} duplicates, {data.too_long:,} longer than {data.max_length:,} tokens"
     )
@@ -189,5 +190,5 @@ def show_plan(plan: Plan, console: Console) -> None:
     )
     table.add_row("compute", f"{plan.precision} on {plan.device}")
     saves = ", ".join(map(str, plan.saves[:6])) + (", …" if len(plan.saves) > 6 else "")
-    table.add_row("checkpoints", f"{plan.run}/checkpoint-{{{saves}}}")
+    table.add_row("checkpoints", f"{escape(plan.run)}/checkpoint-{{{saves}}}")
     console.print(table)
