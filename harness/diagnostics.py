@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.case_result import CaseResult
 from harness.pairing import cluster_of
+from harness.policy import ALARMS
 from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.paired import Comparison, compare_pairs
 from harness.verdict import Verdict
@@ -236,7 +237,7 @@ def _rise(
 
 def _decided(one: Diagnostic, adjusted: float | None, alpha: float) -> Diagnostic:
     if one.delta is None:
-        alarming = one.name in ("truncated", "empty", "loops") and one.value > _MANY
+        alarming = one.name in ALARMS and one.value > _MANY
         return replace(one, warns=alarming)
     change = one.delta if one.name in _EITHER_WAY else max(one.delta, 0.0)
     if one.name.startswith("pass@"):

@@ -9,10 +9,12 @@ from pathlib import Path
 from harness.case_result import CaseResult, Role, combine_outcomes
 from harness.case_source import load_case_sets
 from harness.cases import Case, Outcome, Sampling, content_digest
+from harness.diagnostics import blocked_by, diagnostics
 from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine, Question
 from harness.errors import ConfigurationError, HarnessError
-from harness.gate import Gate, Verdict, decide
+from harness.gate import Gate, Verdict, decide, settle
+from harness.gate_file import load_gate_file
 from harness.protocols import BackendOptions, Checkpoint
 from harness.scoring import score
 
@@ -37,7 +39,8 @@ def evaluate(
         checkpoint: Spec of the candidate, as for `--model`.
         suite: Golden set, such as `refunds` or `refunds/v1`, or `SOURCE:SPEC`, such as `lm_eval:arc_easy`.
         baseline: Spec of the baseline; None leaves gates that compare INCONCLUSIVE.
-        gate: The policy; the default one when None.
+        gate: The policy; None takes what the project's gates.yaml or pyproject.toml say of the golden set's
+            name, and the default one without them.
         epochs: Samples per case, at least 1.
         seed: Seed of every draw.
         root: The project's directory.
@@ -52,6 +55,7 @@ def evaluate(
     golden, *others = load_case_sets(suite, roots=(base / "golden",), root=base)
     if others:
         raise ConfigurationError(f"{suite} names {1 + len(others)} sets: evaluate one of them at a time")
+    policy = gate or load_gate_file(base).effective(golden.name, Gate()).gate
     label = golden.label
     own = golden.sampling
     sampling = Sampling(own.max_tokens, own.temperature, own.top_p, own.stop, seed)
@@ -75,16 +79,22 @@ def evaluate(
         ]
     finally:
         engine.close()
-    return decide(
+    theirs = results[1] if len(results) > 1 else None
+    name = golden.name
+    verdict = decide(
         results[0],
-        results[1] if len(results) > 1 else None,
-        gate=gate or Gate(),
-        suite=golden.name,
+        theirs,
+        gate=policy,
+        suite=name,
         golden=label,
         checkpoint=checkpoint,
         baseline_name=baseline,
         planned=len(cases),
     )
+    changes = diagnostics(
+        results[0], theirs, suite=name, golden=label, checkpoint=checkpoint, alpha=policy.alpha
+    )
+    return settle(blocked_by(verdict, changes))
 
 
 def _result(

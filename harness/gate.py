@@ -26,7 +26,7 @@ from harness.coverage import with_comparability, with_coverage
 from harness.errors import HarnessError
 from harness.exit_codes import ExitCode
 from harness.pairing import Pairing, cluster_of, is_right_or_wrong, label, naming, pair_results
-from harness.policy import Gate
+from harness.policy import ALARMS, Gate
 from harness.slices import SliceResult, slices, with_named_slices
 from harness.stats.clusters import cluster_standard_error, group, mean_interval
 from harness.stats.multiplicity import holm
@@ -106,6 +106,8 @@ def decide(
     if gate.needs_baseline:
         verdict = with_comparability(verdict, pairing, same_suite, baseline_problem)
         verdict = with_named_slices(verdict, candidate, same_suite, seed=seed)
+    elif same_suite is None:
+        verdict = _with_changes_to_see(verdict)
     return settle(with_coverage(verdict, pairing))
 
 
@@ -266,6 +268,16 @@ def _with_repeats(verdict: Verdict, pairing: Pairing) -> Verdict:
         epochs_worth=worth,
         notes=(*verdict.notes, note),
     )
+
+
+def _with_changes_to_see(verdict: Verdict) -> Verdict:
+    """Doubt where a gate names changes of the answers, and nothing is there that they changed from."""
+    unseen = [name for name in verdict.gate.blocks_on if name not in ALARMS]
+    if not unseen:
+        return verdict
+    named = ", ".join(unseen)
+    doubt = f"blocks_on: {named}: seen beside a baseline only: name one with --baseline, or leave it out"
+    return dataclasses.replace(verdict, doubts=(*verdict.doubts, doubt))
 
 
 def _with_must_pass(verdict: Verdict, pairing: Pairing) -> Verdict:

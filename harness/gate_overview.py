@@ -78,7 +78,7 @@ def load_plan(text: str) -> tuple[PlannedSuite, ...]:
 def overview(planned: Sequence[PlannedSuite], store: RunStore) -> tuple[GateRow, ...]:
     """Say for each suite what it can see, from what stored runs say of how much its cases vary.
 
-    Runs that cannot be read are passed over: nothing is decided here.
+    Runs of a part, and those that cannot be read, are passed over: nothing is decided here.
     """
     newest = _newest_verdicts(store)
     return tuple(_row(one, newest.get((one.suite, one.golden))) for one in planned)
@@ -118,7 +118,7 @@ def _newest_verdicts(store: RunStore) -> dict[tuple[str, str], tuple[str, Verdic
         except StoreError:
             continue
         for verdict in record.verdicts:
-            if verdict.n and verdict.delta is not None:
+            if verdict.n and verdict.delta is not None and not verdict.partial:
                 found.setdefault((verdict.suite, verdict.golden), (summary.run, verdict))
     return found
 

@@ -12,7 +12,7 @@ from harness.errors import ConfigurationError
 from harness.registry import did_you_mean
 from harness.stats.repeats import REDUCTIONS
 
-__all__ = ["DIAGNOSTICS", "POLICIES", "Gate"]
+__all__ = ["ALARMS", "DIAGNOSTICS", "POLICIES", "Gate"]
 
 POLICIES = ("no-significant-drop", "non-inferior", "absolute")
 
@@ -31,6 +31,9 @@ DIAGNOSTICS = (
     "truncated",
 )
 """What `harness.diagnostics` measures of a suite's answers, beside `pass@k`."""
+
+ALARMS = ("empty", "loops", "truncated")
+"""Those of them that can warn without a baseline; the others are changes."""
 
 Made = TypeVar("Made")
 

@@ -59,3 +59,30 @@ def test_what_is_not_there_is_named(project: Path) -> None:
 def test_no_epochs_are_a_slip(project: Path) -> None:
     with pytest.raises(ConfigurationError, match="epochs=0: ask every case at least once"):
         harness.evaluate("replay/good.jsonl", "sums", "replay/good.jsonl", epochs=0, root=project)
+
+
+def test_what_a_gate_names_blocks_here_too(project: Path) -> None:
+    """Answers that are right and cut off: only the gate's `blocks_on` sees it."""
+    for name, ending in {"whole": "stop", "cut": "length"}.items():
+        rows = [{"id": f"c{i}", "output": f"{i + 1}", "finish_reason": ending} for i in range(40)]
+        (project / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sides = ("replay/cut.jsonl", "sums", "replay/whole.jsonl")
+    cases = [
+        {"id": f"c{i}", "input": f"{i} + 1?", "checks": [{"type": "contains", "value": str(i + 1)}]}
+        for i in range(40)
+    ]
+    path = project / "golden" / "sums" / "v1" / "cases.jsonl"
+    path.write_text("".join(json.dumps(case) + "\n" for case in cases))
+    assert harness.evaluate(*sides, root=project).status is harness.Status.PASS
+    verdict = harness.evaluate(*sides, gate=harness.Gate(blocks_on=("truncated",)), root=project)
+    assert verdict.status is harness.Status.REGRESSED
+    assert verdict.reasons[0].startswith("truncated: 100.0 %, baseline 0.0 %")
+
+
+def test_the_projects_file_is_the_policy_where_none_is_given(project: Path) -> None:
+    (project / "gates.yaml").write_text("gates:\n  sums:\n    margin: 0.6\n", encoding="utf-8")
+    sides = ("replay/bad.jsonl", "sums", "replay/good.jsonl")
+    found = harness.evaluate(*sides, root=project)
+    assert (found.status, found.margin) == (harness.Status.PASS, 0.6)
+    own = harness.evaluate(*sides, gate=harness.Gate(), root=project)
+    assert (own.status, own.margin) == (harness.Status.REGRESSED, 0.02)

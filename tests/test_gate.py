@@ -578,3 +578,13 @@ def test_a_floor_counts_every_case_whatever_the_baseline_has() -> None:
         verdict = verdict_on(ours, baseline, gate)
         assert (verdict.status, verdict.n, verdict.mean) == (Status.PASS, 200, 0.9)
     assert verdict_on(ours, theirs, gate).delta == pytest.approx(-0.1)
+
+
+def test_a_change_that_a_gate_names_is_not_passed_over_for_want_of_a_baseline() -> None:
+    ours, theirs = two_sides([1.0] * 50, [1.0] * 50)
+    for named, status in {("refusals",): Status.INCONCLUSIVE, ("truncated", "loops"): Status.PASS}.items():
+        gate = Gate(policy="absolute", min_score=0.5, blocks_on=named)
+        alone = verdict_on(ours, None, gate)
+        assert alone.status is status
+        assert (alone.reasons[:1] == ()) == (status is Status.PASS)
+        assert verdict_on(ours, theirs, gate).status is Status.PASS

@@ -34,6 +34,15 @@ def test_it_is_what_the_stored_run_said(tmp_path: Path, kind: str, changed: int)
     assert row.detects == pytest.approx(verdict.minimum_detectable_drop, rel=1e-6)
 
 
+def test_a_run_of_a_part_says_nothing_of_the_whole(tmp_path: Path) -> None:
+    record = stored_record(*two_sides([1.0] * 5, [1.0] * 5))
+    (verdict,) = record.verdicts
+    part = dataclasses.replace(record, verdicts=(dataclasses.replace(verdict, partial=True),), partial=True)
+    RunStore(tmp_path).write(part)
+    (row,) = overview([planned(140)], RunStore(tmp_path))
+    assert "no stored run yet" in row.basis
+
+
 def test_clusters_that_a_run_measured_count_as_they_did_there(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     ours, theirs = two_sides((rng.random(140) < 0.5).astype(float), (rng.random(140) < 0.6).astype(float))
