@@ -41,17 +41,21 @@ class Benchmark:
     minutes: int = 10
 
 
+_GENERATE = ("--prompts", "100", "--rounds", "1", "--check", "20")
+_CHECKPOINTS = ("--rounds", "2", "--check", "4")
 BENCHMARKS = (
     Benchmark("start_up", minutes=3),
     Benchmark("warm_rerun", minutes=5),
-    Benchmark("per_case_overhead"),
+    Benchmark("per_case_overhead", ("--rounds", "2", "--peer-cases", "500")),
     Benchmark("vs_lm_eval_choice", ("--data", "{data}/gsm8k/items.jsonl"), ("gsm8k/items.jsonl",)),
-    Benchmark("vs_lm_eval_generate", ("--rounds", "1", "--check", "20")),
-    Benchmark("vs_lm_eval_generate", ("--rounds", "1", "--check", "20", "--shape", "qwen2-27m")),
-    Benchmark("multi_checkpoint"),
-    Benchmark("multi_checkpoint", ("--shape", "qwen2-27m")),
+    Benchmark("vs_lm_eval_generate", _GENERATE),
+    Benchmark("vs_lm_eval_generate", (*_GENERATE, "--shape", "qwen2-27m")),
+    Benchmark("multi_checkpoint", _CHECKPOINTS),
+    Benchmark("multi_checkpoint", (*_CHECKPOINTS, "--shape", "qwen2-27m")),
+    Benchmark("verdict_speed", minutes=3),
     Benchmark("refusal_detector", ("{data}/xstest",), ("xstest",), 3),
-    Benchmark("gate_quality", ("{data}",), ("alpaca_eval", "alpaca_eval_extra")),
+    Benchmark("gate_references", ("{data}",), ("alpaca_eval",), 5),
+    Benchmark("gate_quality", ("{data}", "--repeats", "1"), ("alpaca_eval", "alpaca_eval_extra"), 15),
     Benchmark("early_stop", ("{data}/alpaca_eval/models", "--runs", "500"), ("alpaca_eval/models",)),
 )
 
