@@ -20,8 +20,9 @@ Judge = Callable[[Any], "str | None"]
 
 
 def json_parses(form: str = "fenced", credit: Mapping[str, float] | None = None) -> Scorer:
-    """The answer is JSON: nothing else (`strict`), in one fenced block (`fenced`, the default), or the only
-    object or array in prose (`embedded`); each form accepts those before it. `credit` scores a form below 1.
+    """The answer is JSON: nothing else (`strict`), in the only fenced block or the only one marked `json`
+    (`fenced`, the default), or the only object or array in prose (`embedded`); each form accepts those before
+    it. `credit` scores a form below 1.
     """  # noqa: D205  (one paragraph is the documentation of the check)
 
     def scorer(case: Case, response: Response) -> Score:
@@ -133,7 +134,11 @@ JSON_CHECKS = (
         },
         examples=(
             Example({"form": "strict"}, ('{"a": 1}', " [1] "), ('```json\n{"a": 1}\n```', "Sure: {}")),
-            Example({}, ('Here:\n```json\n{"a": 1}\n```',), ('Here: {"a": 1}', "```\n{}\n```\n```\n{}\n```")),
+            Example(
+                {},
+                ('Here:\n```json\n{"a": 1}\n```', '```json\n{"a": 1}\n```\nSend it:\n```bash\ncurl x\n```'),
+                ('Here: {"a": 1}', "```\n{}\n```\n```\n{}\n```", "```json\n1\n```\n```json\n2\n```"),
+            ),
             Example({"form": "embedded"}, ('It is {"a": "}"}, see [1].',), ("{} or {}", '{"a": ')),
         ),
     ),

@@ -38,7 +38,7 @@ def find_json(text: str, *, form: str = "embedded") -> tuple[Any, str]:
     Args:
         text: The answer.
         form: The loosest form that is accepted: `strict` (nothing but JSON), `fenced` (in the only finished
-            fenced block) or `embedded` (the only object or array in prose).
+            fenced block, or the only one marked `json`) or `embedded` (the only object or array in prose).
 
     Raises:
         InvalidJsonError: There is none in these forms, or several that could be meant.
@@ -51,7 +51,9 @@ def find_json(text: str, *, form: str = "embedded") -> tuple[Any, str]:
     if form == "strict":
         raise whole
     if "```" in text or "~~~" in text:
-        blocks = [block.content for block in fenced_blocks(text) if block.closed]
+        finished = [block for block in fenced_blocks(text) if block.closed]
+        named = [block for block in finished if block.language == "json"]
+        blocks = [block.content for block in named or finished]
         if len(blocks) == 1:
             return loads(blocks[0].strip()), "fenced"
         if form == "fenced" or blocks:
