@@ -107,9 +107,9 @@ def summarise(
     )
     for verdict in record.verdicts:
         if verdict.stopped is not None:
-            about = f"{one_line(verdict.suite)} × {one_line(verdict.checkpoint)}"
+            whose = f"{one_line(verdict.suite)} × {one_line(verdict.checkpoint)}"
             write(
-                f"early stop: {about}: settled after {verdict.planned} cases, "
+                f"early stop: {whose}: settled after {verdict.planned} cases, "
                 f"{verdict.not_needed} not needed: {verdict.stopped}"
             )
     for line in classification_lines(record):
