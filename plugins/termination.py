@@ -20,4 +20,5 @@ def interrupt_on_sigterm() -> Callable[[], object] | None:
 
 
 def _interrupt(signum: int, frame: object) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # once is enough: a second would interrupt the keeping of the work
     raise KeyboardInterrupt(f"signal {signal.Signals(signum).name}")

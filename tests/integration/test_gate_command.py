@@ -44,15 +44,25 @@ def test_the_results_are_left_where_they_are_wanted(sums_project: Project) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_reaches_pytest_which_keeps_its_work(sums_project: Project, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "to_all"), [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, False)]
+)
+def test_a_signal_reaches_pytest_which_keeps_its_work(
+    sums_project: Project, number: int, to_all: bool
+) -> None:
+    """Some send SIGTERM to all processes of a job: pytest is then told twice."""
     sums_project.module(SLOW, "suites/test_zslow.py")
-    running = subprocess.Popen(COMMAND, cwd=sums_project.path, stdin=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        COMMAND, cwd=sums_project.path, stdin=subprocess.DEVNULL, start_new_session=True
+    )
     child = sums_project.path / "child"
     deadline = time.monotonic() + 30
     while not (child.exists() and child.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    running.send_signal(number)
+    if to_all:
+        os.killpg(running.pid, number)
+    else:
+        running.send_signal(number)
     assert running.wait(30) == 2
     with pytest.raises(ProcessLookupError):
         os.kill(int(child.read_text()), 0)
