@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.cases import Case, Request, Response, Sampling, canonical_json
 from harness.checkpoint import parse_spec
@@ -25,9 +25,11 @@ __all__ = ["Engine", "Question"]
 _LOCAL = "hf"
 
 
-@dataclass(frozen=True)
-class Question:
-    """One case put to one checkpoint: which sample, drawn how."""
+class Question(NamedTuple):
+    """One case put to one checkpoint: which sample, drawn how.
+
+    A tuple, as a session makes several for each case, and a frozen dataclass takes twice as long to make.
+    """
 
     checkpoint: Checkpoint
     case: Case

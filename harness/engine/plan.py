@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
+from typing import NamedTuple
 
 from harness.cases import Request, canonical_json
 from harness.protocols import Checkpoint
@@ -57,9 +57,8 @@ def _spelled(case_id: str | None) -> str:
     return "null" if case_id is None else encode_basestring_ascii(case_id)
 
 
-@dataclass(frozen=True)
-class PlannedRequest:
-    """A request, the checkpoint it goes to, and the key its answer is kept under."""
+class PlannedRequest(NamedTuple):
+    """A request, the checkpoint it goes to, and the key its answer is kept under; one for every answer."""
 
     checkpoint: Checkpoint
     request: Request
