@@ -281,6 +281,34 @@ def test_tensors_that_do_not_belong_are_refused(models: Path, tmp_path: Path, ch
         list(made.generate(made.resolve("base", "base"), requests(1)))
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"num_attention_heads": 7},
+            r"config\.json: does not fit .*\(32\) is not a multiple .* heads \(7\); corr",
+        ),
+        ({"num_attention_heads": 0}, r"config\.json: does not fit .*; correct it"),
+        ({"hidden_size": "wide"}, r"config\.json: does not fit .*'hidden_size' expected int, got str"),
+        (
+            {"num_key_value_heads": 1},
+            r"base: cannot be loaded: tensors are of other shapes than its config\.json",
+        ),
+    ],
+    ids=["seven heads", "no heads", "no number", "other shapes"],
+)
+def test_a_configuration_that_describes_no_such_model_is_refused(
+    models: Path, tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    path = copied(models, tmp_path)
+    config = json.loads((path / "config.json").read_text()) | change
+    (path / "config.json").write_text(json.dumps(config))
+    made = backend(tmp_path)
+    with pytest.raises(CheckpointError, match=said) as refused:
+        list(made.generate(made.resolve("base", "base"), requests(1)))
+    assert len(str(refused.value).splitlines()) == 1
+
+
 def test_adapter_on_another_base_is_refused(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models / "one", tmp_path / "one")
     for kind, arguments in {"shallower": {"layers": 1}, "narrower": {"hidden": 16}}.items():

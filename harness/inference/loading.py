@@ -45,7 +45,8 @@ def load_model(
 
     Raises:
         TrustError: Loading needs the checkpoint's own code and nobody allowed that.
-        CheckpointError: A tensor is missing, extra, of another shape, or not finite.
+        CheckpointError: A tensor is missing, extra, of another shape, or not finite; or `config.json`
+            describes no model of its architecture.
     """
     torch, transformers = _libraries()
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -70,7 +71,15 @@ def load_model(
             raise TrustError(
                 f"{path}: needs its own code to load; allow it with -M trust_remote_code=true"
             ) from error
+        if "ignore_mismatched_sizes" in first:  # with that flag it would make room for whatever size is asked
+            first = "tensors are of other shapes than its config.json says, so the two do not belong together"
         raise CheckpointError(f"{path}: cannot be loaded: {first}") from error
+    except Exception as error:  # validators have errors of their own, and no heads at all divide by zero
+        said = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
+        raise CheckpointError(
+            f"{path}/config.json: does not fit its architecture: {said.removesuffix('.')}; "
+            "correct it, or copy the checkpoint again"
+        ) from error
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
         if report.get(kind):
             listed = ", ".join(sorted(str(key) for key in report[kind])[:3])
