@@ -80,7 +80,8 @@ class Backend(Protocol):
         """Return the checkpoint that `name` (the spec without its provider) stands for.
 
         Cheap: reads files and hashes them, loads no weights, imports no model library. Only a hub id that
-        is not in the local hub cache yet may use the network.
+        is not in the local hub cache yet may use the network. The session asks again at its end, to learn
+        whether files changed under it: that must look at the files that were found, not for other ones.
 
         Raises:
             UsageError: It does not exist, is damaged or may not be loaded; one line with the next step.

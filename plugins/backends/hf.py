@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,7 @@ class HFBackend:
         self._options = options
         self._arguments = own(options.arguments, "hf")
         self._memo = DigestMemo(options.state / "digests.json")
+        self._places: dict[tuple[str, Path | None], Path] = {}
         self._files: dict[str, _Files] = {}
         self._loaded: _Loaded | None = None
         self._tokenizers: dict[Path, Any] = {}
@@ -96,15 +97,19 @@ class HFBackend:
     # --- resolving -------------------------------------------------------------------------------------
 
     def resolve(self, name: str, spec: str) -> Checkpoint:
-        """Find a directory or hub snapshot, check its files, and fingerprint it; loads nothing."""
-        path = self._find(name, spec)
+        """Find a directory or hub snapshot, check its files, and fingerprint it; loads nothing.
+
+        What a name once stood for it stands for while this backend lives: asked again, it is those files that
+        are looked at, wherever a branch or a link of that name has moved to.
+        """
+        path = self._place(spec, None, lambda: self._find(name, spec))
         model = inspect_directory(path)
         self._verify(path)
         fingerprint, _ = fingerprint_directory(path, self._memo)
         base_fingerprint = None
         base = model
         if model.is_adapter:
-            base_path = self._find_base(model)
+            base_path = self._place(str(model.base), path, lambda: self._find_base(model))
             base = inspect_directory(base_path)
             if base.is_adapter:
                 raise CheckpointError(
@@ -137,6 +142,12 @@ class HFBackend:
     def reconcile(self, checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
         """Return the arguments under which all of these are computed alike; none where they are."""
         return reconciled([checkpoint.numerics for checkpoint in checkpoints])
+
+    def _place(self, named: str, adapter: Path | None, find: Callable[[], Path]) -> Path:
+        """Return where a checkpoint lies, or the base that an adapter names: found once."""
+        if (named, adapter) not in self._places:
+            self._places[named, adapter] = find()
+        return self._places[named, adapter]
 
     def _find(self, name: str, spec: str) -> Path:
         explicit = spec.startswith("hf/")
