@@ -21,7 +21,7 @@ from typing import Any
 
 __all__ = ["KEY", "Drip", "Hang", "LoopbackLLM", "Question", "Raw", "Redirect", "Reply", "Status"]
 
-KEY = "sk-canary-0123456789abcdef"
+KEY = "sk-canary-0123456789wxyz"  # its end is no hexadecimal number, as addresses in logs are
 """The key that the server takes: grep for it wherever it must not appear."""
 
 _OPENAI_FIELDS = {
