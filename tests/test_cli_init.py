@@ -61,9 +61,17 @@ def test_copies_the_layout_and_nothing_else(example: Path, tmp_path: Path) -> No
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["gate"], "staging is left behind"
 
 
-def test_fills_an_empty_directory(example: Path, tmp_path: Path) -> None:
-    (tmp_path / "gate").mkdir()
-    assert "README.md" in copy_example(example, tmp_path / "gate")
+def test_fills_an_empty_directory(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shell's working directory is the one that it was, and holds the project and nothing else."""
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    before = gate.stat().st_ino
+    monkeypatch.chdir(gate)
+    copied = copy_example(example, Path("."))
+    assert "README.md" in copied
+    assert gate.stat().st_ino == before
+    assert sorted(path.as_posix() for path in Path(".").rglob("*") if path.is_file()) == copied
+    assert {path.name for path in Path(".").iterdir()} == {name.split("/")[0] for name in copied}
 
 
 def test_overwrites_nothing(example: Path, tmp_path: Path) -> None:
@@ -82,12 +90,16 @@ def test_refuses_a_file(example: Path, tmp_path: Path) -> None:
         copy_example(example, tmp_path / "gate")
 
 
-def test_a_failed_copy_leaves_nothing(example: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "empty"])
+def test_a_failed_copy_leaves_nothing(example: Path, tmp_path: Path, exists: bool) -> None:
+    if exists:
+        (tmp_path / "gate").mkdir()
     (example / "golden" / "refunds" / "v1" / "manifest.json").unlink()
     (example / "golden" / "refunds" / "v1" / "manifest.json").symlink_to(tmp_path / "absent")
     with pytest.raises(ConfigurationError, match="cannot write there"):
         copy_example(example, tmp_path / "gate")
-    assert not (tmp_path / "gate").exists()
+    assert list(tmp_path.glob("gate/*")) == list(tmp_path.glob(".gate-*")) == []
+    assert (tmp_path / "gate").exists() is exists
 
 
 def test_command_says_what_to_do_next(tmp_path: Path) -> None:

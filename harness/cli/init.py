@@ -74,6 +74,8 @@ def shipped_example() -> Traversable:
 def copy_example(source: Traversable, directory: Path) -> list[str]:
     """Copy the files of `LAYOUT` to a directory, all of them or none.
 
+    A directory that exists is filled and stays the one it is: it may be somebody's working directory.
+
     Args:
         source: The example.
         directory: Where to; must not exist, or be empty.
@@ -93,9 +95,10 @@ def copy_example(source: Traversable, directory: Path) -> list[str]:
         key=lambda pair: pair[0],
     )
     target = directory.absolute()
+    beside = target if target.exists() else target.parent  # a directory that is there may be a mount, or "."
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as staging:
+        beside.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=beside) as staging:
             staged = Path(staging) / "project"
             for name, file in found:
                 path = staged / name
@@ -103,8 +106,10 @@ def copy_example(source: Traversable, directory: Path) -> list[str]:
                 with file.open("rb") as original, path.open("wb") as copy:
                     shutil.copyfileobj(original, copy)
             if target.exists():
-                target.rmdir()
-            staged.rename(target)
+                for entry in sorted(staged.iterdir()):
+                    entry.rename(target / entry.name)
+            else:
+                staged.rename(target)
     except OSError as error:
         raise ConfigurationError(f"{directory}: cannot write there ({error.strerror or error})") from None
     return [name for name, _ in found]
