@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,15 +51,42 @@ def filling(config: pytest.Config, *, watched: bool) -> Iterator[Progress | None
     capture = config.pluginmanager.get_plugin("capturemanager")
     uncaptured = contextlib.nullcontext() if capture is None else capture.global_and_fixture_disabled()
     terminal = config.pluginmanager.get_plugin("terminalreporter") if watched else None
-    with uncaptured, _bars(terminal) as progress:
+    with uncaptured, _watcher(terminal) as progress:
         yield progress
 
 
+@dataclasses.dataclass
+class _Watcher:
+    """What watches a fill: bars where they can be seen, and one line on what holds it up."""
+
+    show: Callable[[Checkpoint, int, int], None]
+    say: Callable[[str], None]
+    told: bool = False
+
+    def answered(self, checkpoint: Checkpoint, done: int, wanted: int) -> None:
+        """Show how far it is."""
+        self.show(checkpoint, done, wanted)
+
+    def waits_for(self, lock: Path) -> None:
+        """Say what it waits for, once however many stages do."""
+        if not self.told:
+            self.say(f"harness: another session fills the cache; waiting for {lock}")
+        self.told = True
+
+
 @contextlib.contextmanager
-def _bars(terminalreporter: Any) -> Iterator[Progress | None]:
-    """Show a progress bar per checkpoint; nothing where nobody watches."""
-    if terminalreporter is None or not terminalreporter.isatty:
+def _watcher(terminalreporter: Any) -> Iterator[Progress | None]:
+    """Show a progress bar per checkpoint; none where nobody sees it move, nothing without a terminal."""
+    if terminalreporter is None:
         yield None
+        return
+    if not terminalreporter.isatty:
+
+        def say(line: str) -> None:
+            terminalreporter.write_line(line)
+            terminalreporter.flush()  # into a pipe, it would be told when the waiting is over
+
+        yield _Watcher(lambda checkpoint, done, wanted: None, say)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -71,13 +99,13 @@ def _bars(terminalreporter: Any) -> Iterator[Progress | None]:
     ) as bars:
         tasks: dict[str, Any] = {}
 
-        def progress(checkpoint: Checkpoint, done: int, wanted: int) -> None:
+        def show(checkpoint: Checkpoint, done: int, wanted: int) -> None:
             key = checkpoint.spec
             if key not in tasks:
                 tasks[key] = bars.add_task(checkpoint.name)
             bars.update(tasks[key], completed=done, total=wanted)  # a later stage wants another number
 
-        yield progress
+        yield _Watcher(show, lambda line: console.print(line, markup=False, highlight=False))
 
 
 def summarise(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from harness.plugins.terminal import _bars
+from harness.plugins.terminal import _watcher
 from harness.protocols import Checkpoint
 from harness.train.plan import DataPlan, Plan, SourcePlan, StepPlan, show_plan
 
@@ -26,9 +26,9 @@ def test_in_the_progress_of_a_session() -> None:
     stream = io.StringIO()
     terminal = SimpleNamespace(isatty=True, _tw=SimpleNamespace(_file=stream))
     checkpoint = Checkpoint("spec", "runs[/a]", "hf", "here", "f" * 64)
-    with _bars(terminal) as progress:
+    with _watcher(terminal) as progress:
         assert progress is not None
-        progress(checkpoint, 1, 2)
-        progress(checkpoint, 2, 5)  # the next stage
+        progress.answered(checkpoint, 1, 2)
+        progress.answered(checkpoint, 2, 5)  # the next stage
     assert "runs[/a]" in stream.getvalue()
     assert "2/5" in stream.getvalue()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from harness.cases import Response
 from harness.engine.likelihoods import refusal, verified
@@ -13,15 +14,28 @@ from harness.engine.plan import Plan, PlannedRequest
 from harness.protocols import Backend, Checkpoint
 
 if TYPE_CHECKING:
+    from filelock import AcquireReturnProxy, BaseFileLock
+
     from harness.engine.cache import ResponseCache
 
 __all__ = ["FillReport", "Progress", "fill"]
 
 _COMMIT_ROWS = 64
 _COMMIT_SECONDS = 1.0
+_UNTOLD_SECONDS = 1.0
+"""How long a fill waits for another one without a word."""
 
-Progress = Callable[[Checkpoint, int, int], None]
-"""Called with (checkpoint, answers so far, answers wanted) after each commit."""
+
+class Progress(Protocol):
+    """What a fill tells whoever watches it."""
+
+    def answered(self, checkpoint: Checkpoint, done: int, wanted: int) -> None:
+        """Take in, after each commit, how many answers there are, and how many are wanted."""
+        ...
+
+    def waits_for(self, lock: Path) -> None:
+        """Take in that another process has held this lock for a second."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ def fill(
         return FillReport(wanted=len(keys), reused=len(keys)), answers
     from filelock import FileLock  # a rerun has nothing to fill
 
-    with FileLock(f"{cache.path}.lock"):
+    with _acquired(FileLock(f"{cache.path}.lock"), progress):
         answers.update(cache.get_many(missing))  # another worker may have been first
         missing = [key for key in missing if key not in answers]
         report = FillReport(wanted=len(keys), reused=len(keys) - len(missing))
@@ -71,6 +85,18 @@ def fill(
             failed = sum(response.failed for response in done.values())
             report += FillReport(generated=len(done) - failed, failed=failed)
     return report, answers
+
+
+def _acquired(lock: BaseFileLock, progress: Progress | None) -> AcquireReturnProxy[BaseFileLock]:
+    """Wait for a lock, and say so when that takes longer than a moment."""
+    from filelock import Timeout
+
+    try:
+        return lock.acquire(timeout=_UNTOLD_SECONDS)
+    except Timeout:
+        if progress is not None:
+            progress.waits_for(Path(lock.lock_file))
+        return lock.acquire()
 
 
 def _fill_checkpoint(
@@ -93,7 +119,7 @@ def _fill_checkpoint(
         pending.clear()
         last_commit = time.monotonic()
         if progress is not None:
-            progress(checkpoint, len(done), len(group))
+            progress.answered(checkpoint, len(done), len(group))
 
     try:
         for planned, response in _answers(checkpoint, group, backend):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from tiny_models import save_adapter, save_model
 
 from .conftest import OTHERS_OFF, Project, right_except, sums
@@ -285,6 +286,25 @@ def test_opening_waits_for_another_process_that_opens(tmp_path: Path) -> None:
     assert cache.get_many(["key"])["key"].text == "kept"
     cache.close()
     other.close()
+
+
+def test_waiting_for_another_session_is_said_once(sums_project: Project) -> None:
+    state = sums_project.path / ".harness"
+    state.mkdir()
+    log = sums_project.path / "log"
+    command = [sys.executable, "-m", "pytest", *OTHERS_OFF]
+    command += ["--model=replay/good.jsonl", "--baseline=replay/base.jsonl"]
+    with FileLock(state / "cache.sqlite.lock"), log.open("w") as stream:
+        waiting = subprocess.Popen(command, cwd=sums_project.path, stdout=stream)
+        deadline = time.monotonic() + 60
+        while not (said := [line for line in log.read_text().splitlines() if "waiting for" in line]):
+            assert time.monotonic() < deadline, log.read_text()
+            assert waiting.poll() is None, log.read_text()
+            time.sleep(0.05)
+    assert waiting.wait(timeout=60) == 0
+    lock = (state / "cache.sqlite.lock").resolve()
+    assert said == [f"harness: another session fills the cache; waiting for {lock}"]
+    assert log.read_text().count("waiting for") == 1
 
 
 def test_a_failed_request_is_asked_again_next_time_and_once_per_session(project: Project) -> None:
