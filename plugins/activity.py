@@ -335,6 +335,8 @@ class Activity:
 
     def pytest_unconfigure(self) -> None:
         """Free models and close the cache."""
-        if self._default_on_sigterm is not None:
-            self._default_on_sigterm()
-        self._session.close()
+        try:
+            self._session.close()
+        finally:
+            if self._default_on_sigterm is not None:
+                self._default_on_sigterm()

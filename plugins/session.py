@@ -247,10 +247,12 @@ class GateSession:
 
     def close(self) -> None:
         """Free models and close the cache; drop the cache of a session without one."""
-        self._closing.close()
-        self.engine.close()
-        if not self.settings.use_cache and not self._is_worker:
-            shutil.rmtree(self._own_folder, ignore_errors=True)
+        try:
+            self._closing.close()
+            self.engine.close()
+        finally:  # freeing a model takes long enough to be interrupted in
+            if not self.settings.use_cache and not self._is_worker:
+                shutil.rmtree(self._own_folder, ignore_errors=True)
 
 
 def param_of(item: pytest.Item) -> HarnessItem:

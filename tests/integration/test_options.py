@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
-from .conftest import Project, right_except, sums
+from .conftest import OTHERS_OFF, Project, right_except, sums
 
 BASE = "--baseline=replay/base.jsonl"
 
@@ -99,6 +105,48 @@ def test_no_cache_keeps_no_answers(
     monkeypatch.setenv("TMPDIR", str(scratch))
     assert sums_project.run_process("--model=replay/good.jsonl", BASE, "--no-cache", *workers).ret == 0
     assert not (sums_project.path / ".harness" / "cache.sqlite").exists()
+    assert not list(scratch.glob("harness-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("during", ["put_many", "close"], ids=["filling", "closing"])
+def test_no_cache_keeps_no_answers_of_a_session_that_is_interrupted(
+    sums_project: Project, during: str, number: signal.Signals
+) -> None:
+    scratch = sums_project.path / "scratch"
+    scratch.mkdir()
+    sums_project.module(
+        f"""
+import pathlib
+import time
+from harness.engine.cache import ResponseCache
+
+known = ResponseCache.{during}
+
+def slow(self, *arguments):
+    known(self, *arguments)
+    pathlib.Path("reached").touch()
+    time.sleep(30)
+
+ResponseCache.{during} = slow
+""",
+        "conftest.py",
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *OTHERS_OFF, "--model=replay/good.jsonl", BASE, "--no-cache"],
+        cwd=sums_project.path,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not (sums_project.path / "reached").exists():
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert list(scratch.glob("harness-*/cache.sqlite"))
+    running.send_signal(number)
+    assert running.wait(timeout=20) != 0
     assert not list(scratch.glob("harness-*"))
 
 
