@@ -147,7 +147,8 @@ class _Reader:
             self._on_key(parent, kind, event, line)
             return
         if _tag(event) is not None:
-            raise self._error(line, f"the tag {_tag(event)} is not allowed: write the plain value")
+            named = f" (on {event.value!r})" if kind == "ScalarEvent" and event.value else ""
+            raise self._error(line, f"the tag {_tag(event)} is not allowed{named}: write the plain value")
         if kind == "AliasEvent":
             self._place(self._aliased(event.anchor, line), line)
             return

@@ -19,8 +19,8 @@ from tiny_models import save_model
 import harness
 from harness.case_source import load_case_sets
 from harness.errors import ConfigurationError, GoldenSetError, ScoringError, TrustError, UsageError
+from harness.interchange.lm_eval_decoding import sampling_of
 from harness.likelihood import Likelihood
-from harness.plugins.lm_eval.decoding import sampling_of
 from harness.plugins.lm_eval.spec import parse_task_spec
 
 pytest.importorskip("lm_eval", reason="needs the extra [lm-eval]")

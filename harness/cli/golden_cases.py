@@ -20,8 +20,16 @@ from harness.golden_diff import diff_cases
 from harness.golden_draft import Addition, add_rows, new_golden, rows_from_results
 from harness.golden_overlap import Passage, find_contamination, near_duplicates, passages_of
 from harness.golden_release import refuse_in_ci
-from harness.golden_set import GoldenSet, check_name, find_golden, golden_names, load_golden, versions
-from harness.interchange import FORMATS, export_cases, import_rows
+from harness.golden_set import (
+    GoldenSet,
+    check_name,
+    find_golden,
+    golden_names,
+    load_golden,
+    read_manifest,
+    versions,
+)
+from harness.interchange import FORMATS, export_cases, export_files, import_rows
 from harness.interchange.suite_module import suite_module
 from harness.strict_json import read_jsonl
 
@@ -48,6 +56,10 @@ _MARKER = typer.Option(
 )
 _PLAIN_NAMES = typer.Option(
     False, "--plain-names", help="bfcl: write a.b as a_b, for APIs that refuse dots in function names."
+)
+_METRIC = typer.Option(None, "--metric", metavar="NAME", help="lm-eval-task: which of its metrics decides.")
+_CHAT = typer.Option(
+    False, "--chat-template", help="lm-eval-task: ask in a user's turn, not the prompt as it is."
 )
 _FORCE = typer.Option(False, "--force", help="Even where CI is set.")
 _THRESHOLD = typer.Option(
@@ -114,6 +126,8 @@ def import_cases(
     suite: Path | None = _SUITE,
     marker: str | None = _MARKER,
     plain_names: bool = _PLAIN_NAMES,
+    metric: str | None = _METRIC,
+    chat_template: bool = _CHAT,
     roots: list[Path] = _ROOTS,
     force: bool = _FORCE,
 ) -> None:
@@ -123,19 +137,30 @@ def import_cases(
     """
     refuse_in_ci("import a golden set", os.environ, force=force)
     check_name(name)
-    given: dict[str, str | bool | None] = {"marker": marker, "plain_names": plain_names or None}
+    given: dict[str, str | bool | None] = {
+        "marker": marker,
+        "plain_names": plain_names or None,
+        "metric": metric,
+        "chat_template": chat_template or None,
+    }
     rows = import_rows(file, format_name, **{key: value for key, value in given.items() if value is not None})
     if suite is not None and suite.exists():
         raise ConfigurationError(
             f"--suite {suite}: is there already, and is left as it is: name another file"
         )
     form = FORMATS[format_name]
+    sampling = form.sampling if form.sampling_of is None else form.sampling_of(file)
     if not (roots[0] / name).exists() and name not in golden_names(roots):
         about = f"Imported from {file.name} ({form.description})"
-        folder = new_golden(
-            name, root=roots[0], description=about, licence=form.licence, sampling=form.sampling
-        )
+        folder = new_golden(name, root=roots[0], description=about, licence=form.licence, sampling=sampling)
         (folder / "cases.jsonl").write_text("", encoding="utf-8")
+    elif form.sampling_of is not None and sampling:
+        there = read_manifest(find_golden(name, roots=roots)).sampling
+        if there != sampling:
+            raise GoldenSetError(
+                f"{name} asks for {json.dumps(dict(there))} and {file} for {json.dumps(dict(sampling))}: "
+                "answers of one set are drawn in one way; import it as a set of its own"
+            )
     _report(name, add_rows(name, rows, roots=roots))
     if suite is not None:
         suite.parent.mkdir(parents=True, exist_ok=True)
@@ -151,12 +176,16 @@ def export(
     roots: list[Path] = _ROOTS,
 ) -> None:
     """Write a set in another tool's format."""
-    text = export_cases(load_golden(name, roots=roots).cases, format_name)
+    golden = load_golden(name, roots=roots)
     if output is None:
-        typer.echo(text, nl=False)
-    else:
-        output.write_text(text, encoding="utf-8")
-        typer.echo(f"{output}: {name} as {format_name}")
+        typer.echo(export_cases(golden.cases, format_name), nl=False)
+        return
+    files = export_files(golden.cases, format_name, output, golden.sampling)
+    if taken := [file for file in files if file != output and file.exists() and not output.exists()]:
+        raise ConfigurationError(f"{taken[0]}: is there already, and is left as it is: name another --output")
+    for file, text in files.items():
+        file.write_text(text, encoding="utf-8")
+    typer.echo(f"{', '.join(map(str, files))}: {name} as {format_name}")
 
 
 @app.command()

@@ -4,6 +4,6 @@ Each format is a module with a `Format`: what it is called, how one of its files
 written. What a format cannot carry is named in an error and never dropped in silence.
 """
 
-from harness.interchange.formats import FORMATS, Format, export_cases, import_rows
+from harness.interchange.formats import FORMATS, Format, export_cases, export_files, import_rows
 
-__all__ = ["FORMATS", "Format", "export_cases", "import_rows"]
+__all__ = ["FORMATS", "Format", "export_cases", "export_files", "import_rows"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.cases import Case
+from harness.cases import Case, Sampling
 from harness.errors import GoldenSetError
 from harness.strict_json import read_jsonl
 
@@ -33,6 +33,10 @@ class Format:
         options: What `read` takes beside the file.
         licence: SPDX expression of the benchmark's texts.
         sampling: What its cases want of max_tokens.
+        sampling_of: Returns what a manifest says of the sampling that a file asks for; None where files say
+            nothing of it.
+        write_files: Returns the texts of several files by path, given cases, the path of the first and the
+            set's sampling; for a format that is not one file.
         rubric: How a judge grades its answers, where no check can: criteria that end on what the scale of 1
             to 10 means.
     """
@@ -46,6 +50,8 @@ class Format:
     licence: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     rubric: str | None = None
+    sampling_of: Callable[[Path], Mapping[str, Any]] | None = None
+    write_files: Callable[[Sequence[Case], Path, Sampling], Mapping[Path, str]] | None = None
 
 
 def jsonl_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -107,6 +113,8 @@ def only_text(case: Case, format_name: str, *, choices: bool = False, checks: bo
         "further user turns": bool(case.turns),
         "tools": bool(case.tools),
         "continuations": bool(case.continuations) and not choices,
+        "choices with prompts of their own": choices
+        and any(one.prompt is not None for one in case.continuations),
         "checks": not checks and not all(_is_of_target(check, case) for check in case.checks),
     }
     if found := [what for what, there in has.items() if there]:

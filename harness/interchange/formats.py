@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cases import Case
+from harness.cases import Case, Sampling
 from harness.errors import ConfigurationError, GoldenSetError
 from harness.golden_case import case_problems, case_row
 from harness.interchange.bfcl import BFCL
@@ -16,6 +16,7 @@ from harness.interchange.format import Format, Row, jsonl_rows
 from harness.interchange.gsm8k import GSM8K
 from harness.interchange.inspect_ai import INSPECT
 from harness.interchange.lm_eval import LM_EVAL
+from harness.interchange.lm_eval_task import LM_EVAL_TASK
 from harness.interchange.mt_bench import MT_BENCH
 from harness.interchange.openai_evals import OPENAI_EVALS
 from harness.interchange.promptfoo import PROMPTFOO
@@ -23,7 +24,7 @@ from harness.interchange.table import CSV
 from harness.interchange.xstest import XSTEST
 from harness.registry import did_you_mean
 
-__all__ = ["FORMATS", "Format", "export_cases", "import_rows"]
+__all__ = ["FORMATS", "Format", "export_cases", "export_files", "import_rows"]
 
 
 def _read_own(path: Path) -> Iterator[Row]:
@@ -35,7 +36,7 @@ def _write_own(cases: Sequence[Case]) -> str:
 
 
 _OWN = Format("harness", "cases.jsonl", (".jsonl",), _read_own, _write_own)
-_TOOLS = (_OWN, CSV, DEEPEVAL, INSPECT, LM_EVAL, OPENAI_EVALS, PROMPTFOO)
+_TOOLS = (_OWN, CSV, DEEPEVAL, INSPECT, LM_EVAL, LM_EVAL_TASK, OPENAI_EVALS, PROMPTFOO)
 _BENCHMARKS = (BFCL, GSM8K, MT_BENCH, XSTEST)
 FORMATS = {form.name: form for form in (*_TOOLS, *_BENCHMARKS)}
 """Every format by the name that the command line calls it."""
@@ -85,10 +86,39 @@ def export_cases(cases: Sequence[Case], format_name: str) -> str:
         GoldenSetError: A case has what the format cannot carry.
     """
     form = _format(format_name)
+    if form.write_files is not None:
+        raise ConfigurationError(
+            f"{form.name} is several files: name the first with --output FILE{form.suffixes[0]}"
+        )
     if form.write is None:
-        written = ", ".join(name for name, other in sorted(FORMATS.items()) if other.write is not None)
+        written = ", ".join(
+            name for name, other in sorted(FORMATS.items()) if other.write or other.write_files
+        )
         raise ConfigurationError(f"{form.name} is read and not written; written are: {written}")
     return form.write(cases)
+
+
+def export_files(
+    cases: Sequence[Case], format_name: str, path: Path, sampling: Sampling | None = None
+) -> Mapping[Path, str]:
+    """Return the texts of the files in another tool's format that hold these cases, by path.
+
+    Args:
+        cases: The cases.
+        format_name: One of `FORMATS`.
+        path: Of the file, or of the first of several.
+        sampling: How their answers are drawn, for formats that say so; None for the default.
+
+    Raises:
+        ConfigurationError: There is no such format, it is only read, or its first file is not called so.
+        GoldenSetError: A case has what the format cannot carry.
+    """
+    form = _format(format_name)
+    if form.write_files is None:
+        return {path: export_cases(cases, format_name)}
+    if path.suffix not in form.suffixes:
+        raise ConfigurationError(f"{path}: {form.name} files end in {' or '.join(form.suffixes)}")
+    return form.write_files(cases, path, sampling or Sampling())
 
 
 def _format(name: str) -> Format:

@@ -17,11 +17,11 @@ from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine
 from harness.engine.plan import Plan
 from harness.errors import ConfigurationError, InferenceError, MissingDependencyError
+from harness.interchange.lm_eval_decoding import sampling_of
 from harness.likelihood import Continuation
 from harness.protocols import BackendOptions
 
 from .conversation import Conversation, messages_of
-from .decoding import sampling_of
 
 __all__ = ["HarnessModel", "register"]
 

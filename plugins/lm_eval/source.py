@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.cases import Sampling, content_digest
+from harness.interchange.lm_eval_decoding import sampling_of
 from harness.protocols import CaseSet
 
 from .cases import cases_of, config_digest
-from .decoding import sampling_of
 from .spec import TaskSpec, parse_task_spec
 from .tasks import build_tasks
 
