@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from harness.case_result import CaseResult
 from harness.scoring.degeneration import (
@@ -18,9 +19,10 @@ from harness.scoring.degeneration import (
 )
 from harness.scoring.language import can_tell_languages, quick_language
 from harness.scoring.refusal import find_refusal
+from harness.scoring.thought import without_thought
 from harness.stats.pass_at_k import pass_at_k
 
-__all__ = ["Measure", "answer_measures"]
+__all__ = ["Measure", "answer_alone", "answer_measures"]
 
 Measure = Callable[[CaseResult], "float | None"]
 """From a result to a share of its samples in [0, 1] (`length`: words), or None where there is nothing."""
@@ -29,10 +31,20 @@ _SURE = 60  # letters from which on a language is told rarely wrong
 _KS = (2, 5, 10, 20, 50, 100)
 
 
+def answer_alone(result: CaseResult) -> CaseResult:
+    """Return a result with its answers behind what a reasoning model thought before them."""
+    for text in result.outputs:
+        if "think" in text:  # there are no such tags in most answers, and nothing is copied then
+            answers = tuple(map(without_thought, result.outputs))
+            return result if answers == result.outputs else replace(result, outputs=answers)
+    return result
+
+
 def answer_measures(ours: Sequence[CaseResult], theirs: Sequence[CaseResult]) -> dict[str, Measure]:
     """Return what is measured of a case: a share of its samples in [0, 1], or None.
 
-    What would be 0 or None for every result may be left out.
+    The results are those that `answer_alone` returns, here and where the measures are called. What would be
+    0 or None for every result may be left out.
     """
     results = (*ours, *theirs)
     # Candidate and baseline are asked the same, and give many the same answers: each text is read once.

@@ -1,7 +1,7 @@
 """How a checkpoint's answers changed, whatever their score: cut off, looping, longer, all alike.
 
-Shown beside each verdict. They warn with their numbers, and block only where a gate names them
-(`Gate(blocks_on=("truncated",))`).
+What a reasoning model thinks before its answer is not measured. Shown beside each verdict. They warn with
+their numbers, and block only where a gate names them (`Gate(blocks_on=("truncated",))`).
 """
 
 from __future__ import annotations
@@ -93,11 +93,14 @@ def diagnostics(
         alpha: Expected share of false warnings among the warnings of this suite × checkpoint.
         seed: Of the permutation tests' draws.
     """
-    from harness.answer_measures import answer_measures  # reading stored runs must not load every check
+    # Reading stored runs must not load every check.
+    from harness.answer_measures import answer_alone, answer_measures
 
-    ours = [result for result in candidate if result.outputs]
+    ours = [answer_alone(result) for result in candidate if result.outputs]
     theirs = {
-        result.pair_key: result for result in baseline or () if result.suite == suite and result.outputs
+        result.pair_key: answer_alone(result)
+        for result in baseline or ()
+        if result.suite == suite and result.outputs
     }
     pairs = [_Pair.of(result, theirs.get(result.pair_key)) for result in ours]
     found: list[tuple[Diagnostic, float | None]] = []

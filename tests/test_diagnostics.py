@@ -59,6 +59,18 @@ def test_what_a_checkpoint_took_up_is_warned_of(name: str, changed: str) -> None
     assert not any(found.warns for found in same.values())
 
 
+@pytest.mark.parametrize("thought", ["<think>{}</think>\n\n", "{}</think>", "<thinking>\n{}\n</thinking>\n"])
+def test_what_a_model_thinks_before_its_answer_is_not_measured(thought: str) -> None:
+    aside = "Okay. " * 40 + "- 我们会退款。\n- I'm sorry, but I can't help with that.\n" * 3
+    thinking = [thought.format(aside if n < 20 else "Fine.") + text for n, text in enumerate(NORMAL)]
+    found = diagnostics(results(thinking), results(NORMAL, Role.BASELINE), **ABOUT)
+    assert found == diagnostics(results(NORMAL), results(NORMAL, Role.BASELINE), **ABOUT)
+    lost = ["<think>Let me see" if n < 20 else text for n, text in enumerate(NORMAL)]
+    assert measured(results(lost), results(NORMAL, Role.BASELINE))["empty"].warns, (
+        "it never came to an answer"
+    )
+
+
 def test_answers_in_another_language_are_warned_of() -> None:
     asked = "Dear team, please tell me when I will get my money back for the lamp that I returned last week."
     german = "Sie bekommen Ihr Geld in {} Tagen zurück, sobald das Paket bei uns ist und der Antrag vorliegt."
