@@ -8,7 +8,6 @@ the bytes that git has of the locked one.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import hashlib
 import json
 import shutil
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cases import Case
+from harness.clock import utc_now
 from harness.durable import replace_synced, sync_directory, write_synced
 from harness.errors import ConfigurationError, GoldenSetError
 from harness.golden_set import (
@@ -227,11 +227,10 @@ def _described(golden: GoldenSet, previous: str, old: bytes | None, folder: Path
 def _locked(manifest: Manifest, cases: Sequence[Case], digest: str, author: str | None) -> Manifest:
     """Return the manifest with what locking adds: who, when, the digest and what the cases are."""
     mix = {level: sum(level in case.tags for case in cases) for level in _DIFFICULTIES}
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     return dataclasses.replace(
         manifest,
         created_by=manifest.created_by or author,
-        created_at=manifest.created_at or now,
+        created_at=manifest.created_at or utc_now(),
         cases=len(cases),
         sha256=digest,
         difficulty={level: count for level, count in mix.items() if count},

@@ -5,13 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import subprocess
-from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
+from harness.clock import utc_now
 from harness.manifest import Provenance
 
-__all__ = ["find_root", "provenance", "relative_to_root", "utc_now"]
+__all__ = ["find_root", "provenance", "relative_to_root"]
 
 _ROOT_FILES = ("pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".git")
 _LIBRARIES = ("accelerate", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl")
@@ -52,11 +52,6 @@ def provenance(root: Path, *, why: str | None, seed: int) -> Provenance:
         else bool(_git(root, "status", "--porcelain", "--untracked-files=no")),
         versions=_versions(),
     )
-
-
-def utc_now() -> str:
-    """Return the present time in UTC, ISO 8601 to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -31,7 +31,6 @@ __all__ = [
     "is_run_id",
     "new_run_id",
     "results_of",
-    "utc_now",
 ]
 
 SCHEMA_VERSION = 1
@@ -45,7 +44,7 @@ class RunRecord:
 
     Attributes:
         run: Id, unique in its store; see `new_run_id`.
-        created: When the session started, ISO 8601 in UTC; see `utc_now`.
+        created: When the session started, ISO 8601 in UTC; see `harness.clock`.
         environment: Versions, platform, git commit, seed, numerics, command line; plain JSON values.
         checkpoints: `{spec, name, fingerprint, role, backend, numerics}` of each.
         verdicts: One per suite × candidate.
@@ -249,7 +248,7 @@ def new_run_id(created: str) -> str:
     """Return a fresh run id that sorts by time, such as `20260314-092653-5f2c`.
 
     Args:
-        created: As `utc_now` returns it.
+        created: As `harness.clock.utc_now` returns it.
     """
     moment = datetime.fromisoformat(created.replace("Z", "+00:00")).astimezone(timezone.utc)
     return f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -258,11 +257,6 @@ def new_run_id(created: str) -> str:
 def is_run_id(text: str) -> bool:
     """Whether a text can be a run's id: also a safe name of a directory."""
     return _RUN_ID.fullmatch(text) is not None
-
-
-def utc_now() -> str:
-    """Return the time as ISO 8601 in UTC to the second, such as `2026-03-14T09:26:53Z`."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def case_entries(cases: Sequence[CaseResult]) -> list[dict[str, Any]]:

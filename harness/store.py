@@ -20,11 +20,12 @@ from typing import Any
 from harness.case_result import CaseResult
 from harness.case_table import read_cases, write_cases
 from harness.cases import content_digest
+from harness.clock import utc_now
 from harness.durable import sync_directory, write_synced
 from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
 from harness.file_digest import file_sha256
 from harness.plain_json import dump, encodable
-from harness.record import RunRecord, candidate_of, is_run_id, results_of, utc_now
+from harness.record import RunRecord, candidate_of, is_run_id, results_of
 from harness.strict_json import read_json
 
 __all__ = ["AcceptedBaseline", "RunStore", "RunSummary"]

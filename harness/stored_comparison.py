@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.case_result import CaseResult, Role
+from harness.clock import utc_now
 from harness.diagnostics import Diagnostic, blocked_by, diagnostics
 from harness.errors import UsageError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import Gate, adjust_family, decide, exit_codes, slices
 from harness.numerics import differences
-from harness.record import RunRecord, candidate_of, new_run_id, results_of, utc_now
+from harness.record import RunRecord, candidate_of, new_run_id, results_of
 from harness.slices import SliceResult
 from harness.store import RunStore
 from harness.verdict import Status, Verdict

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.case_result import CaseResult, Role
+from harness.clock import utc_now
 from harness.diagnostics import Diagnostic, blocked_by, diagnostics
 from harness.errors import HarnessError
 from harness.exit_codes import ExitCode, most_severe
 from harness.gate import SliceResult, Status, Verdict, adjust_family, decide, slices
 from harness.protocols import Checkpoint
-from harness.record import RunRecord, new_run_id, utc_now
+from harness.record import RunRecord, new_run_id
 from harness.stored_comparison import why_not_comparable
 
 from .recorded import checkpoints_of, described, environment_of

@@ -20,7 +20,7 @@ SOURCES = {
 }
 # Rooms from the ground up: a module imports its own room and lower ones, never a higher one.
 LAYERS = [
-    {"errors", "exit_codes", "likelihood"},
+    {"errors", "exit_codes", "likelihood", "clock"},
     {"cases", "case_result", "strict_json", "plain_json", "json_schema"},
     {"protocols", "registry", "manifest", "durable", "file_digest", "strict_yaml", "project", "numerics"},
     {"sandbox", "stats", "checkpoint", "fingerprint"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ def test_provenance_names_commit_and_dirt(tmp_path: Path) -> None:
     assert clean.git_commit is not None
     assert len(clean.git_commit) == 40
     assert "checkpoint-harness" in clean.versions
+    assert datetime.strptime(clean.created, "%Y-%m-%dT%H:%M:%SZ")  # as runs, baselines and noise spell it
     (tmp_path / "recipe.yaml").write_text("name: y\n")
     assert provenance(tmp_path, why=None, seed=0).git_dirty is True
 

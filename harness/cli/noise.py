@@ -10,10 +10,11 @@ from pathlib import Path
 import typer
 
 from harness.cli.gate import run_gated
+from harness.clock import utc_now
 from harness.errors import ConfigurationError, StoreError
 from harness.exit_codes import ExitCode
 from harness.noise import NoiseRecord, measure, write_noise
-from harness.record import RunRecord, results_of, utc_now
+from harness.record import RunRecord, results_of
 
 __all__ = ["noise"]
 

@@ -11,6 +11,7 @@ import typer
 
 from harness.best import point_to, training_run_of
 from harness.checkpoint import locate, parse_spec
+from harness.clock import utc_now
 from harness.durable import replace_synced
 from harness.engine.engine import Engine
 from harness.errors import CheckpointError, StoreError, UsageError
@@ -19,7 +20,7 @@ from harness.gate_file import GateFile, load_gate_file
 from harness.manifest import read_manifest
 from harness.project import relative_to_root
 from harness.protocols import BackendOptions
-from harness.record import RunRecord, candidate_of, new_run_id, utc_now
+from harness.record import RunRecord, candidate_of, new_run_id
 from harness.registry import BACKENDS, names
 from harness.selection import Contender, Selection, contenders
 from harness.selection import select as choose
