@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import getpass
 import os
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -13,21 +16,55 @@ from harness.manifest import Provenance
 
 __all__ = ["find_root", "provenance", "relative_to_root"]
 
-_ROOT_FILES = ("pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".git")
+_CONFIGURING = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
+"""Files that configure pytest whatever they hold."""
+_SECTIONS = {"tox.ini": "pytest", "setup.cfg": "tool:pytest"}
+_ELSE = ("pyproject.toml", "setup.py", ".git")
 _LIBRARIES = ("accelerate", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl")
 
 
 def find_root(start: Path) -> Path:
-    """Return the project root: the nearest directory at or above `start` with pytest's or git's files.
+    """Return the project root: pytest's rootdir, so that `harness train` writes where `pytest --model` looks.
 
-    pytest finds its rootdir the same way, so that `harness train` writes where `pytest --model` looks.
-    Without any such file the root is `start` itself.
+    That is the nearest directory at or above `start` where a file configures pytest; else the nearest with a
+    `pyproject.toml`, else with a `setup.py`. Where pytest would take the working directory, it is the
+    repository of git, else `start` itself. The rule: https://docs.pytest.org/en/stable/reference/customize.html
     """
     directory = start.resolve()
-    for candidate in (directory, *directory.parents):
-        if any((candidate / name).exists() for name in _ROOT_FILES):
+    above = (directory, *directory.parents)
+    for candidate in above:
+        if _configures_pytest(candidate):
             return candidate
+    for name in _ELSE:
+        for candidate in above:
+            if (candidate / name).exists():
+                return candidate
     return directory
+
+
+def _configures_pytest(directory: Path) -> bool:
+    if any((directory / name).is_file() for name in _CONFIGURING) or _pytest_table(directory):
+        return True
+    for name, section in _SECTIONS.items():
+        parser = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
+        with contextlib.suppress(configparser.Error, ValueError):  # pytest itself says what is wrong with it
+            if parser.read(directory / name, encoding="utf-8") and section in parser:
+                return True
+    return False
+
+
+def _pytest_table(directory: Path) -> bool:
+    """Whether there is a pyproject.toml that speaks of pytest: one that does not is passed over."""
+    if not (directory / "pyproject.toml").is_file():
+        return False
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # as above
+        text = (directory / "pyproject.toml").read_text(encoding="utf-8")
+        return bool(tomllib.loads(text).get("tool", {}).get("pytest"))
+    return False
 
 
 def relative_to_root(path: Path, root: Path) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from _pytest.config.findpaths import determine_setup
 from rich.console import Console
 
 from harness.errors import CheckpointError
@@ -21,13 +22,55 @@ def git(root: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True)
 
 
-def test_the_root_is_pytests(tmp_path: Path) -> None:
-    recipes = tmp_path / "project" / "recipes"
+QUIET = "[project]\nname = 'app'\n"
+ROOTS = {
+    "a package that says nothing of pytest": ({"pytest.ini": "", "packages/app/pyproject.toml": QUIET}, "."),
+    "a package with options of its own": (
+        {"pytest.ini": "", "packages/app/pyproject.toml": f"{QUIET}[tool.pytest.ini_options]\n"},
+        "packages/app",
+    ),
+    "a package with a table of its own": (
+        {"pytest.toml": "", "packages/app/pyproject.toml": "[tool.pytest]\nxfail_strict = true\n"},
+        "packages/app",
+    ),
+    "files of other tools": (
+        {
+            "pyproject.toml": "[tool.pytest.ini_options]\n",
+            "packages/app/tox.ini": "[tox]\n",
+            "packages/app/setup.cfg": "[metadata]\nname = 100%\n",
+            "packages/app/pyproject.toml": "[tool.pytest]\n",
+        },
+        ".",
+    ),
+    "tox.ini": ({"pytest.ini": "", "packages/tox.ini": "[tox]\n[pytest]\n"}, "packages"),
+    "setup.cfg": ({"pytest.ini": "", "packages/setup.cfg": "[tool:pytest]\n"}, "packages"),
+    "packages that all say nothing": ({"pyproject.toml": QUIET, "packages/pyproject.toml": ""}, "packages"),
+    "a package of another age": ({"packages/setup.py": "", "packages/app/.git/HEAD": ""}, "packages"),
+}
+
+
+@pytest.mark.parametrize("layout", ROOTS)
+def test_the_root_is_pytests(tmp_path: Path, layout: str) -> None:
+    files, root = ROOTS[layout]
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    recipes = tmp_path / "packages" / "app" / "recipes"
     recipes.mkdir(parents=True)
-    (tmp_path / "pyproject.toml").touch()
-    assert find_root(recipes) == tmp_path
-    (tmp_path / "project" / "pytest.ini").touch()
-    assert find_root(recipes) == tmp_path / "project"
+    found, *_ = determine_setup(
+        inifile=None, override_ini=None, args=[str(recipes)], rootdir_cmd_arg=None, invocation_dir=recipes
+    )
+    assert find_root(recipes) == found == (tmp_path / root).resolve()
+
+
+def test_the_root_is_the_repository_where_nothing_speaks_of_pytest(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "setup.cfg").write_text("no section at all", encoding="utf-8")
+    (tmp_path / "recipes").mkdir()
+    assert find_root(tmp_path / "recipes") == tmp_path.resolve()
+
+
+def test_a_path_above_the_root_is_spelled_from_it(tmp_path: Path) -> None:
     assert relative_to_root(tmp_path / "data" / "rows.jsonl", tmp_path / "project") == "../data/rows.jsonl"
 
 
