@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.durable import replace_synced
 from harness.errors import HarnessError, IntegrityError, StoreError
+from harness.numerics import differences
 from harness.strict_json import read_json
 
 if TYPE_CHECKING:
@@ -24,11 +25,22 @@ if TYPE_CHECKING:
     from harness.case_result import CaseResult
     from harness.policy import Gate
 
-__all__ = ["NoiseRecord", "SuiteNoise", "margin_problem", "measure", "read_noise", "write_noise"]
+__all__ = [
+    "NoiseRecord",
+    "SuiteNoise",
+    "margin_problem",
+    "measure",
+    "of_all_repeats",
+    "other_numerics",
+    "read_noise",
+    "write_noise",
+]
 
 SCHEMA_VERSION = 1
 _ONE_SIDED = 1.6448536269514722
 """Normal quantile of 95 %."""
+_OF_A_REPEAT = frozenset({"batch_size", "template_date"})
+"""Numerics that repeats may differ in: the one is varied on purpose, the other is the day."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,8 @@ class NoiseRecord:
         created: When, ISO 8601 in UTC.
         sampling: What the command line said over the golden sets: temperature, max_tokens.
         suites: The suites.
+        numerics: Under which every repeat was computed; see `of_all_repeats`. Empty where nothing is computed
+            here, and in records that do not say it.
     """
 
     checkpoint: str
@@ -88,10 +102,24 @@ class NoiseRecord:
     created: str
     sampling: Mapping[str, Any]
     suites: tuple[SuiteNoise, ...]
+    numerics: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, suite: str, golden: str) -> SuiteNoise | None:
         """Return the noise of a suite on this version of its golden set, where it was measured."""
         return next((one for one in self.suites if (one.suite, one.golden) == (suite, golden)), None)
+
+
+def of_all_repeats(numerics: Mapping[str, str]) -> dict[str, str]:
+    """Return the numerics of a checkpoint without what its repeats may differ in."""
+    return {key: value for key, value in numerics.items() if key not in _OF_A_REPEAT}
+
+
+def other_numerics(noise: NoiseRecord, numerics: Mapping[str, str]) -> str:
+    """Say how these numerics differ from those of what was measured, as `dtype bfloat16 → float32`; or empty.
+
+    Rounding decides which answers flip, so noise holds for the numerics under which it was measured.
+    """
+    return differences(of_all_repeats(numerics), noise.numerics)
 
 
 def measure(
@@ -201,7 +229,7 @@ def margin_problem(gate: Gate, noise: SuiteNoise, *, epochs: int) -> str | None:
 
 
 def write_noise(record: NoiseRecord, state: Path) -> Path:
-    """Keep what was measured; suites that were measured before under the same sampling stay.
+    """Keep what was measured; suites that were measured before under the same sampling and numerics stay.
 
     Raises:
         StoreError: It could not be written.
@@ -209,12 +237,13 @@ def write_noise(record: NoiseRecord, state: Path) -> Path:
     path = _path(state, record.fingerprint)
     before = read_noise(state, record.fingerprint) if path.exists() else None
     suites = list(record.suites)
-    if before is not None and before.sampling == record.sampling:
+    if before is not None and (before.sampling, before.numerics) == (record.sampling, record.numerics):
         suites += [one for one in before.suites if record.of(one.suite, one.golden) is None]
     data = {
         "schema_version": SCHEMA_VERSION,
         **asdict(record),
         "sampling": dict(record.sampling),
+        "numerics": dict(record.numerics),
         "suites": [asdict(one) for one in sorted(suites, key=lambda one: (one.suite, one.golden))],
     }
     try:

@@ -13,6 +13,7 @@ import pytest
 from harness.engine.fill import Progress
 from harness.protocols import Checkpoint
 
+from .margins import ignored_noise
 from .session import GateSession
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def header(session: GateSession) -> list[str]:
         lines.append(f"harness: baseline {session.settings.baseline}")
     else:
         lines.append("harness: no --baseline: gates that compare are INCONCLUSIVE")
-    return lines
+    ignored = ignored_noise(session)
+    return lines if ignored is None else [*lines, f"harness: {ignored}"]
 
 
 def _named(checkpoint: Checkpoint) -> str:

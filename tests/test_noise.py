@@ -15,7 +15,16 @@ from typer.testing import CliRunner
 from harness.case_result import CaseResult
 from harness.cli.main import app
 from harness.errors import ConfigurationError, HarnessError, IntegrityError
-from harness.noise import NoiseRecord, SuiteNoise, margin_problem, measure, read_noise, write_noise
+from harness.noise import (
+    NoiseRecord,
+    SuiteNoise,
+    margin_problem,
+    measure,
+    of_all_repeats,
+    other_numerics,
+    read_noise,
+    write_noise,
+)
 from harness.policy import Gate
 
 FINGERPRINT = "ab" * 32
@@ -116,6 +125,17 @@ def test_noise_is_of_one_checkpoint() -> None:
     assert "base,other: name one checkpoint" in str(done.exception)
 
 
+def test_noise_is_of_the_numerics_that_it_was_measured_under() -> None:
+    measured = of_all_repeats({"dtype": "bfloat16", "batch_size": "8", "template_date": "2026-03-14"})
+    noise = NoiseRecord("base", FINGERPRINT, "2026-03-14T09:26:53Z", {}, (NOISE,), measured)
+    assert other_numerics(noise, {"dtype": "float32"}) == "dtype bfloat16 → float32"
+    assert other_numerics(noise, {"dtype": "bfloat16", "batch_size": "auto"}) == ""
+    assert other_numerics(noise, {"dtype": "bfloat16", "template_date": "2026-03-15"}) == ""
+    untold = dataclasses.replace(noise, numerics={})
+    assert other_numerics(untold, {"dtype": "float32"}) == "dtype unset → float32"
+    assert other_numerics(untold, {}) == ""  # a served model: nothing is computed here
+
+
 def test_it_is_kept_and_read_back(tmp_path: Path) -> None:
     record = NoiseRecord("base", FINGERPRINT, "2026-03-14T09:26:53Z", {"temperature": 1.0}, (NOISE,))
     path = write_noise(record, tmp_path)
@@ -126,6 +146,10 @@ def test_it_is_kept_and_read_back(tmp_path: Path) -> None:
     kept = read_noise(tmp_path, FINGERPRINT)
     assert kept is not None
     assert [one.suite for one in kept.suites] == ["orders", "refunds"]
+    path = write_noise(dataclasses.replace(record, numerics={"dtype": "bfloat16"}), tmp_path)
+    kept = read_noise(tmp_path, FINGERPRINT)
+    assert kept is not None
+    assert [one.suite for one in kept.suites] == ["refunds"]  # the others were measured in another way
     for damage in ("{}", "[]", path.read_text().replace("0.03", '"x"'), path.read_text()[:40]):
         path.write_text(damage, encoding="utf-8")
         with pytest.raises(IntegrityError):

@@ -13,7 +13,7 @@ from harness.cli.gate import run_gated
 from harness.clock import utc_now
 from harness.errors import ConfigurationError, StoreError
 from harness.exit_codes import ExitCode
-from harness.noise import NoiseRecord, measure, write_noise
+from harness.noise import NoiseRecord, measure, of_all_repeats, write_noise
 from harness.record import RunRecord, results_of
 
 __all__ = ["noise"]
@@ -78,6 +78,7 @@ def noise(
             epochs=epochs,
             reduce={verdict.suite: verdict.gate.reduce for verdict in records[0].verdicts},
         ),
+        numerics=of_all_repeats(candidates[0]["numerics"]),
     )
     path = write_noise(found, state)
     if json:

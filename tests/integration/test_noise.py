@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from loopback import KEY, LoopbackLLM, Question
+from tiny_models import save_model
 
 from .conftest import Project, sums
 
@@ -56,3 +57,33 @@ def test_noise_is_measured_kept_and_held_against_margins(
         (kept,) = (project.path / ".harness/noise").glob("*.json")
         kept.write_text("{", encoding="utf-8")
         assert project.run(*against).ret == 4
+
+
+def test_noise_of_other_numerics_holds_for_no_margin(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.path)
+    save_model(project.path / "models" / "base")
+    project.golden("sums", [case | {"input": f"please help item {i}"} for i, case in enumerate(sums(40))])
+    project.module(
+        """
+import pytest
+
+@pytest.mark.suite("sums")
+def test_sums(response, record_score):
+    record_score(len(response.text) % 2)
+"""
+    )
+    sampling = ("--temperature=1", "--max-tokens=4")
+    command = [sys.executable, "-m", "harness.cli", "noise", "base", *sampling, "-M", "dtype=bfloat16"]
+    subprocess.run(command, capture_output=True, check=True)
+    against = ("--model=base", "--baseline=base", "--collect-only", *sampling)
+    refused = project.run(*against, "-M", "dtype=bfloat16", "--batch-size=4")
+    assert refused.ret == 4
+    refused.stderr.fnmatch_lines(["*suite 'sums': the margin of 2 % lies below the noise*"])
+    ignored = project.run(*against, "-M", "dtype=float32")
+    assert ignored.ret == 0
+    ignored.stdout.fnmatch_lines(
+        ["harness: the noise of base was measured under other numerics (dtype bfloat16 → float32*"]
+    )
+    project.run(*against, "--allow-margin-below-noise").stdout.no_fnmatch_line("*other numerics*")
