@@ -271,6 +271,8 @@ def read_noise(state: Path, fingerprint: str) -> NoiseRecord | None:
         record = NoiseRecord(suites=suites, **data)
         if not all(math.isfinite(one.standard_deviation) and one.standard_deviation >= 0 for one in suites):
             raise ValueError("a standard deviation is no number")
+        if not (isinstance(record.sampling, dict) and isinstance(record.numerics, dict)):
+            raise ValueError("sampling or numerics are no object")
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise IntegrityError(
             f"{path}: no noise that harness noise wrote ({problem}): delete it, or measure again"
