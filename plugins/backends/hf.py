@@ -193,6 +193,7 @@ class HFBackend:
         """Answer requests in continuous batches over shared prefixes, or as their model allows."""
         from harness.inference.generation import generate
         from harness.inference.likelihood import score
+        from harness.inference.memory import release
 
         loaded = self._model(checkpoint)
         limits, budget = self._plan(loaded.model)
@@ -207,6 +208,7 @@ class HFBackend:
             asked = [requests[index] for index in drawn]
             for place, response in generate(model, tokenizer, asked, limits=limits, cascade=cascade):
                 yield drawn[place], response
+        release(loaded.model.device)  # before the next checkpoint is asked
 
     def _plan(self, model: Any) -> tuple[Limits, int]:
         """Return how much is done at a time, decided once: candidate and baseline are batched alike."""
