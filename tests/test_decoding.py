@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tiny_models import save_model
 
+from harness.inference import cascade_layouts
 from harness.inference.cascade import decode_cascade
 from harness.inference.key_values import SlotCache
 from harness.inference.memory import Limits
@@ -241,6 +242,26 @@ def test_neither_limits_nor_neighbours_nor_full_memory_change_a_row(
         if one.finish_reason != "error":  # a row alone may have met full memory
             assert (one.tokens, one.finish_reason) == (alone[index].tokens, alone[index].finish_reason)
     assert len(failures) or all(one.finish_reason != "error" for one in found.values())
+
+
+def test_blocks_of_slots_change_no_row(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = prompts(11, shared=20, seed=3)
+    expected = decoded(decode_cascade, llama, rows)
+    blocks = []
+    own = cascade_layouts._attend_own
+
+    def counted(query: torch.Tensor, *given: Any) -> torch.Tensor:
+        blocks.append(len(query))
+        return own(query, *given)
+
+    monkeypatch.setattr(cascade_layouts, "_attend_own", counted)
+    monkeypatch.setattr(cascade_layouts, "_CPU_BLOCK", 1)
+    monkeypatch.setattr(cascade_layouts, "_LEAST_BLOCK", 3)
+    found = decoded(decode_cascade, llama, rows)
+    assert {index: one.tokens for index, one in found.items()} == {
+        index: one.tokens for index, one in expected.items()
+    }
+    assert max(blocks) == 3
 
 
 @BOTH

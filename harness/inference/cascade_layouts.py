@@ -22,6 +22,8 @@ _CPU_BLOCK = 16_384
 """Numbers in the keys of one token of each slot of a block. Slots are attended to in blocks, each only as far
 as its longest row: what a block costs in operations must be little beside its products."""
 
+_LEAST_BLOCK = 32  # slots, however wide their keys are
+
 
 class PrefixLayout:
     """The next stretch of a prefix, in one row of the input.
@@ -134,7 +136,9 @@ class TokenLayout:
         self._slots, self._lengths, self._prefixes = slots, lengths_on_device, prefixes
         device = lengths_on_device.device
         self._all = torch.arange(len(lengths), device=device)
-        block = max(_CPU_BLOCK // slots.key_width, 1) if device.type == "cpu" else len(lengths)
+        block = len(lengths)
+        if device.type == "cpu":
+            block = max(_CPU_BLOCK // slots.key_width, _LEAST_BLOCK)
         self._blocks: list[tuple[slice, int, Tensor]] = []
         for first in range(0, len(lengths), block):
             own = lengths_on_device[first : first + block]
