@@ -30,12 +30,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.comparison import RestOfSuite, compare_scores
-from harness.gate import adjust_family
+from harness.gate.compare_scores import RestOfSuite, compare_scores
+from harness.gate.decide import adjust_family
+from harness.gate.verdict import Status, Verdict
 from harness.stats.clusters import group
 from harness.stats.quantiles import student_quantile
 from harness.stats.stopping import StoppingRule, first_stop
-from harness.verdict import Status, Verdict
 
 Array = NDArray[np.float64]
 

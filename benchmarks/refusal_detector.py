@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.scoring import refusal, refusal_phrases
-from harness.scoring.refusal import find_refusal
-from harness.strict_json import read_jsonl
+from harness.files.read_json import read_jsonl
+from harness.scoring.text import refusal, refusal_phrases
+from harness.scoring.text.refusal import find_refusal
 
 DEVELOPMENT = ("llama2orig", "llama2new", "gpt4")
 LABELS = ("1_full_compliance", "2_full_refusal", "3_partial_refusal")

@@ -20,7 +20,7 @@ import numpy as np
 
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
-from harness.gate import Gate, adjust_family, decide, slices
+from harness.gate.decide import Gate, adjust_family, decide, slices
 
 SUITE, GOLDEN = "large", "large/v1"
 TAGS, CLUSTER = 20, 3

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.golden_release import lock_golden
-from harness.strict_json import read_jsonl
+from harness.files.read_json import read_jsonl
+from harness.golden_sets.release import lock_golden
 
 SUITES = """
 import pytest

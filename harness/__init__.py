@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.case_result import CaseResult
     from harness.cases import Case, Message, Outcome, Request, Response, Sampling, Score
-    from harness.comparison import RestOfSuite, compare_scores
     from harness.errors import HarnessError
     from harness.evaluation import evaluate
-    from harness.golden_set import GoldenSet, load_golden
-    from harness.history import load_runs
+    from harness.gate.compare_scores import RestOfSuite, compare_scores
+    from harness.gate.policy import Gate
+    from harness.gate.verdict import Status, Verdict
+    from harness.golden_sets.read import GoldenSet, load_golden
     from harness.judging import Pairwise, Rubric
     from harness.likelihood import Continuation, Likelihood
-    from harness.policy import Gate
     from harness.protocols import Backend, BackendOptions, CaseSet, CaseSource, Checkpoint, Judge
+    from harness.runs.dataframe import load_runs
     from harness.scoring import CheckFailed, InvalidOutput, check
-    from harness.verdict import Status, Verdict
 
 __all__ = [
     "Backend",
@@ -74,17 +74,17 @@ _HOMES = {
         "Sampling",
         "Score",
     ),
-    "harness.comparison": ("RestOfSuite", "compare_scores"),
+    "harness.gate.compare_scores": ("RestOfSuite", "compare_scores"),
     "harness.errors": ("HarnessError",),
     "harness.evaluation": ("evaluate",),
-    "harness.golden_set": ("GoldenSet", "load_golden"),
-    "harness.history": ("load_runs",),
+    "harness.golden_sets.read": ("GoldenSet", "load_golden"),
+    "harness.runs.dataframe": ("load_runs",),
     "harness.judging": ("Pairwise", "Rubric"),
     "harness.likelihood": ("Continuation", "Likelihood"),
-    "harness.policy": ("Gate",),
+    "harness.gate.policy": ("Gate",),
     "harness.protocols": ("Backend", "BackendOptions", "CaseSet", "CaseSource", "Checkpoint", "Judge"),
     "harness.scoring": ("CheckFailed", "InvalidOutput", "check"),
-    "harness.verdict": ("Status", "Verdict"),
+    "harness.gate.verdict": ("Status", "Verdict"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.case_result import CaseResult, Role, combine_outcomes
-from harness.case_source import load_case_sets
 from harness.cases import Case, Outcome, Sampling, content_digest
-from harness.diagnostics import blocked_by, diagnostics
 from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine, Question
 from harness.errors import ConfigurationError, HarnessError
-from harness.gate import Gate, Verdict, decide, settle
-from harness.gate_file import load_gate_file
+from harness.gate.decide import Gate, Verdict, decide, settle
+from harness.gate.diagnostics import blocked_by, diagnostics
+from harness.gate.policy_file import load_gate_file
+from harness.golden_sets.source import load_case_sets
 from harness.protocols import BackendOptions, Checkpoint
 from harness.scoring import score
 

@@ -11,8 +11,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from harness.checkpoints.manifest import Provenance
 from harness.clock import utc_now
-from harness.manifest import Provenance
 
 __all__ = ["find_root", "provenance", "relative_to_root"]
 

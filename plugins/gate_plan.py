@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError, problem_lines
-from harness.gate_file import load_gate_file
-from harness.gate_overview import PlannedSuite, dump_plan
+from harness.gate.policy_file import load_gate_file
+from harness.runs.power_table import PlannedSuite, dump_plan
 
-from .options import Settings
+from .session.options import Settings
+from .session.suite import Suites, read_marker
 from .start import default_to_suites
-from .suite import Suites, read_marker
 
 __all__ = ["start"]
 

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from .fixtures import (
-    NO_MODEL,
-    SESSION,
+from .running.fixtures import (
     baseline,
     baseline_response,
     case,
@@ -23,7 +21,8 @@ from .fixtures import (
     response,
     responses,
 )
-from .options import add_options, read_settings
+from .session.options import add_options, read_settings
+from .session.stash import NO_MODEL, SESSION
 
 __all__ = [
     "baseline",

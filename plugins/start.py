@@ -8,11 +8,11 @@ import pytest
 
 from harness.errors import UsageError, problem_lines
 
-from .activity import Activity
-from .fixtures import SESSION
-from .garbage import collect_rarely
-from .options import Settings
-from .session import GateSession
+from .hooks import Activity
+from .running.gc_tuning import collect_rarely
+from .session.options import Settings
+from .session.session import GateSession
+from .session.stash import SESSION
 
 __all__ = ["default_to_suites", "start"]
 
@@ -26,7 +26,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     worker = getattr(config, "workerinput", None)
     default_to_suites(config, tasks=bool(settings.lm_eval_tasks))
     if settings.early_stop and worker is None:
-        from .early_stop import refuse_workers
+        from .running.early_stop import refuse_workers
 
         refuse_workers(config)
     if settings.results is not None and worker is None and not settings.results.parent.is_dir():

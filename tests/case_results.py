@@ -9,8 +9,8 @@ from typing import Any
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
 from harness.exit_codes import most_severe
-from harness.gate import Gate, adjust_family, decide, exit_codes, slices
-from harness.record import RunRecord
+from harness.gate.decide import Gate, adjust_family, decide, exit_codes, slices
+from harness.runs.record import RunRecord
 
 
 def case_result(

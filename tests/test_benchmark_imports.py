@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from harness.cases import Outcome, Response
 from harness.cli.main import app
 from harness.errors import ConfigurationError, GoldenSetError
-from harness.golden_case import parse_case
-from harness.golden_set import load_golden
+from harness.golden_sets.case_row import parse_case
+from harness.golden_sets.read import load_golden
 from harness.interchange import FORMATS, export_cases, import_rows
 from harness.interchange.suite_module import suite_module
 from harness.scoring import score

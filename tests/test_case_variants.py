@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.case_source import load_case_sets
-from harness.case_variants import WRAPPERS, jailbreaks, pressed
 from harness.cases import Case, Message
 from harness.errors import ConfigurationError
+from harness.golden_sets.source import load_case_sets
+from harness.golden_sets.variants import WRAPPERS, jailbreaks, pressed
 from harness.scoring.selftest import case_faults
 
 ROOTS = [Path(__file__).parents[1] / "golden"]

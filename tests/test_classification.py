@@ -13,13 +13,13 @@ from test_record import validated
 
 from harness.case_result import CaseResult, Role
 from harness.cases import Case, Message, Outcome, Response
-from harness.classification import classify
 from harness.errors import ConfigurationError
-from harness.record import RunRecord
+from harness.gate.classification import classify
 from harness.report import html, markdown
 from harness.report.classes import classification_lines
+from harness.runs.record import RunRecord
 from harness.scoring import score
-from harness.scoring.label_check import find_label, labels_of
+from harness.scoring.checks.label_check import find_label, labels_of
 from harness.scoring.registry import compile_checks
 from harness.stats.classification import rate_intervals
 

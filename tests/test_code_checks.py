@@ -14,7 +14,7 @@ from harness.cases import Case, Message, Outcome, Response
 from harness.errors import ConfigurationError, ScoringError
 from harness.sandbox import code_allowed
 from harness.scoring import score
-from harness.scoring.code_text import extract_code, last_function
+from harness.scoring.text.code_text import extract_code, last_function
 
 
 @pytest.fixture

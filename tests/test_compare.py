@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 from harness.case_result import CaseResult
 from harness.cli.main import app
 from harness.errors import StoreError, UsageError
-from harness.gate import Gate, Status
-from harness.record import RunRecord
-from harness.store import RunStore
-from harness.stored_comparison import Side, compare_runs, find_side
+from harness.gate.decide import Gate, Status
+from harness.runs.compare import Side, compare_runs, find_side
+from harness.runs.record import RunRecord
+from harness.runs.store import RunStore
 
 GOOD, BAD = [1.0] * 100, [1.0] * 80 + [0.0] * 20
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.cases import Case, Message, Response
 from harness.scoring import score
-from harness.scoring.degeneration import (
+from harness.scoring.text.degeneration import (
     distinct_n,
     find_loop,
     form_of,

@@ -8,13 +8,13 @@ from case_results import case_result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import answer_measures
 from harness.case_result import CaseResult, Role
-from harness.diagnostics import Diagnostic, blocked_by, described, diagnostics
 from harness.errors import ConfigurationError
-from harness.gate import Gate, Status, decide, settle
-from harness.scoring import language
-from harness.scoring.language import prose_language, quick_language
+from harness.gate import answer_measures
+from harness.gate.decide import Gate, Status, decide, settle
+from harness.gate.diagnostics import Diagnostic, blocked_by, described, diagnostics
+from harness.scoring.text import language
+from harness.scoring.text.language import prose_language, quick_language
 from harness.stats.pass_at_k import pass_at_k
 
 ABOUT: dict[str, Any] = {"suite": "refunds", "golden": "refunds/v1", "checkpoint": "checkpoint-300"}

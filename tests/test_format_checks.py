@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from harness.cases import Case, Message, Outcome, Response
 from harness.errors import ConfigurationError, ScoringError
+from harness.files.read_json import InvalidJsonError
 from harness.scoring import score
-from harness.scoring.fences import fenced_blocks, outside_fences
-from harness.scoring.json_fields import parse_path
-from harness.scoring.json_text import find_json
+from harness.scoring.checks.json_fields import parse_path
+from harness.scoring.checks.table_checks import csv_rows, markdown_tables
+from harness.scoring.checks.xml_check import InvalidXmlError, elements_of
 from harness.scoring.registry import compile_checks
-from harness.scoring.table_checks import csv_rows, markdown_tables
-from harness.scoring.xml_check import InvalidXmlError, elements_of
-from harness.strict_json import InvalidJsonError
+from harness.scoring.text.fences import fenced_blocks, outside_fences
+from harness.scoring.text.json_text import find_json
 
 PASSED, MISSED, INVALID = Outcome.PASSED, Outcome.MISSED, Outcome.INVALID
 

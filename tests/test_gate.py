@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
-from harness.comparison import RestOfSuite, compare_scores
 from harness.errors import ConfigurationError, HarnessError, IntegrityError, ScoringError
 from harness.exit_codes import ExitCode
-from harness.gate import Gate, Status, Verdict, adjust_family, decide, exit_codes, slices
+from harness.gate.compare_scores import RestOfSuite, compare_scores
+from harness.gate.decide import Gate, Status, Verdict, adjust_family, decide, exit_codes, slices
 
 
 def verdict_on(

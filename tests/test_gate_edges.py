@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from case_results import changed, two_sides
 
-from harness.comparison import compare_scores
-from harness.gate import Gate, Status, decide
+from harness.gate.compare_scores import compare_scores
+from harness.gate.decide import Gate, Status, decide
 from harness.stats.binary import tango_interval
 from harness.stats.paired import compare_pairs
 

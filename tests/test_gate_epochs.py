@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
-from harness.comparison import RestOfSuite, compare_scores
 from harness.errors import ConfigurationError
-from harness.gate import Gate, Status, Verdict, decide, slices
+from harness.gate.compare_scores import RestOfSuite, compare_scores
+from harness.gate.decide import Gate, Status, Verdict, decide, slices
 from harness.stats.repeats import Repeats, reduce_samples, split_variance
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ConfigurationError
-from harness.gate_file import load_gate_file
-from harness.policy import Gate
+from harness.gate.policy import Gate
+from harness.gate.policy_file import load_gate_file
 
 YAML = """\
 gates:

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from shared_data import shared_data
 
-from harness.comparison import compare_scores
-from harness.gate import Status
+from harness.gate.compare_scores import compare_scores
+from harness.gate.decide import Status
 from harness.stats.binary import mcnemar_p
 from harness.stats.clusters import cluster_standard_error, group
 from harness.stats.paired import compare_pairs

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from case_results import stored_record, two_sides
 
-from harness.gate_overview import PlannedSuite, overview
-from harness.policy import Gate
+from harness.gate.policy import Gate
+from harness.runs.power_table import PlannedSuite, overview
+from harness.runs.store import RunStore
 from harness.stats.power import Spread, minimum_detectable_drop
-from harness.store import RunStore
 
 
 def planned(cases: int, clusters: int | None = None) -> PlannedSuite:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from harness.errors import ConfigurationError, GoldenSetError
-from harness.golden_release import lock_golden, refuse_in_ci, release_golden
-from harness.golden_set import load_golden, read_manifest, versions
+from harness.golden_sets.read import load_golden, read_manifest, versions
+from harness.golden_sets.release import lock_golden, refuse_in_ci, release_golden
 
 CASE = {"id": "a", "input": "1 + 1?", "target": "2", "accepts": ["2"], "rejects": ["3"], "tags": ["easy"]}
 OTHER = {"id": "b", "input": "1 + 2?", "target": "3", "accepts": ["3"], "rejects": ["2"]}
@@ -116,7 +116,7 @@ def test_what_was_never_locked_is_not_released(tmp_path: Path) -> None:
 
 def test_shipped_sets_are_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "shipped" / "sums" / "v1", CASE)
-    monkeypatch.setattr("harness.golden_set.shipped_roots", lambda: (tmp_path / "shipped",))
+    monkeypatch.setattr("harness.golden_sets.read.shipped_roots", lambda: (tmp_path / "shipped",))
     assert load_golden("sums", roots=[]).label == "sums/v1"
     for change in (lock_golden, release_golden):
         with pytest.raises(GoldenSetError, match="is a shipped golden set"):

@@ -15,12 +15,12 @@ from harness.case_result import CaseResult, Role
 from harness.cases import Case, Message, Outcome, ToolCall
 from harness.cli.main import app
 from harness.errors import GoldenSetError
-from harness.golden_case import case_problems, case_row, parse_case
-from harness.golden_diff import diff_cases
-from harness.golden_draft import add_rows, new_golden, rows_from_results
-from harness.golden_overlap import Passage, find_contamination, near_duplicates, passages_of
-from harness.golden_release import lock_golden, release_golden
-from harness.golden_set import load_golden
+from harness.golden_sets.case_row import case_problems, case_row, parse_case
+from harness.golden_sets.diff import diff_cases
+from harness.golden_sets.draft import add_rows, new_golden, rows_from_results
+from harness.golden_sets.overlap import Passage, find_contamination, near_duplicates, passages_of
+from harness.golden_sets.read import load_golden
+from harness.golden_sets.release import lock_golden, release_golden
 from harness.likelihood import Continuation
 
 LONG = "Please tell me how many working days it takes until the money of order {} is back on my account"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from harness.cases import Message, Sampling
 from harness.errors import GoldenSetError
-from harness.golden_set import find_golden, golden_names, load_golden, read_cases, versions
-from harness.json_schema import compile_predicate, packaged_schema, violations
+from harness.files.json_schema import compile_predicate, packaged_schema, violations
+from harness.golden_sets.read import find_golden, golden_names, load_golden, read_cases, versions
 
 GOOD = {"id": "a", "input": "What is 1 + 1?", "target": "2"}
 

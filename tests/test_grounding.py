@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.cases import Case, Message, Outcome, Response
 from harness.scoring import score
-from harness.scoring.facts import KINDS, find_facts
+from harness.scoring.text.facts import KINDS, find_facts
 
 SOURCE = (
     "Invoice INV-2041 of 3 May 2026: 12 chairs at 49.90 EUR, 10 % off. "

@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from harness.cases import Case, Message, Outcome, Response
 from harness.errors import ConfigurationError
 from harness.scoring import score
-from harness.scoring.instruction_check import INSTRUCTIONS, follows, loose_forms
-from harness.scoring.language import detect_language
+from harness.scoring.checks.instruction_check import INSTRUCTIONS, follows, loose_forms
 from harness.scoring.registry import compile_checks
-from harness.scoring.sentences import sentences
+from harness.scoring.text.language import detect_language
+from harness.scoring.text.sentences import sentences
 
 RELATIONS = st.sampled_from(["less than", "at least"])
 SMALL = st.integers(1, 4)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from harness.cases import Case, Message, Outcome, Response
 from harness.errors import ConfigurationError, MissingDependencyError, ScoringError
 from harness.scoring import score
-from harness.scoring.credentials import find_credentials
-from harness.scoring.personal_data import find_personal_data
-from harness.scoring.prompt_leak import leaked_run
 from harness.scoring.registry import compile_checks
+from harness.scoring.text.credentials import find_credentials
+from harness.scoring.text.personal_data import find_personal_data
+from harness.scoring.text.prompt_leak import leaked_run
 
 pytest.importorskip("detect_secrets")
 pytest.importorskip("phonenumbers")

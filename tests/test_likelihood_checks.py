@@ -20,7 +20,7 @@ from harness.engine.cache import ResponseCache
 from harness.engine.fill import fill
 from harness.engine.plan import Plan
 from harness.errors import ScoringError
-from harness.golden_case import case_problems, parse_case
+from harness.golden_sets.case_row import case_problems, parse_case
 from harness.likelihood import Continuation, Likelihood
 from harness.protocols import Backend, Checkpoint
 from harness.scoring import score

@@ -17,9 +17,9 @@ from lm_eval_tasks import KINDS, save_tasks
 from tiny_models import save_model
 
 import harness
-from harness.case_source import load_case_sets
 from harness.errors import ConfigurationError, GoldenSetError, ScoringError, TrustError, UsageError
-from harness.interchange.lm_eval_decoding import sampling_of
+from harness.golden_sets.source import load_case_sets
+from harness.interchange.lm_eval.decoding import sampling_of
 from harness.likelihood import Likelihood
 from harness.plugins.lm_eval.spec import parse_task_spec
 

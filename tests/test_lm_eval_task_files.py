@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from harness.cases import Case, Message, Outcome, Response, Sampling
 from harness.cli.main import app
 from harness.errors import ConfigurationError, GoldenSetError
-from harness.golden_case import parse_case
-from harness.golden_set import load_golden
+from harness.golden_sets.case_row import parse_case
+from harness.golden_sets.read import load_golden
 from harness.interchange import export_cases, export_files, import_rows
 from harness.likelihood import Continuation
 from harness.scoring import score

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import CheckpointError
-from harness.manifest import (
+from harness.checkpoints.manifest import (
     BaseModelRecord,
     DataRecord,
     Manifest,
@@ -21,6 +20,7 @@ from harness.manifest import (
     verify_files,
     write_manifest,
 )
+from harness.errors import CheckpointError
 
 
 @pytest.fixture

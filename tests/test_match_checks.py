@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.cases import Case, Message, Outcome, Response
 from harness.scoring import find_choice, score, scorers
-from harness.scoring.list_check import list_items
+from harness.scoring.checks.list_check import list_items
 
 CASE = Case("c", (Message("user", "?"),))
 

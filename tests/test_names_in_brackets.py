@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from harness.plugins.terminal import _watcher
+from harness.plugins.deciding.terminal import _watcher
 from harness.protocols import Checkpoint
 from harness.train.plan import DataPlan, Plan, SourcePlan, StepPlan, show_plan
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from harness.case_result import CaseResult
 from harness.cli.main import app
 from harness.errors import ConfigurationError, HarnessError, IntegrityError
-from harness.noise import (
+from harness.gate.noise import (
     NoiseRecord,
     SuiteNoise,
     margin_problem,
@@ -26,7 +26,7 @@ from harness.noise import (
     read_noise,
     write_noise,
 )
-from harness.policy import Gate
+from harness.gate.policy import Gate
 
 FINGERPRINT = "ab" * 32
 

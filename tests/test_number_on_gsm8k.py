@@ -8,8 +8,8 @@ import pytest
 from shared_data import shared_data
 
 from harness.cases import Case, Message, Outcome, Response
+from harness.files.read_json import read_jsonl
 from harness.scoring import score
-from harness.strict_json import read_jsonl
 
 
 @pytest.mark.parametrize("options", [{}, {"after": "\nA: "}, {"pattern": r"(?m)^A: ([^\n]+)$"}])

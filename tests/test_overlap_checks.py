@@ -15,7 +15,7 @@ from tiny_models import save_model
 from harness.cases import Case, Message, Outcome, Response
 from harness.errors import ConfigurationError, MissingDependencyError, ScoringError
 from harness.scoring import score
-from harness.scoring.overlap_checks import token_f1
+from harness.scoring.checks.overlap_checks import token_f1
 from harness.scoring.registry import compile_checks
 
 PASSED, MISSED, INVALID = Outcome.PASSED, Outcome.MISSED, Outcome.INVALID
@@ -177,7 +177,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_similarity_is_a_cosine_of_embeddings(encoder: Path) -> None:
-    from harness.scoring.semantic_check import similarity
+    from harness.scoring.checks.semantic_check import similarity
 
     check = {"type": "semantic_similarity", "value": "the red box", "model": str(encoder), "at_least": 0.99}
     assert value(check, "the red box") == pytest.approx(1.0)
@@ -192,7 +192,7 @@ def test_similarity_is_a_cosine_of_embeddings(encoder: Path) -> None:
 def test_the_pooling_that_the_model_names_is_used(encoder: Path, tmp_path: Path) -> None:
     import shutil
 
-    from harness.scoring.semantic_check import similarity
+    from harness.scoring.checks.semantic_check import similarity
 
     copy = Path(shutil.copytree(encoder, tmp_path / "cls"))
     (copy / "1_Pooling").mkdir()

@@ -8,7 +8,7 @@ import pytest
 from tiny_training import ADAPTER, SCRATCH, recipe
 
 from harness.errors import ConfigurationError
-from harness.strict_yaml import parse_yaml
+from harness.files.read_yaml import parse_yaml
 from harness.train.plan import save_steps, steps_for
 from harness.train.recipe_file import load_recipe, parse_recipe
 

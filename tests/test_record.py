@@ -16,8 +16,8 @@ from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
 from harness.clock import utc_now
 from harness.errors import HarnessError, IntegrityError
-from harness.plain_json import encodable
-from harness.record import RunRecord, is_run_id, new_run_id
+from harness.files.write_json import encodable
+from harness.runs.record import RunRecord, is_run_id, new_run_id
 
 
 def validated(record: RunRecord) -> dict[str, Any]:

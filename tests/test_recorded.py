@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.plugins.recorded import without_secrets
+from harness.plugins.deciding.environment import without_secrets
 
 
 @pytest.mark.parametrize(

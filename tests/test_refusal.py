@@ -15,8 +15,8 @@ from shared_data import shared_data
 
 from harness.cases import Case, Message, Response
 from harness.scoring import score
-from harness.scoring.refusal import OPENING, find_refusal
-from harness.scoring.refusal_phrases import FAMILIES
+from harness.scoring.text.refusal import OPENING, find_refusal
+from harness.scoring.text.refusal_phrases import FAMILIES
 
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "refusal_detector.py"
 

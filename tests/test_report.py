@@ -22,14 +22,14 @@ from typer.testing import CliRunner
 
 from harness.cases import Outcome
 from harness.cli.main import app
-from harness.gate import Gate
-from harness.record import RunRecord
+from harness.gate.decide import Gate
 from harness.report import figures, html, markdown
 from harness.report.flips import flips
 from harness.report.plain_text import one_line, printable, shorten, visible_lines
 from harness.report.plot import DARK, LIGHT, delta_plot
 from harness.report.terminal import flip_lines, slice_lines, suggestions, verdict_lines, verdict_table
-from harness.store import RunStore
+from harness.runs.record import RunRecord
+from harness.runs.store import RunStore
 
 EVIL = (
     "<script>alert(1)</script> \x1b[31m\x1b]0;title\x07 \r::set-output name=x::y ##vso[task.complete] "

@@ -13,7 +13,7 @@ from tiny_models import WORDS, save_model
 from harness.cases import Case, Message, Outcome, Response
 from harness.errors import ConfigurationError, ScoringError
 from harness.scoring import score
-from harness.scoring.disclaimer_check import find_disclaimer
+from harness.scoring.checks.disclaimer_check import find_disclaimer
 from harness.scoring.registry import compile_checks
 
 
@@ -149,7 +149,7 @@ def test_toxic_words_do_not_hide_behind_others(classifier: Path) -> None:
 
 
 def test_labels_that_do_not_exclude_each_other_are_read_apart(classifier: Path, tmp_path: Path) -> None:
-    from harness.scoring.toxicity_check import toxicity
+    from harness.scoring.checks.toxicity_check import toxicity
 
     apart = save_classifier(tmp_path, ["toxic", "insult"], problem_type="multi_label_classification")
     assert toxicity(str(apart), "red")["toxic"] == pytest.approx(0.5)

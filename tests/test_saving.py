@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.manifest import Manifest, Progress, Provenance, read_manifest, record_files, verify_files
+from harness.checkpoints.manifest import (
+    Manifest,
+    Progress,
+    Provenance,
+    read_manifest,
+    record_files,
+    verify_files,
+)
 from harness.train.saving import complete_checkpoints, publish, remove_checkpoint, stage_for
 
 SIZE = 3_000_000

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from harness.cases import Case, Message, Outcome, Response, Score, ToolCall
 from harness.errors import ConfigurationError, InferenceError, ScoringError
+from harness.files.read_json import InvalidJsonError
 from harness.scoring import (
     CheckFailed,
     CheckType,
@@ -26,11 +27,10 @@ from harness.scoring import (
     score,
     without_thought,
 )
-from harness.scoring.json_text import difference, extract_json
-from harness.scoring.number_text import last_number, parse_number
 from harness.scoring.registry import check_type, compile_checks
 from harness.scoring.selftest import case_faults, example_case
-from harness.strict_json import InvalidJsonError
+from harness.scoring.text.json_text import difference, extract_json
+from harness.scoring.text.number_text import last_number, parse_number
 
 PASSED, MISSED, INVALID = Outcome.PASSED, Outcome.MISSED, Outcome.INVALID
 
@@ -515,4 +515,4 @@ def test_scoring_imports_only_the_check_types_that_are_asked_for() -> None:
     done = subprocess.run(
         [sys.executable, "-c", f"{used}; {loaded}"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["harness.scoring.text_checks"]
+    assert done.stdout.split() == ["harness.scoring.checks.text_checks"]

@@ -13,19 +13,19 @@ from case_results import stored_record, two_sides
 from tiny_models import save_model
 from typer.testing import CliRunner
 
-from harness.best import point_to
+from harness.checkpoints.manifest import Manifest, Progress, Provenance, record_files, write_manifest
 from harness.cli.main import app
 from harness.engine.engine import Engine
 from harness.errors import ConfigurationError, StoreError
-from harness.gate_file import load_gate_file
-from harness.manifest import Manifest, Progress, Provenance, record_files, write_manifest
-from harness.policy import Gate
+from harness.gate.policy import Gate
+from harness.gate.policy_file import load_gate_file
+from harness.gate.verdict import Status
 from harness.protocols import BackendOptions
-from harness.record import RunRecord
-from harness.selection import Selection, contenders, select
-from harness.selection_rule import Objective, SelectionRule, overridden, read_rule
-from harness.store import RunStore
-from harness.verdict import Status
+from harness.runs.best_link import point_to
+from harness.runs.record import RunRecord
+from harness.runs.selection import Selection, contenders, select
+from harness.runs.selection_rule import Objective, SelectionRule, overridden, read_rule
+from harness.runs.store import RunStore
 
 Scores = Mapping[str, Mapping[str, Sequence[float | None]]]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.cases import Outcome, Response
-from harness.golden_set import load_golden
+from harness.golden_sets.read import load_golden
 from harness.judging import Rubric
 from harness.sandbox import code_allowed
 from harness.scoring import score

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.comparison import RestOfSuite, compare_scores
-from harness.gate import Status
+from harness.gate.compare_scores import RestOfSuite, compare_scores
+from harness.gate.decide import Status
 from harness.stats.adjusted import Adjusted, Sample, adjusted_difference
 
 NOTHING: NDArray[np.float64] = np.empty((400, 0))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.stats.clusters import Clusters, cluster_standard_error, effective_changes, group, mean_interval
 from harness.stats.paired import compare_pairs
 from harness.stats.quantiles import student_quantile
-from harness.stats.skewed import moments, skew_bounds, student_bounds
+from harness.stats.skewed import Moments, moments, skew_bounds, student_bounds
 
 quick = settings(deadline=None, max_examples=50)
 
@@ -24,13 +24,17 @@ def test_quantiles_of_many_degrees_equal_those_of_few(probability: float, degree
     assert student_quantile(probability, degrees) == pytest.approx(expected, rel=1e-11, abs=1e-13)
 
 
+def moments_of(clusters: Clusters) -> Moments | None:
+    return moments(clusters.totals, clusters.sizes)
+
+
 @quick
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=12), st.integers(0, 1000))
 def test_error_and_degrees_of_freedom_equal_the_matrices_they_stand_for(sizes: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     codes = np.repeat(np.arange(len(sizes)), sizes)
     values = rng.normal(size=len(codes)) + rng.normal(size=len(sizes))[codes]
-    n, found = len(codes), moments(group(values, codes.tolist()))
+    n, found = len(codes), moments_of(group(values, codes.tolist()))
     assert found is not None
     hat = np.eye(n) - 1.0 / n
     weights = []
@@ -49,21 +53,21 @@ def test_error_and_degrees_of_freedom_equal_the_matrices_they_stand_for(sizes: l
 
 def test_with_clusters_of_one_size_it_is_students_interval() -> None:
     scores = np.random.default_rng(1).random(40)
-    found = moments(group(scores, None))
+    found = moments_of(group(scores, None))
     assert found is not None
     reference = scipy.stats.t.interval(0.9, 39, scores.mean(), scipy.stats.sem(scores))
     assert student_bounds(found, 0.05) == pytest.approx(reference)
     pairs = np.repeat(np.arange(20), 2).tolist()
-    clustered = moments(group(scores, pairs))
+    clustered = moments_of(group(scores, pairs))
     assert clustered is not None
     assert clustered.error == pytest.approx(cluster_standard_error(group(scores, pairs)))
     assert clustered.degrees == pytest.approx(19)
-    assert moments(Clusters(np.array([1.0]), np.array([3.0]))) is None
+    assert moments_of(Clusters(np.array([1.0]), np.array([3.0]))) is None
 
 
 def test_one_large_cluster_leaves_few_degrees_of_freedom() -> None:
     codes = [0] * 90 + list(range(1, 11))
-    found = moments(group(np.random.default_rng(0).random(100), codes))
+    found = moments_of(group(np.random.default_rng(0).random(100), codes))
     assert found is not None
     assert found.degrees < 2
 
@@ -71,7 +75,7 @@ def test_one_large_cluster_leaves_few_degrees_of_freedom() -> None:
 @quick
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=40), st.sampled_from([0.01, 0.025, 0.05]))
 def test_skew_bounds_hold_the_mean_and_mirror(values: list[float], level: float) -> None:
-    one, two = (moments(group(np.array(sign) * np.array(values), None)) for sign in (1.0, -1.0))
+    one, two = (moments_of(group(np.array(sign) * np.array(values), None)) for sign in (1.0, -1.0))
     assert one is not None
     assert two is not None
     lower, upper = skew_bounds(one, level)
@@ -87,7 +91,7 @@ def test_skew_bounds_agree_with_the_bootstrap_t_interval() -> None:
     t = (drawn.mean(axis=1) - values.mean()) / drawn.std(axis=1, ddof=1)
     low, high = np.quantile(t, [0.05, 0.95])
     spread = values.std(ddof=1)
-    found = moments(group(values, None))
+    found = moments_of(group(values, None))
     assert found is not None
     bootstrap = (values.mean() - high * spread, values.mean() - low * spread)
     assert skew_bounds(found, 0.05) == pytest.approx(bootstrap, abs=0.002)

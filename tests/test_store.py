@@ -16,12 +16,12 @@ import pytest
 from case_results import case_result, changed, stored_record, two_sides
 
 from harness.case_result import Role
-from harness.case_table import read_cases, write_cases
 from harness.cases import Outcome
 from harness.errors import ConfigurationError, HarnessError, IntegrityError, StoreError, UsageError
-from harness.history import load_runs
-from harness.record import RunRecord
-from harness.store import RunStore
+from harness.runs.case_table import read_cases, write_cases
+from harness.runs.dataframe import load_runs
+from harness.runs.record import RunRecord
+from harness.runs.store import RunStore
 
 HERE = Path(__file__).parent
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import CheckpointError, GoldenSetError, TrainingDataError
-from harness.strict_json import MAX_DEPTH, MAX_LINE_BYTES, InvalidJsonError, loads, read_json, read_jsonl
+from harness.files.read_json import MAX_DEPTH, MAX_LINE_BYTES, InvalidJsonError, loads, read_json, read_jsonl
 
 json_values = st.recursive(
     st.none()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ConfigurationError
-from harness.strict_yaml import MAX_BYTES, load_yaml, parse_yaml
+from harness.files.read_yaml import MAX_BYTES, load_yaml, parse_yaml
 
 
 def test_plain_values_keep_their_types_and_lines() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.checkpoint import inspect_directory
-from harness.manifest import read_manifest, verify_files
+from harness.checkpoints.manifest import read_manifest, verify_files
+from harness.checkpoints.spec import inspect_directory
 from harness.train.recipe_file import load_recipe
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "support-desk"

@@ -14,8 +14,8 @@ from shared_data import shared_data
 
 from harness.cases import Case, Message, Outcome, Response, ToolCall
 from harness.scoring import score
-from harness.scoring.tool_call_text import MalformedCallError, calls_in_text
-from harness.scoring.tool_calls_check import expected_from_bfcl
+from harness.scoring.checks.tool_calls_check import expected_from_bfcl
+from harness.scoring.text.tool_call_text import MalformedCallError, calls_in_text
 
 PASSED, MISSED, INVALID = Outcome.PASSED, Outcome.MISSED, Outcome.INVALID
 Calls = list[dict[str, Any]]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from harness.cases import Case, Score
 from harness.cli.golden import app
-from harness.golden_set import golden_names, load_golden
+from harness.golden_sets.read import golden_names, load_golden
 from harness.scoring import registry
 from harness.scoring.check_type import Scorer
 from harness.scoring.selftest import case_faults

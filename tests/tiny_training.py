@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from harness.strict_yaml import parse_yaml
+from harness.files.read_yaml import parse_yaml
 from harness.train.recipe import Recipe
 from harness.train.recipe_file import parse_recipe
 

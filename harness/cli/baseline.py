@@ -8,9 +8,9 @@ from pathlib import Path
 import typer
 
 from harness.errors import StoreError
-from harness.record import results_of
 from harness.report.plain_text import one_line
-from harness.store import AcceptedBaseline, RunStore
+from harness.runs.record import results_of
+from harness.runs.store import AcceptedBaseline, RunStore
 
 __all__ = ["app"]
 

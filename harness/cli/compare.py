@@ -10,9 +10,9 @@ from pathlib import Path
 import typer
 
 from harness.errors import StoreError, UsageError
-from harness.record import RunRecord
-from harness.store import RunStore
-from harness.stored_comparison import compare_runs, find_side
+from harness.runs.compare import compare_runs, find_side
+from harness.runs.record import RunRecord
+from harness.runs.store import RunStore
 
 __all__ = ["compare"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.cli.gate import run_gated
 from harness.errors import ConfigurationError, StoreError
 from harness.exit_codes import ExitCode
-from harness.record import RunRecord
+from harness.runs.record import RunRecord
 
 __all__ = ["evaluate"]
 

@@ -12,13 +12,13 @@ import typer
 
 from harness.errors import ConfigurationError
 from harness.exit_codes import ExitCode
-from harness.gate_file import load_gate_file
-from harness.gate_overview import GateRow, load_plan, overview
+from harness.gate.policy_file import load_gate_file
 from harness.project import find_root
 from harness.registry import did_you_mean
 from harness.report.plain_text import one_line
-from harness.selection_rule import described, named_suites, read_rule
-from harness.store import RunStore
+from harness.runs.power_table import GateRow, load_plan, overview
+from harness.runs.selection_rule import described, named_suites, read_rule
+from harness.runs.store import RunStore
 
 __all__ = ["gates"]
 
@@ -61,8 +61,8 @@ def _print(rows: tuple[GateRow, ...]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from harness.gate.verdict import percent
     from harness.report import figures
-    from harness.verdict import percent
 
     console = Console(highlight=False)
     if not console.is_terminal:

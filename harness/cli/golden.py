@@ -13,8 +13,8 @@ import typer
 
 from harness.errors import GoldenSetError, HarnessError
 from harness.exit_codes import ExitCode, most_severe
-from harness.golden_release import lock_golden, refuse_in_ci, release_golden
-from harness.golden_set import GoldenSet, find_golden, golden_names, load_golden, versions
+from harness.golden_sets.read import GoldenSet, find_golden, golden_names, load_golden, versions
+from harness.golden_sets.release import lock_golden, refuse_in_ci, release_golden
 from harness.sandbox import code_allowed
 from harness.scoring.selftest import case_faults
 

@@ -16,11 +16,11 @@ from harness.case_result import Role
 from harness.cases import Outcome
 from harness.errors import ConfigurationError, GoldenSetError
 from harness.exit_codes import ExitCode
-from harness.golden_diff import diff_cases
-from harness.golden_draft import Addition, add_rows, new_golden, rows_from_results
-from harness.golden_overlap import Passage, find_contamination, near_duplicates, passages_of
-from harness.golden_release import refuse_in_ci
-from harness.golden_set import (
+from harness.files.read_json import read_jsonl
+from harness.golden_sets.diff import diff_cases
+from harness.golden_sets.draft import Addition, add_rows, new_golden, rows_from_results
+from harness.golden_sets.overlap import Passage, find_contamination, near_duplicates, passages_of
+from harness.golden_sets.read import (
     GoldenSet,
     check_name,
     find_golden,
@@ -29,9 +29,9 @@ from harness.golden_set import (
     read_manifest,
     versions,
 )
+from harness.golden_sets.release import refuse_in_ci
 from harness.interchange import FORMATS, export_cases, export_files, import_rows
 from harness.interchange.suite_module import suite_module
-from harness.strict_json import read_jsonl
 
 __all__ = ["app"]
 
@@ -267,7 +267,7 @@ def _failed(
     run: str, outcomes: list[str], suite: str | None, roots: list[Path], state: Path
 ) -> list[dict[str, object]]:
     """Return rows of the cases that a stored run's candidates failed."""
-    from harness.store import RunStore
+    from harness.runs.store import RunStore
 
     allowed = (str(Outcome.MISSED), str(Outcome.INVALID))
     if unknown := [outcome for outcome in outcomes if outcome not in allowed]:

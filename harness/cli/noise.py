@@ -13,8 +13,8 @@ from harness.cli.gate import run_gated
 from harness.clock import utc_now
 from harness.errors import ConfigurationError, StoreError
 from harness.exit_codes import ExitCode
-from harness.noise import NoiseRecord, measure, of_all_repeats, write_noise
-from harness.record import RunRecord, results_of
+from harness.gate.noise import NoiseRecord, measure, of_all_repeats, write_noise
+from harness.runs.record import RunRecord, results_of
 
 __all__ = ["noise"]
 

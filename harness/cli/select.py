@@ -9,22 +9,22 @@ from typing import Any
 
 import typer
 
-from harness.best import point_to, training_run_of
-from harness.checkpoint import locate, parse_spec
+from harness.checkpoints.manifest import read_manifest
+from harness.checkpoints.spec import locate, parse_spec
 from harness.clock import utc_now
-from harness.durable import replace_synced
 from harness.engine.engine import Engine
 from harness.errors import CheckpointError, StoreError, UsageError
 from harness.exit_codes import ExitCode
-from harness.gate_file import GateFile, load_gate_file
-from harness.manifest import read_manifest
+from harness.files.durable import replace_synced
+from harness.gate.policy_file import GateFile, load_gate_file
 from harness.project import relative_to_root
 from harness.protocols import BackendOptions
-from harness.record import RunRecord, candidate_of, new_run_id
 from harness.registry import BACKENDS, names
-from harness.selection import Contender, Selection, contenders
-from harness.selection import select as choose
-from harness.store import RunStore
+from harness.runs.best_link import point_to, training_run_of
+from harness.runs.record import RunRecord, candidate_of, new_run_id
+from harness.runs.selection import Contender, Selection, contenders
+from harness.runs.selection import select as choose
+from harness.runs.store import RunStore
 
 __all__ = ["select"]
 
@@ -59,7 +59,7 @@ def select(
     declares, or the options. Exit code 10 where nothing is eligible: then the old choice stands.
     """
     from harness.project import find_root
-    from harness.selection_rule import overridden, read_rule
+    from harness.runs.selection_rule import overridden, read_rule
 
     root = find_root(Path.cwd())
     gates = load_gate_file(root)

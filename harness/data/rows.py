@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.cases import content_digest
 from harness.errors import TrainingDataError
-from harness.strict_json import read_jsonl
+from harness.files.read_json import read_jsonl
 
 __all__ = ["Example", "RowFile", "normalised_prompt", "read_rows"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.cases import Case, Request, Response, Sampling, canonical_json
-from harness.checkpoint import parse_spec
+from harness.checkpoints.spec import parse_spec
 from harness.engine.dialogue import next_request
 from harness.engine.fill import FillReport, Progress, fill
 from harness.engine.plan import Plan, PlannedRequest, RequestKeys, request_key

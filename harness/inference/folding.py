@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.checkpoint import LocalModel, tensor_shapes
+from harness.checkpoints.spec import LocalModel, tensor_shapes
 from harness.errors import CheckpointError
 from harness.inference.packed_weights import set_weight, weight_of
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.errors import GoldenSetError
 from harness.interchange.format import Format, Row, as_id, input_of, jsonl_rows
-from harness.scoring.tool_calls_check import expected_from_bfcl
+from harness.scoring.checks.tool_calls_check import expected_from_bfcl
 
 __all__ = ["BFCL"]
 

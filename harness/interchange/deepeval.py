@@ -11,8 +11,8 @@ from pathlib import Path
 
 from harness.cases import Case
 from harness.errors import GoldenSetError
+from harness.files.read_json import loads
 from harness.interchange.format import Format, Row, as_id, only_text, target_texts
-from harness.strict_json import loads
 
 __all__ = ["DEEPEVAL"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.cases import Case, Sampling
 from harness.errors import GoldenSetError
-from harness.strict_json import read_jsonl
+from harness.files.read_json import read_jsonl
 
 __all__ = ["Format", "Row", "as_id", "input_of", "jsonl_rows", "only_text", "target_texts"]
 

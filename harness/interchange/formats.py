@@ -9,14 +9,14 @@ from typing import Any
 
 from harness.cases import Case, Sampling
 from harness.errors import ConfigurationError, GoldenSetError
-from harness.golden_case import case_problems, case_row
+from harness.golden_sets.case_row import case_problems, case_row
 from harness.interchange.bfcl import BFCL
 from harness.interchange.deepeval import DEEPEVAL
 from harness.interchange.format import Format, Row, jsonl_rows
 from harness.interchange.gsm8k import GSM8K
 from harness.interchange.inspect_ai import INSPECT
-from harness.interchange.lm_eval import LM_EVAL
-from harness.interchange.lm_eval_task import LM_EVAL_TASK
+from harness.interchange.lm_eval.samples import LM_EVAL
+from harness.interchange.lm_eval.task import LM_EVAL_TASK
 from harness.interchange.mt_bench import MT_BENCH
 from harness.interchange.openai_evals import OPENAI_EVALS
 from harness.interchange.promptfoo import PROMPTFOO

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.errors import GoldenSetError
 from harness.interchange.format import Format, Row, as_id, jsonl_rows
-from harness.scoring.number_text import parse_number
+from harness.scoring.text.number_text import parse_number
 
 __all__ = ["GSM8K"]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from harness.cases import Case
 from harness.errors import GoldenSetError, HarnessError
+from harness.files.read_yaml import load_yaml
 from harness.interchange.format import Format, Row, as_id, only_text
-from harness.strict_yaml import load_yaml
 
 __all__ = ["PROMPTFOO"]
 

@@ -16,7 +16,7 @@ from harness.judging.prompt import (
     setting_problems,
 )
 from harness.judging.reply import read_reply, reply_schema, require_replies, shortened
-from harness.scoring.thought import without_thought
+from harness.scoring.text.thought import without_thought
 
 __all__ = ["Pairwise"]
 

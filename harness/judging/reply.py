@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.cases import Response
 from harness.errors import JudgementError
-from harness.json_schema import compile_predicate, violations
-from harness.strict_json import InvalidJsonError, loads
+from harness.files.json_schema import compile_predicate, violations
+from harness.files.read_json import InvalidJsonError, loads
 
 __all__ = ["read_reply", "reply_schema", "require_replies", "shortened"]
 

@@ -10,8 +10,8 @@ from harness.report.plain_text import one_line
 from harness.stats.classification import Rate
 
 if TYPE_CHECKING:
-    from harness.classification import Classification
-    from harness.record import RunRecord
+    from harness.gate.classification import Classification
+    from harness.runs.record import RunRecord
 
 __all__ = ["classification_lines", "classification_tables", "sides", "with_interval"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.verdict import Verdict, points
+from harness.gate.verdict import Verdict, points
 
 __all__ = ["drop", "interval", "outcomes", "p_value", "p_values", "score", "shape"]
 

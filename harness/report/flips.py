@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.case_result import CaseResult, Role
-from harness.record import RunRecord
+from harness.gate.verdict import Verdict
+from harness.runs.record import RunRecord
 from harness.stats.paired import SAME
-from harness.verdict import Verdict
 
 __all__ = ["Flip", "flips"]
 

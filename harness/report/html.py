@@ -7,16 +7,16 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from harness.diagnostics import described
 from harness.errors import MissingDependencyError
-from harness.plain_json import encodable
-from harness.record import RunRecord
+from harness.files.write_json import encodable
+from harness.gate.diagnostics import described
+from harness.gate.verdict import Status, Verdict, percent, points
 from harness.report import figures
 from harness.report.classes import sides, with_interval
 from harness.report.flips import flips
 from harness.report.plain_text import one_line, visible_lines
 from harness.report.plot import DARK, LIGHT, delta_plot
-from harness.verdict import Status, Verdict, percent, points
+from harness.runs.record import RunRecord
 
 __all__ = ["render"]
 

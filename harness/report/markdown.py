@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from harness.record import RunRecord
+from harness.gate.verdict import Status, Verdict, percent, points
 from harness.report import figures
 from harness.report.classes import classification_tables
 from harness.report.flips import Flip, flips
 from harness.report.plain_text import one_line, visible_lines
 from harness.report.terminal import diagnostic_lines
-from harness.verdict import Status, Verdict, percent, points
+from harness.runs.record import RunRecord
 
 __all__ = ["render"]
 

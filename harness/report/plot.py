@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import MissingDependencyError
+from harness.gate.verdict import Status, Verdict
 from harness.report.plain_text import one_line
-from harness.verdict import Status, Verdict
 
 __all__ = ["DARK", "LIGHT", "Palette", "delta_plot"]
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.diagnostics import described
+from harness.gate.diagnostics import described
+from harness.gate.verdict import Status, Verdict, points
 from harness.report import figures
 from harness.report.flips import Flip, flips
 from harness.report.plain_text import one_line, shorten
-from harness.verdict import Status, Verdict, points
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from harness.record import RunRecord
+    from harness.runs.record import RunRecord
 
 __all__ = [
     "STYLES",

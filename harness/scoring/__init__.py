@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.scoring import scorers
     from harness.scoring.check_type import CheckType, Example, Scorer
-    from harness.scoring.choice_letter import find_choice
-    from harness.scoring.credentials import Credential, find_credentials
-    from harness.scoring.degeneration import distinct_n, find_loop, form_of, main_script, self_bleu
-    from harness.scoring.disclaimer_check import find_disclaimer
+    from harness.scoring.checks.choice_letter import find_choice
+    from harness.scoring.checks.disclaimer_check import find_disclaimer
     from harness.scoring.evaluate import CheckFailed, InvalidOutput, check, score
-    from harness.scoring.facts import Fact, find_facts
-    from harness.scoring.language import detect_language
-    from harness.scoring.personal_data import PersonalDatum, find_personal_data
-    from harness.scoring.refusal import Refusal, find_refusal
     from harness.scoring.registry import check_types
-    from harness.scoring.thought import without_thought
+    from harness.scoring.text.credentials import Credential, find_credentials
+    from harness.scoring.text.degeneration import distinct_n, find_loop, form_of, main_script, self_bleu
+    from harness.scoring.text.facts import Fact, find_facts
+    from harness.scoring.text.language import detect_language
+    from harness.scoring.text.personal_data import PersonalDatum, find_personal_data
+    from harness.scoring.text.refusal import Refusal, find_refusal
+    from harness.scoring.text.thought import without_thought
     from harness.stats.pass_at_k import pass_at_k
 
 __all__ = [
@@ -63,40 +63,40 @@ _HOMES = {
         "Example",
         "Scorer",
     ),
-    "harness.scoring.choice_letter": ("find_choice",),
-    "harness.scoring.credentials": (
+    "harness.scoring.checks.choice_letter": ("find_choice",),
+    "harness.scoring.text.credentials": (
         "Credential",
         "find_credentials",
     ),
-    "harness.scoring.degeneration": (
+    "harness.scoring.text.degeneration": (
         "distinct_n",
         "find_loop",
         "form_of",
         "main_script",
         "self_bleu",
     ),
-    "harness.scoring.disclaimer_check": ("find_disclaimer",),
+    "harness.scoring.checks.disclaimer_check": ("find_disclaimer",),
     "harness.scoring.evaluate": (
         "CheckFailed",
         "InvalidOutput",
         "check",
         "score",
     ),
-    "harness.scoring.facts": (
+    "harness.scoring.text.facts": (
         "Fact",
         "find_facts",
     ),
-    "harness.scoring.language": ("detect_language",),
-    "harness.scoring.personal_data": (
+    "harness.scoring.text.language": ("detect_language",),
+    "harness.scoring.text.personal_data": (
         "PersonalDatum",
         "find_personal_data",
     ),
-    "harness.scoring.refusal": (
+    "harness.scoring.text.refusal": (
         "Refusal",
         "find_refusal",
     ),
     "harness.scoring.registry": ("check_types",),
-    "harness.scoring.thought": ("without_thought",),
+    "harness.scoring.text.thought": ("without_thought",),
     "harness.stats.pass_at_k": ("pass_at_k",),
 }
 _HOME_OF = {name: module for module, declared in _HOMES.items() for name in declared}

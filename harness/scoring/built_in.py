@@ -75,7 +75,7 @@ class _BuiltIn(Mapping[str, CheckType]):
 
 
 def _declared(module: str) -> dict[str, CheckType]:
-    found = importlib.import_module(f"{__package__}.{module}")
+    found = importlib.import_module(f"harness.scoring.checks.{module}")
     lists = [getattr(found, name) for name in found.__all__ if name.endswith("_CHECKS")]
     return {kind.name: kind for kinds in lists for kind in kinds}
 

@@ -8,7 +8,7 @@ import unicodedata
 from harness.cases import Case, Outcome, Response, Score
 from harness.errors import InferenceError, ScoringError
 from harness.scoring.registry import Check, compile_checks
-from harness.scoring.thought import without_thought
+from harness.scoring.text.thought import without_thought
 
 __all__ = ["CheckFailed", "InvalidOutput", "check", "score"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.cases import Case, Response, canonical_json
 from harness.errors import ConfigurationError
-from harness.json_schema import compile_predicate, violations
+from harness.files.json_schema import compile_predicate, violations
 from harness.registry import did_you_mean, load_adapter, names
 from harness.scoring.built_in import BUILT_IN
 from harness.scoring.check_type import CheckType, Scorer
@@ -114,7 +114,7 @@ def check_problems(case: Case) -> list[str]:
 def _default(case: Case) -> tuple[Mapping[str, Any], ...]:
     target = case.target
     if case.continuations:
-        from harness.scoring.likelihood_checks import default_likelihood_check
+        from harness.scoring.checks.likelihood_checks import default_likelihood_check
 
         return default_likelihood_check(case)
     if target is None:

@@ -12,32 +12,32 @@ parameter left out is the case's `target`, are rules of `harness.check` and `har
 
 from __future__ import annotations
 
-from harness.scoring.choice_letter import choice_letter
-from harness.scoring.code_checks import python_tests
-from harness.scoring.code_fence_check import code_fence
-from harness.scoring.containment_checks import contains, contains_all, contains_any, not_contains
-from harness.scoring.degeneration_checks import ends_by_itself, no_loop, script
-from harness.scoring.disclaimer_check import disclaimer
-from harness.scoring.fuzzy_check import fuzzy
-from harness.scoring.grounding_checks import grounded, no_hallucination_markers
-from harness.scoring.instruction_check import instruction
-from harness.scoring.json_checks import json_equals, json_fields, json_schema
-from harness.scoring.json_checks import json_parses as json
-from harness.scoring.label_check import label
-from harness.scoring.language_check import language
-from harness.scoring.leak_checks import no_pii, no_prompt_leak, no_secrets
-from harness.scoring.likelihood_checks import choice, exact_greedy, perplexity
-from harness.scoring.list_check import list_equals as list
-from harness.scoring.number_check import number
-from harness.scoring.overlap_checks import bleu, chrf, length_ratio, overlap, rouge
-from harness.scoring.overlap_checks import check_token_f1 as token_f1
-from harness.scoring.refusal_checks import not_refusal, refusal
-from harness.scoring.regex_check import matches as regex
-from harness.scoring.semantic_check import semantic_similarity
-from harness.scoring.table_checks import csv_table as csv
-from harness.scoring.table_checks import markdown_table
-from harness.scoring.template_check import template
-from harness.scoring.text_checks import (
+from harness.scoring.checks.choice_letter import choice_letter
+from harness.scoring.checks.code_checks import python_tests
+from harness.scoring.checks.code_fence_check import code_fence
+from harness.scoring.checks.containment_checks import contains, contains_all, contains_any, not_contains
+from harness.scoring.checks.degeneration_checks import ends_by_itself, no_loop, script
+from harness.scoring.checks.disclaimer_check import disclaimer
+from harness.scoring.checks.fuzzy_check import fuzzy
+from harness.scoring.checks.grounding_checks import grounded, no_hallucination_markers
+from harness.scoring.checks.instruction_check import instruction
+from harness.scoring.checks.json_checks import json_equals, json_fields, json_schema
+from harness.scoring.checks.json_checks import json_parses as json
+from harness.scoring.checks.label_check import label
+from harness.scoring.checks.language_check import language
+from harness.scoring.checks.leak_checks import no_pii, no_prompt_leak, no_secrets
+from harness.scoring.checks.likelihood_checks import choice, exact_greedy, perplexity
+from harness.scoring.checks.list_check import list_equals as list
+from harness.scoring.checks.number_check import number
+from harness.scoring.checks.overlap_checks import bleu, chrf, length_ratio, overlap, rouge
+from harness.scoring.checks.overlap_checks import check_token_f1 as token_f1
+from harness.scoring.checks.refusal_checks import not_refusal, refusal
+from harness.scoring.checks.regex_check import matches as regex
+from harness.scoring.checks.semantic_check import semantic_similarity
+from harness.scoring.checks.table_checks import csv_table as csv
+from harness.scoring.checks.table_checks import markdown_table
+from harness.scoring.checks.template_check import template
+from harness.scoring.checks.text_checks import (
     allow_empty,
     ends_with,
     equals,
@@ -46,10 +46,10 @@ from harness.scoring.text_checks import (
     one_of,
     starts_with,
 )
-from harness.scoring.tool_calls_check import tool_calls
-from harness.scoring.toxicity_check import not_toxic
-from harness.scoring.xml_check import xml
-from harness.scoring.yaml_check import yaml
+from harness.scoring.checks.tool_calls_check import tool_calls
+from harness.scoring.checks.toxicity_check import not_toxic
+from harness.scoring.checks.xml_check import xml
+from harness.scoring.checks.yaml_check import yaml
 
 __all__ = [
     "allow_empty",

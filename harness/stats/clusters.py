@@ -113,7 +113,7 @@ def mean_interval(
     mean = float(scores.sum()) / n
     if is_single_answers(grouped):
         return exact_proportion_bound(float((grouped.totals > 0.0).sum()), groups, level=level)
-    found = moments(grouped)
+    found = moments(grouped.totals, grouped.sizes)
     if found is None:
         return 0.0, 1.0
     lower, upper = student_bounds(found, level)

@@ -117,7 +117,7 @@ def compare_pairs(
     else:
         flips = sign_flips(grouped.totals, grouped.sizes, seed=seed)
         p_value, method = flips.p_value, f"{FLIPS} ({flips.described})"
-        found = moments(grouped)
+        found = moments(grouped.totals, grouped.sizes)
         measured = up + down >= FEW_CHANGED and error is not None
         tested = _tested(flips, found, alpha)
         interval = _unseen(_tested(flips, found, alpha / 2), grouped, alpha / 2)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from harness.stats.quantiles import student_quantile
 
 if TYPE_CHECKING:
-    from harness.stats.clusters import Clusters
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Moments", "moments", "skew_bounds", "student_bounds"]
 
@@ -44,31 +45,35 @@ class Moments:
         return abs(self.skewness) > math.sqrt(6.0 / self.groups)
 
 
-def moments(clusters: Clusters) -> Moments | None:
+def moments(totals: NDArray[np.float64], sizes: NDArray[np.float64]) -> Moments | None:
     """Return the moments of the mean; None for fewer than two clusters.
 
     With clusters of one size the error is that of `cluster_standard_error` and there are G − 1 degrees of
     freedom. One cluster that holds most cases leaves few: its residual says little of its own variance.
+
+    Args:
+        totals: Sum of the values of each cluster, shape (G,).
+        sizes: How many values each cluster has, shape (G,).
 
     Source: Bell & McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage
     samples", Survey Methodology 28:169–181 (2002), for a regression on a constant.
     """
     import numpy as np
 
-    groups = len(clusters)
+    groups = len(totals)
     if groups < 2:
         return None
-    n = float(clusters.sizes.sum())
-    mean = math.fsum(clusters.totals) / n
-    share = clusters.sizes / n
-    residuals = clusters.totals - clusters.sizes * mean
+    n = float(sizes.sum())
+    mean = math.fsum(totals) / n
+    share = sizes / n
+    residuals = totals - sizes * mean
     weights = 1.0 / np.maximum(1.0 - share, 1e-12)
     error = math.sqrt(float(weights @ residuals**2)) / n
     # Residuals under a working model of independent cases: variance of cluster g is size_g (1 − share_g),
     # covariance of g and h is −size_g share_h.
-    variance = clusters.sizes * (1.0 - share)
+    variance = sizes * (1.0 - share)
     trace = float(weights @ variance)
-    cross = weights * clusters.sizes**2 / n
+    cross = weights * sizes**2 / n
     off = float(cross.sum()) ** 2 - float(cross @ cross)
     squares = float(((weights * variance) ** 2).sum()) + off
     centred = residuals - residuals.mean()

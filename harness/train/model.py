@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.checkpoint import inspect_directory, locate
+from harness.checkpoints.fingerprint import fingerprint_directory
+from harness.checkpoints.manifest import MODEL_FILES, BaseModelRecord, read_manifest, verify_files
+from harness.checkpoints.spec import inspect_directory, locate
 from harness.errors import CheckpointError, ConfigurationError, MissingDependencyError, TrustError
-from harness.fingerprint import fingerprint_directory
-from harness.manifest import MODEL_FILES, BaseModelRecord, read_manifest, verify_files
 from harness.project import relative_to_root
 from harness.train.recipe import Lora, NewModel, Recipe
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.checkpoints.manifest import DataRecord
 from harness.data.rows import Example, RowFile, read_rows
 from harness.data.split import divide, drop_duplicates
 from harness.errors import ConfigurationError, MissingDependencyError, TrainingDataError
-from harness.manifest import DataRecord
 from harness.project import relative_to_root
 from harness.train.chat_format import ChatFormat
 from harness.train.masking import TokenizedRow, tokenize_rows

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import ConfigurationError
-from harness.strict_yaml import Document, load_yaml
+from harness.files.read_yaml import Document, load_yaml
 from harness.train.recipe import Recipe
 
 __all__ = ["load_recipe", "parse_recipe"]

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.errors import CheckpointError
-from harness.strict_json import read_jsonl
+from harness.files.read_json import read_jsonl
 
 __all__ = ["LOG_NAME", "Recorder", "StepRecord", "read_log"]
 

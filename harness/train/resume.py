@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.checkpoints.manifest import Manifest, read_manifest, verify_files
 from harness.errors import CheckpointError, ConfigurationError
-from harness.manifest import Manifest, read_manifest, verify_files
 from harness.train.prepare import Prepared
 from harness.train.saving import check_state
 

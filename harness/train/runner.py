@@ -13,9 +13,9 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.checkpoints.manifest import Manifest, Progress, read_manifest, record_files
 from harness.clock import utc_now
 from harness.errors import CheckpointError, ConfigurationError, TrainingError
-from harness.manifest import Manifest, Progress, read_manifest, record_files
 from harness.project import provenance
 from harness.train.plan import Plan, show_plan
 from harness.train.prepare import Prepared, prepare

@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.durable import sync_directory
+from harness.checkpoints.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 from harness.errors import CheckpointError
-from harness.file_digest import file_sha256
-from harness.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
-from harness.strict_json import read_json
+from harness.files.digest import file_sha256
+from harness.files.durable import sync_directory
+from harness.files.read_json import read_json
 
 __all__ = [
     "STATE_DIRECTORY",

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cases import Request, Response, content_digest
-from harness.checkpoint import LocalModel, check_adapter_fits, inspect_directory, locate
+from harness.checkpoints.fingerprint import DigestMemo, fingerprint_directory
+from harness.checkpoints.manifest import read_manifest, verify_files
+from harness.checkpoints.spec import LocalModel, check_adapter_fits, inspect_directory, locate
 from harness.errors import CheckpointError, ConfigurationError, TrustError
-from harness.fingerprint import DigestMemo, fingerprint_directory
 from harness.inference.folding import can_fold
-from harness.manifest import read_manifest, verify_files
 from harness.protocols import BackendOptions, Checkpoint
 from harness.registry import BACKENDS, names
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from harness.checkpoint import LocalModel
+from harness.checkpoints.spec import LocalModel
 from harness.inference.architectures import expects_layouts
 
 __all__ = ["BATCHING", "DTYPES", "TEMPLATES", "WEIGHTS", "hf_numerics", "reconciled"]

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from harness.cases import Response, ToolCall, content_digest
 from harness.errors import CheckpointError
+from harness.files.read_json import read_jsonl
 from harness.registry import did_you_mean
-from harness.strict_json import read_jsonl
 
 from .finish_reason import FINISH_REASONS, normalise
 from .tool_calls import read_call

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from harness.cases import Request, Response
 from harness.errors import CheckpointError
-from harness.file_digest import file_sha256
+from harness.files.digest import file_sha256
 from harness.protocols import BackendOptions, Checkpoint
 
 from .recording import Recording, input_key, messages_key, read_recording

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.cases import ToolCall
-from harness.strict_json import InvalidJsonError, loads
+from harness.files.read_json import InvalidJsonError, loads
 
 __all__ = ["read_call"]
 

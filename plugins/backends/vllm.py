@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cases import Request, Response
-from harness.checkpoint import inspect_directory
+from harness.checkpoints.spec import inspect_directory
 from harness.errors import CheckpointError, ConfigurationError, MissingDependencyError
 from harness.numerics import OF_THE_PROMPT
 from harness.protocols import BackendOptions, Checkpoint

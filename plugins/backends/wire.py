@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from harness.cases import Response
 from harness.errors import CheckpointError
-from harness.strict_json import InvalidJsonError, loads
+from harness.files.read_json import InvalidJsonError, loads
 
 from .asking import RejectedError, UnavailableError
 from .endpoint import ApiKey, Endpoint

@@ -17,7 +17,7 @@ from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine
 from harness.engine.plan import Plan
 from harness.errors import ConfigurationError, InferenceError, MissingDependencyError
-from harness.interchange.lm_eval_decoding import sampling_of
+from harness.interchange.lm_eval.decoding import sampling_of
 from harness.likelihood import Continuation
 from harness.protocols import BackendOptions
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cases import Sampling, content_digest
-from harness.interchange.lm_eval_decoding import sampling_of
+from harness.interchange.lm_eval.decoding import sampling_of
 from harness.protocols import CaseSet
 
 from .cases import cases_of, config_digest

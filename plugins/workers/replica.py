@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from harness.cases import Request, Response
-from harness.checkpoint import parse_spec
+from harness.checkpoints.spec import parse_spec
 from harness.errors import CheckpointError, UsageError
 from harness.protocols import Backend, BackendOptions, Checkpoint
 from harness.registry import BACKENDS, load_adapter, names

@@ -17,7 +17,7 @@ import harness
 # of ours must stay the same from run to run.
 EXTENSIONS = ("numpy", "pandas", "pyarrow.parquet", "scipy.special", "rich.console", "rpds")
 OURS = ("start", "rounds", "margins", "worker_report", "early_stop", "results", "terminal", "backends.replay")
-LATE = ("harness.sandbox", "harness.engine.cache", "harness.noise", "harness.strict_yaml")
+LATE = ("harness.sandbox", "harness.engine.cache", "harness.gate.noise", "harness.files.read_yaml")
 for name in (*EXTENSIONS, *harness._HOMES, *LATE, *(f"harness.plugins.{module}" for module in OURS)):
     importlib.import_module(name)
 

@@ -6,11 +6,11 @@ from .conftest import Project
 
 LATE = (
     "harness.engine.cache",
-    "harness.plugins.controller",
-    "harness.plugins.rounds",
+    "harness.plugins.deciding.controller",
+    "harness.plugins.running.rounds",
     "harness.sandbox",
     "harness.stats.paired",
-    "harness.store",
+    "harness.runs.store",
     "numpy",
     "pyarrow",
     "sqlite3",

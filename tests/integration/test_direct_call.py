@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.plugins import direct_call
+from harness.plugins.running import direct_call
 
 from .conftest import Project, right_except, sums
 

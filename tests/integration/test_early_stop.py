@@ -11,8 +11,8 @@ import pytest
 from loopback import KEY, LoopbackLLM, Question
 
 from harness.errors import UsageError
-from harness.store import RunStore
-from harness.stored_comparison import Side
+from harness.runs.compare import Side
+from harness.runs.store import RunStore
 
 from .conftest import Project, right_except, sums
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import UsageError
-from harness.store import RunStore
+from harness.runs.store import RunStore
 
 from .conftest import Project, right_except, sums
 

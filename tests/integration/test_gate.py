@@ -292,7 +292,7 @@ def test_edited_case_is_not_compared_with_an_older_run(sums_project: Project) ->
 
 
 def test_a_stored_baseline_under_other_numerics_is_not_compared(sums_project: Project) -> None:
-    from harness.store import RunStore
+    from harness.runs.store import RunStore
 
     _, results = sums_project.results("--model=replay/base.jsonl", BASE)
     store = RunStore(sums_project.path / ".harness")

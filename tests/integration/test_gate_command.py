@@ -95,7 +95,7 @@ def test_output_that_cannot_be_spelled_does_not_change_the_verdict(sums_project:
 def test_a_command_that_breaks_is_no_regression(sums_project: Project, tmp_path: Path) -> None:
     """Python ends a program that breaks with 1, which is what a regression ends with."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import harness.stored_comparison as broken\n"
+        "import harness.runs.compare as broken\n"
         "def find_side(*given): raise ZeroDivisionError('a fault of our own')\n"
         "broken.find_side = find_side\n",
         encoding="utf-8",

@@ -7,7 +7,7 @@ import json
 from typer.testing import CliRunner, Result
 
 from harness.cli.main import app
-from harness.golden_set import load_golden
+from harness.golden_sets.read import load_golden
 
 from .conftest import Project
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from shared_data import shared_data
 
-from harness.strict_json import read_jsonl
+from harness.files.read_json import read_jsonl
 
 from .conftest import Project
 from .test_imports import imported

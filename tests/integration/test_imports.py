@@ -13,8 +13,8 @@ from shared_data import shared_data
 from typer.testing import CliRunner
 
 from harness.cli.main import app
-from harness.golden_set import load_golden
-from harness.strict_json import read_jsonl
+from harness.files.read_json import read_jsonl
+from harness.golden_sets.read import load_golden
 
 from .conftest import Project
 

@@ -37,7 +37,7 @@ def test_a_suite_that_is_not_asked_for_is_not_missed(sums_project: Project) -> N
 
 def test_partial_runs_are_no_baseline(sums_project: Project) -> None:
     from harness.errors import UsageError
-    from harness.store import RunStore
+    from harness.runs.store import RunStore
 
     _, results = sums_project.results(GOOD, BASE, "--limit=5")
     with pytest.raises(UsageError, match="only a part"):

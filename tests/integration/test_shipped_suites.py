@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from loopback import KEY, LoopbackLLM, Question
 
-from harness.case_source import load_case_sets
 from harness.cases import Case
+from harness.golden_sets.source import load_case_sets
 
 from .conftest import Project
 

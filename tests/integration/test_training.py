@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tiny_training import ADAPTER, SCRATCH, make_project, recipe, write_rows
 
+from harness.checkpoints.manifest import read_manifest, verify_files
 from harness.errors import CheckpointError, ConfigurationError, TrainingError, UsageError
-from harness.manifest import read_manifest, verify_files
 
 pytest.importorskip("trl", reason="training needs checkpoint-harness[train]")
 
@@ -93,7 +93,7 @@ def test_training_again_is_a_no_op(trained: TrainingResult) -> None:
 def test_an_adapter_names_its_base_by_path_and_fingerprint(
     adapter: TrainingResult, trained: TrainingResult
 ) -> None:
-    from harness.fingerprint import fingerprint_directory
+    from harness.checkpoints.fingerprint import fingerprint_directory
 
     last = adapter.checkpoints[-1]
     manifest = read_manifest(last)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tiny_training import ADAPTER, SCRATCH, make_project, recipe, train_until_killed
 
-from harness.manifest import read_manifest, verify_files
+from harness.checkpoints.manifest import read_manifest, verify_files
 from harness.train.saving import check_state, complete_checkpoints
 
 pytest.importorskip("trl", reason="training needs checkpoint-harness[train]")

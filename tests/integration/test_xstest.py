@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from shared_data import shared_data
 
-from harness.strict_json import read_jsonl
+from harness.files.read_json import read_jsonl
 
 from .conftest import Project
 

@@ -1,0 +1,1 @@
+"""Which weights are meant: specs, digests of files, the manifest beside a checkpoint."""

@@ -1,0 +1,1 @@
+"""From paired scores to a verdict: policy, pairing, decision, coverage, slices, noise."""

@@ -1,0 +1,1 @@
+"""Golden sets: reading, checking, drafting, comparing and releasing their versions."""

@@ -1,0 +1,1 @@
+"""Tasks and logged samples of lm-evaluation-harness, in both directions."""

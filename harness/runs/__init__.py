@@ -1,0 +1,1 @@
+"""Stored runs: the record of a session, the store, comparing them again, choosing among them."""

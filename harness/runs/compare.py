@@ -1,0 +1,245 @@
+"""Compare what stored runs have already found: pair their cases and decide anew, with their own gates."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.case_result import CaseResult, Role
+from harness.clock import utc_now
+from harness.errors import UsageError
+from harness.exit_codes import ExitCode, most_severe
+from harness.gate.decide import Gate, adjust_family, decide, exit_codes, slices
+from harness.gate.diagnostics import Diagnostic, blocked_by, diagnostics
+from harness.gate.slices import SliceResult
+from harness.gate.verdict import Status, Verdict
+from harness.numerics import differences
+from harness.runs.record import RunRecord, candidate_of, new_run_id, results_of
+from harness.runs.store import RunStore
+
+__all__ = ["Side", "compare_runs", "find_side", "why_not_comparable"]
+
+_PREFIX = "run:"
+_SHORTEST = 4
+
+
+@dataclass(frozen=True)
+class Side:
+    """A stored run, or one candidate of it.
+
+    Attributes:
+        record: The run.
+        checkpoint: Spec of the candidate; None for all of the run's.
+    """
+
+    record: RunRecord
+    checkpoint: str | None = None
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The candidates that are meant."""
+        if self.checkpoint is not None:
+            return (self.checkpoint,)
+        return tuple(str(checkpoint["spec"]) for checkpoint in self.record.candidates)
+
+    @functools.cached_property
+    def results(self) -> tuple[CaseResult, ...]:
+        """The candidates' results, in the role of a baseline."""
+        return tuple(result for spec in self.specs for result in results_of(self.record, spec))
+
+    @property
+    def not_needed(self) -> int:
+        """Cases that these candidates were not asked because their suites were settled (`--early-stop`)."""
+        return sum(verdict.not_needed for verdict in self.record.verdicts if verdict.checkpoint in self.specs)
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What the record says of the first candidate that is meant."""
+        return next(c for c in self.record.candidates if c.get("spec") == self.specs[0])
+
+    def distrusted(self, suite: str) -> tuple[str, ...]:
+        """Say why these candidates' results in a suite are no evidence; empty where they are."""
+        of = [v for v in self.record.verdicts if v.suite == suite and v.checkpoint in self.specs]
+        return tuple(f"run {self.record.run}: {why}" for verdict in of for why in verdict.distrusted)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Say as plain JSON values which run this is: a name such as `run:main` moves on to others."""
+        about = self.about
+        return {"run": self.record.run, "spec": about["spec"], "fingerprint": about.get("fingerprint")}
+
+    def only(self) -> Side:
+        """Return the side with its one candidate named.
+
+        Raises:
+            UsageError: The run has none or several.
+        """
+        return Side(self.record, candidate_of(self.record, self.checkpoint))
+
+
+def find_side(text: str, store: RunStore) -> Side | None:
+    """Return the stored run that an argument names, or None where it names a checkpoint.
+
+    `run:NAME` is a baseline or a run, a bare id (or at least 4 characters of its beginning) a run unless a
+    file of that name exists; `#CHECKPOINT` after either picks one candidate.
+
+    Raises:
+        UsageError: It names a run that is not there, or fits several, or a candidate the run does not have.
+        IntegrityError: The run is damaged.
+    """
+    explicit = text.startswith(_PREFIX)
+    name, _, checkpoint = text.removeprefix(_PREFIX).partition("#")
+    if explicit and name in store.baselines():
+        accepted = store.baseline(name)
+        return Side(accepted.record, candidate_of(accepted.record, checkpoint or accepted.checkpoint))
+    if not explicit and name not in store.ids():
+        begins = len(name) >= _SHORTEST and any(run.startswith(name) for run in store.ids())
+        if not begins or Path(text).exists():
+            return None
+    record = store.read(name)
+    return Side(record, candidate_of(record, checkpoint) if checkpoint else None)
+
+
+def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
+    """Decide every suite of the candidates against the baseline's stored results.
+
+    Each suite keeps the gate that its candidate's run decided with. A suite that only the baseline's run
+    has is INCONCLUSIVE: it was not run on the candidate.
+
+    Raises:
+        UsageError: The baseline's run gated several checkpoints and none is named.
+        HarnessError: Stored results contradict themselves.
+    """
+    base = baseline.only()
+    assert base.checkpoint is not None
+    theirs = results_of(base.record, base.checkpoint)
+    verdicts: list[Verdict] = []
+    found: list[SliceResult] = []
+    measured: list[Diagnostic] = []
+    cases: list[CaseResult] = []
+    checkpoints: list[Mapping[str, Any]] = [_described(base, base.checkpoint, Role.BASELINE)]
+    for side in candidates:
+        if not side.specs:
+            raise UsageError(f"run {side.record.run} gated no checkpoint: there is nothing to compare")
+    sides = {(side.record.run, spec): side for side in candidates for spec in side.specs}
+    several = Counter(spec for _, spec in sides)
+    for (run, spec), side in sides.items():
+        ours = results_of(side.record, spec, Role.CANDIDATE)
+        about = _described(side, spec, Role.CANDIDATE)
+        name = spec
+        if several[spec] > 1:  # other weights in each run: what one would type tells them apart
+            name = f"{run}#{spec}"
+            ours = tuple(replace(result, checkpoint=name) for result in ours)
+            about = {**about, "spec": name, "name": name}
+        checkpoints.append(about)
+        problem = why_not_comparable(about, checkpoints[0], base) or _stopped_early(Side(side.record, spec))
+        for suite in sorted({result.suite for result in (*ours, *theirs)}):
+            mine = [result for result in ours if result.suite == suite]
+            before = _stored_verdict(side.record, suite, spec) or _stored_verdict(base.record, suite, None)
+            gate = before.gate if before is not None else Gate()
+            golden = mine[0].golden if mine else next(r.golden for r in theirs if r.suite == suite)
+            verdict = decide(
+                mine,
+                theirs,
+                gate=gate,
+                suite=suite,
+                golden=golden,
+                checkpoint=name,
+                baseline_name=base.checkpoint,
+                planned=before.planned if before is not None and mine else None,
+                partial=side.record.partial or not side.record.complete,
+                baseline_problem=problem,
+            )
+            changed = diagnostics(mine, theirs, suite=suite, golden=golden, checkpoint=name, alpha=gate.alpha)
+            measured += changed
+            no_evidence = (*Side(side.record, spec).distrusted(suite), *base.distrusted(suite))
+            verdicts.append(replace(blocked_by(verdict, changed), distrusted=no_evidence))
+            found += slices(
+                mine,
+                theirs,
+                suite=suite,
+                golden=golden,
+                checkpoint=name,
+                margin=gate.margin,
+                alpha=gate.alpha,
+                reduce=gate.reduce,
+            )
+        cases += ours
+    settled = adjust_family(verdicts)
+    codes = exit_codes(settled)
+    return RunRecord(
+        run=new_run_id(created := utc_now()),
+        created=created,
+        environment={"compared": [base.record.run, *dict.fromkeys(side.record.run for side in candidates)]}
+        | {"candidate": dict(candidates[-1].record.environment), "baseline": dict(base.record.environment)},
+        checkpoints=tuple(checkpoints),
+        verdicts=settled,
+        slices=tuple(found),
+        diagnostics=tuple(measured),
+        cases=(*cases, *theirs),
+        conditions=tuple(_conditions(settled)),
+        exit_code=most_severe(codes),
+        complete=all(side.record.complete for side in (base, *candidates)),
+        partial=any(side.record.partial for side in (base, *candidates)),
+    )
+
+
+def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base: Side) -> str | None:
+    """Say why a checkpoint's results cannot be compared with those of a stored baseline, or None.
+
+    Args:
+        ours: `{backend, numerics, …}` of the candidate; `run` where it is of a stored one.
+        theirs: The same of the baseline.
+        base: The stored run that the baseline is of.
+    """
+    if base.record.partial:
+        return f"the baseline's run {base.record.run} saw only a part of its cases"
+    if not base.record.complete:
+        return f"the baseline's run {base.record.run} did not finish"
+    if base.not_needed:
+        return f"the baseline's run {base.record.run} stopped early and lacks {base.not_needed} cases"
+    for one, run in ((theirs, f"run {base.record.run}"), (ours, f"run {ours.get('run')}")):
+        if one.get("rewritten"):
+            return f"{run}: {one['rewritten']}: nobody knows whose answers these are; run it again"
+    alike = ours.get("backend") == theirs.get("backend")
+    said = differences(ours.get("numerics") or {}, theirs.get("numerics") or {}, one_backend=alike)
+    if not said:
+        return None
+    return f"computed under other numerics than the baseline ({said}): run both the same way"
+
+
+def _stopped_early(side: Side) -> str | None:
+    if not side.not_needed:
+        return None
+    return (
+        f"run {side.record.run} stopped early and lacks {side.not_needed} cases: its verdict stands, "
+        "but it is not compared case by case; run it without --early-stop"
+    )
+
+
+def _described(side: Side, spec: str, role: Role) -> Mapping[str, Any]:
+    about = next((c for c in side.record.candidates if c.get("spec") == spec), {"spec": spec, "name": spec})
+    return {**about, "role": role.value, "run": side.record.run}
+
+
+def _stored_verdict(record: RunRecord, suite: str, spec: str | None) -> Verdict | None:
+    names = {spec} | {c.get("name") for c in record.candidates if c.get("spec") == spec}
+    for verdict in record.verdicts:
+        if verdict.suite == suite and (spec is None or verdict.checkpoint in names):
+            return verdict
+    return None
+
+
+def _conditions(verdicts: Sequence[Verdict]) -> list[Mapping[str, Any]]:
+    codes = {Status.REGRESSED: ExitCode.REGRESSED, Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE}
+    return [
+        {
+            "code": int(codes[verdict.status]),
+            "reason": f"{verdict.suite} × {verdict.checkpoint}: {verdict.reasons[0]}",
+        }
+        for verdict in verdicts
+        if verdict.status in codes
+    ]

@@ -1,0 +1,1 @@
+"""The check types: each module declares the checks of one subject."""

@@ -1,0 +1,153 @@
+"""The `label` check: which of the given classes does the answer name?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from harness.cases import Case, Response, Score
+from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.checks.parameters import FLAG, MARKER, TEXT, TEXTS
+from harness.scoring.checks.regex_check import compile_pattern, last_match
+from harness.scoring.text.normal_text import normalise, quoted
+
+__all__ = ["LABEL_CHECKS", "find_label", "labels_of"]
+
+_STEPS = ("casefold", "punctuation", "whitespace")
+_NEGATED = re.compile(
+    r"(?:\bnot|n['’]t|\bno|\bnever|\bnor|\bneither)\s+(?:an?\s+|the\s+|be\s+)*\W*$", re.IGNORECASE
+)
+
+
+def find_label(text: str, labels: Sequence[str], *, after: str | None = None, mention: bool = False) -> str:
+    """Return the label that an answer gives.
+
+    Args:
+        text: The answer.
+        labels: The classes.
+        after: The label is what stands behind the last occurrence of this marker (case aside), on its line or
+            the next one that is not blank.
+        mention: The only label that is mentioned counts, as a whole word and not behind *not*; without it,
+            the answer must be the label (case, punctuation and blanks aside).
+
+    Raises:
+        ValueError: There is none of them, or more than one.
+    """
+    spelled = _spelled(labels)
+    if after is not None:
+        last = last_match(compile_pattern(re.escape(after), "i"), text)
+        if last is None:
+            raise ValueError(f"no {after!r} in the answer")
+        rest = text[last.end() :].strip()
+        text = rest.splitlines()[0] if rest else ""
+    if (found := spelled.get(normalise(text, _STEPS))) is not None:
+        return found
+    known = ", ".join(labels[:10]) + (" …" if len(labels) > 10 else "")
+    if not mention:
+        raise ValueError(f"{quoted(text.strip())} is none of the labels {known}")
+    named = _mentioned(text, labels)
+    if len(named) != 1:
+        said = f"the answer mentions {' and '.join(named)}" if named else f"no mention of a label ({known})"
+        raise ValueError(said)
+    return named[0]
+
+
+def labels_of(case: Case, answers: Sequence[Response]) -> tuple[str, tuple[str | None, ...]] | None:
+    """Return a case's label and those that its answers give (None: none or several); None without the check.
+
+    A case has a label if exactly one of its checks is of type `label`.
+    """
+    declared = [check for check in case.checks if check.get("type") == "label"]
+    if len(declared) != 1 or not answers:
+        return None
+    check = declared[0]
+    found = [_reading(check, answer) for answer in answers]
+    return str(check.get("value", case.target)), tuple(found)
+
+
+def label(value: str, labels: Sequence[str], after: str | None = None, mention: bool = False) -> Scorer:
+    """The answer gives the label `value`, of the classes in `labels`: it is the label (case and punctuation
+    aside), or gives it behind the marker `after`, or (with `mention`) mentions it alone. No label of the set,
+    or two, is invalid. Suites whose cases carry one `label` check show accuracy, precision, recall and F1.
+    """  # noqa: D205  (one paragraph is the documentation of the check)
+    if value not in labels:
+        raise ValueError(f"value: {value!r} is none of the labels {', '.join(labels)}")
+    _spelled(labels)
+
+    def scorer(case: Case, response: Response) -> Score:
+        try:
+            found = find_label(response.text, labels, after=after, mention=mention)
+        except ValueError as problem:
+            return Score.invalid(f"{problem}{': the answer was cut off' if response.truncated else ''}")
+        if response.truncated and _may_go_on(found, labels, mention):
+            return Score.invalid(f"the answer was cut off after {found!r}, which may go on", found)
+        return Score.passed(found) if found == value else Score.missed(f"{found}, expected {value}", found)
+
+    return scorer
+
+
+def _reading(check: Mapping[str, object], answer: Response) -> str | None:
+    labels = [str(one) for one in check["labels"]]  # type: ignore[attr-defined]  # its schema says: a list
+    after, mention = check.get("after"), bool(check.get("mention", False))
+    try:
+        found = find_label(answer.text, labels, after=None if after is None else str(after), mention=mention)
+    except ValueError:
+        return None
+    return None if answer.truncated and _may_go_on(found, labels, mention) else found
+
+
+def _may_go_on(found: str, labels: Sequence[str], mention: bool) -> bool:
+    """Whether more of an answer that was cut off could have changed its label."""
+    start = normalise(found, _STEPS)
+    return mention or any(other != found and normalise(other, _STEPS).startswith(start) for other in labels)
+
+
+def _spelled(labels: Sequence[str]) -> dict[str, str]:
+    spelled: dict[str, str] = {}
+    for one in labels:
+        key = normalise(one, _STEPS)
+        if not key or key in spelled:
+            raise ValueError(f"labels: {one!r} is {'nothing but punctuation' if not key else 'there twice'}")
+        spelled[key] = one
+    return spelled
+
+
+def _mentioned(text: str, labels: Sequence[str]) -> list[str]:
+    """Return the labels in a text, longer ones first, so that `spam` is not found in `not spam`."""
+    text = normalise(text)
+    found = []
+    for one in sorted(labels, key=len, reverse=True):
+        pattern = re.compile(rf"(?<!\w){re.escape(normalise(one))}(?!\w)", re.IGNORECASE)
+        places = list(pattern.finditer(text))
+        if any(not _NEGATED.search(text[max(0, place.start() - 40) : place.start()]) for place in places):
+            found.append(one)
+        text = pattern.sub("\0", text)
+    return found
+
+
+LABEL_CHECKS = (
+    CheckType(
+        "label",
+        label,
+        {"value": TEXT, "labels": {**TEXTS, "minItems": 2}, "after": MARKER, "mention": FLAG},
+        ("value", "labels"),
+        target="value",
+        examples=(
+            Example(
+                {"value": "refund", "labels": ["refund", "delivery", "other"]},
+                ("refund", " **Refund.** "),
+                ("delivery", "complaint", "It is a refund", "refund, delivery"),
+            ),
+            Example(
+                {"value": "spam", "labels": ["spam", "not spam"], "mention": True},
+                ("This is clearly spam.",),
+                ("This is not spam.", "Spam or not spam?", "Who knows."),
+            ),
+            Example(
+                {"value": "negative", "labels": ["positive", "negative"], "after": "Label:"},
+                ("Good start, bad end.\nlabel: Negative.",),
+                ("Label: positive", "negative", "Label: mixed"),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The controller's end of a session: all results in, verdicts, exit code, what is printed and stored."""

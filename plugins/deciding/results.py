@@ -1,0 +1,89 @@
+"""Where a session's record goes: the run store, the results file, JUnit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from harness.errors import StoreError
+from harness.gate.verdict import Status, Verdict
+from harness.report.terminal import verdict_lines
+from harness.runs.record import RunRecord
+from harness.runs.store import RunStore
+
+from ..session.options import Settings
+
+__all__ = ["report_gates", "report_not_needed", "write_results"]
+
+
+def write_results(record: RunRecord, settings: Settings) -> None:
+    """Keep the record in the run store, and write it to `--harness-json` where that is given.
+
+    Raises:
+        StoreError: One of them could not be written.
+    """
+    RunStore(settings.state).write(record)
+    if settings.results is not None:
+        staged = settings.results.with_name(f"{settings.results.name}.{os.getpid()}")
+        try:
+            staged.write_text(record.to_json(), encoding="utf-8")
+            staged.replace(settings.results)
+        except OSError as error:
+            raise StoreError(f"{settings.results}: cannot be written: {error.strerror}") from error
+
+
+def report_gates(record: RunRecord, config: pytest.Config) -> None:
+    """Give JUnit one test case per gate: failed when it does not pass, with the evidence."""
+    from _pytest.junitxml import xml_key
+
+    xml = config.stash.get(xml_key, None)
+    if xml is None:
+        return
+    for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
+        for report in _gate_reports(verdict, line):
+            xml.pytest_runtest_logreport(report)
+
+
+def report_not_needed(items: Mapping[pytest.Item, str], config: pytest.Config) -> None:
+    """List what a settled suite did not need in JUnit as skipped: it was not run, so it is no pass.
+
+    Args:
+        items: Item → why it was not needed.
+        config: Of the session.
+    """
+    from _pytest.junitxml import xml_key
+
+    xml = config.stash.get(xml_key, None)
+    if xml is None:
+        return
+    phases: tuple[tuple[Any, Any], ...] = (("setup", "skipped"), ("teardown", "passed"))
+    for item, why in items.items():
+        path, line, _ = item.location
+        for when, outcome in phases:
+            longrepr = (path, (line or 0) + 1, why) if outcome == "skipped" else None
+            report = pytest.TestReport(
+                item.nodeid, item.location, keywords={}, outcome=outcome, longrepr=longrepr, when=when
+            )
+            xml.pytest_runtest_logreport(report)
+
+
+def _gate_reports(verdict: Verdict, line: str) -> list[pytest.TestReport]:
+    nodeid = f"gates/{verdict.suite}.py::gate[{verdict.checkpoint}]"
+    passed = verdict.status is Status.PASS
+
+    def report(when: Any, outcome: Any, longrepr: Any) -> pytest.TestReport:
+        return pytest.TestReport(
+            nodeid=nodeid,
+            location=(nodeid, None, f"gate[{verdict.checkpoint}]"),
+            keywords={},
+            outcome=outcome,
+            longrepr=longrepr,
+            when=when,
+            user_properties=[("harness.status", verdict.status.value), ("harness.gate.verdict", line)],
+        )
+
+    call = report("call", "passed" if passed else "failed", None if passed else line)
+    return [report("setup", "passed", None), call, report("teardown", "passed", None)]

@@ -1,0 +1,111 @@
+"""What the processes that collect tell the one that decides: suites, gates, expected cases, and the fill."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from harness.gate.policy import Gate
+
+from ..session.session import is_ours, param_of, test_name
+
+__all__ = ["SuitePlan", "WorkerReport", "plan_of"]
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """What the process that collects knows of a suite, and the one that decides must be told.
+
+    Attributes:
+        name: The suite.
+        golden: Golden set and version.
+        gate: The policy.
+        expected: Cases × tests of the whole golden set, for one checkpoint.
+        selected: (test, case id, checkpoint spec) of every item that is to run.
+        distrusted: Why the judge of its rubric cannot be trusted, one sentence each.
+        gate_sources: Where each value of the gate comes from.
+    """
+
+    name: str
+    golden: str
+    gate: Gate
+    expected: int
+    selected: tuple[tuple[str, str, str], ...]
+    distrusted: tuple[str, ...] = ()
+    gate_sources: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """What a worker hands to the controller when it ends: its plan, its fill, what stopped it."""
+
+    suites: tuple[SuitePlan, ...] = ()
+    unselected: tuple[str, ...] = ()
+    usage_errors: tuple[str, ...] = ()
+    internal_error: str | None = None
+    fill: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def dumps(self) -> str:
+        """Serialise for the trip between processes."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def loads(cls, text: str) -> WorkerReport:
+        """Read what `dumps` wrote."""
+        data = json.loads(text)
+        suites = tuple(
+            SuitePlan(
+                name=plan["name"],
+                golden=plan["golden"],
+                gate=Gate(**plan["gate"]),
+                expected=plan["expected"],
+                selected=tuple((test, case, spec) for test, case, spec in plan["selected"]),
+                distrusted=tuple(plan["distrusted"]),
+                gate_sources=plan["gate_sources"],
+            )
+            for plan in data.pop("suites")
+        )
+        data["usage_errors"] = tuple(data["usage_errors"])
+        data["unselected"] = tuple(data["unselected"])
+        data["fill"] = tuple(data["fill"])
+        return cls(suites=suites, **data)
+
+
+def plan_of(
+    items: Sequence[pytest.Item],
+    expected: Mapping[tuple[str, str], int],
+    distrusted: Mapping[str, tuple[str, ...]],
+) -> tuple[tuple[SuitePlan, ...], tuple[str, ...]]:
+    """Return the plans of the suites that have selected items, and the names of those that lost them all.
+
+    Args:
+        items: What is left after deselection.
+        expected: (suite, test) → cases of its whole golden set.
+        distrusted: Suite → why its judge cannot be trusted.
+    """
+    chosen: dict[str, list[tuple[str, str, str]]] = {}
+    suites: dict[str, Any] = {}
+    for item in items:
+        param = param_of(item) if is_ours(item) else None
+        if param is not None and param.suite is not None and param.case is not None:
+            suites[param.suite.name] = param.suite
+            selected = (test_name(item), param.case.id, param.checkpoint.spec)
+            chosen.setdefault(param.suite.name, []).append(selected)
+    plans = tuple(
+        SuitePlan(
+            name=name,
+            golden=suite.golden,
+            gate=suite.gate,
+            expected=sum(count for (of, _), count in expected.items() if of == name),
+            selected=tuple(chosen[name]),
+            distrusted=distrusted.get(name, ()),
+            gate_sources=suite.gate_sources,
+        )
+        for name, suite in suites.items()
+    )
+    return plans, tuple(sorted({name for name, _ in expected} - set(suites)))

@@ -1,0 +1,342 @@
+"""What our plugin does in a session that gates: registered only when a model is given.
+
+What runs, decides and reports is imported by the hooks that do so: a session that only collects needs none.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.errors import HarnessError, StoreError, UsageError, one_line, problem_lines
+from harness.exit_codes import ExitCode
+
+from .running.gc_tuning import keep_what_is_there, search_after_the_verdict
+from .running.sigterm import interrupt_on_sigterm
+from .session.parameters import Parameters
+from .session.session import GateSession, is_ours
+
+if TYPE_CHECKING:
+    from harness.case_result import CaseResult
+    from harness.gate.verdict import Verdict
+
+    from .deciding.controller import Controller
+    from .deciding.worker_report import WorkerReport
+    from .running.rounds import Items
+
+__all__ = ["Activity"]
+
+
+class Activity:
+    """Hooks of a gating session, in the controller, in each worker, and in both at once without xdist."""
+
+    def __init__(self, config: pytest.Config, session: GateSession) -> None:
+        self._config = config
+        self._session = session
+        self._parameters = Parameters(session)
+        self._usage_errors: list[str] = []
+        self._internal_error: str | None = None
+        self._record: Any = None
+        self._fill_seconds = 0.0
+        self._is_worker = hasattr(config, "workerinput")
+        self._default_on_sigterm: Callable[[], object] | None = None
+
+    @functools.cached_property
+    def _controller(self) -> Controller:
+        """What decides: imported when there is something to decide."""
+        from .deciding.controller import Controller
+
+        return Controller(self._session)
+
+    @functools.cached_property
+    def _items(self) -> Items:
+        """What runs: imported when there is something to run."""
+        from .running.rounds import Items
+
+        return Items(self._config, self._session, None if self._is_worker else self._take)
+
+    def _take(self, results: Sequence[CaseResult]) -> None:
+        self._controller.take(results)
+
+    @property
+    def _distributes(self) -> bool:
+        """Whether this is the controller of workers (xdist registers its session after we are made)."""
+        return not self._is_worker and bool(self._config.pluginmanager.has_plugin("dsession"))
+
+    # --- collecting ------------------------------------------------------------------------------------
+
+    def parametrize(self, metafunc: pytest.Metafunc) -> None:
+        """Make one item per case × checkpoint."""
+        if "harness_item" not in metafunc.fixturenames:
+            metafunc.fixturenames.append("harness_item")
+        try:
+            params, ids = self._parameters.of(metafunc)
+        except UsageError as error:
+            self._refuse(error)
+            metafunc.parametrize("harness_item", [None], indirect=True)
+            return
+        metafunc.parametrize("harness_item", params, ids=ids, indirect=True)
+
+    def _refuse(self, error: UsageError) -> None:
+        self._usage_errors += [line for line in problem_lines(error) if line not in self._usage_errors]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Generator[None, Any, Any]:
+        """Take a gate or rubric that refuses its arguments for a usage error, not for a broken module."""
+        report = yield
+        call = getattr(report, "call", None)
+        if call is not None and call.excinfo is not None and isinstance(call.excinfo.value, UsageError):
+            self._refuse(call.excinfo.value)
+            report.outcome, report.longrepr, report.result = "passed", None, []
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Stop before anything runs when a suite cannot be used; a worker leaves that to the controller."""
+        from .session.margins import refuse_margins_below_noise
+
+        try:
+            named = self._config.args_source is pytest.Config.ArgsSource.ARGS
+            if not named and not self._session.settings.lm_eval_tasks:  # all suites were collected
+                self._session.suites.refuse_unknown_gates()
+            refuse_margins_below_noise(self._session)
+        except UsageError as error:
+            self._refuse(error)
+        if self._usage_errors:
+            if not self._is_worker:
+                raise pytest.UsageError(*self._usage_errors)
+            items.clear()
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what could not be collected: pytest may be told to go on without it."""
+        if report.failed and not self._is_worker:
+            self._controller.not_collected(report.nodeid)
+
+    # --- filling and running ---------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Fill the response cache for everything that was selected, before the first test runs."""
+        keep_what_is_there()
+        option = session.config.option
+        # A worker of xdist runs what there is, whatever could not be collected.
+        goes_on = self._is_worker or option.continue_on_collection_errors
+        broken = session.testsfailed and not goes_on
+        if self._distributes or option.collectonly or broken:
+            return None
+        try:
+            self._session.open_cache()
+            if self._session.settings.early_stop:
+                self._run_until_settled(session)
+                return True
+            self._fill(session.items)
+            if not self._session.engine.report.generated:  # no backend has run, and left anything behind
+                keep_what_is_there()
+        except UsageError as error:
+            self._refuse(error)
+            if not self._is_worker:
+                raise pytest.UsageError(*self._usage_errors) from error
+            session.shouldstop = one_line(error)
+            return True
+        except StoreError as error:
+            self._internal_error = one_line(error)
+            if not self._is_worker:
+                pytest.exit(self._internal_error, returncode=int(ExitCode.INTERNAL_ERROR))
+            session.shouldstop = self._internal_error
+            return True
+        return None
+
+    def _fill(self, items: Sequence[pytest.Item]) -> None:
+        from .deciding.terminal import filling
+
+        started = time.perf_counter()
+        with filling(self._config, watched=not self._is_worker) as progress:
+            self._session.fill(items, progress)
+        self._fill_seconds += time.perf_counter() - started
+
+    def _run_until_settled(self, session: pytest.Session) -> None:
+        from .deciding.worker_report import plan_of
+        from .running.early_stop import Arm, EarlyStop
+
+        known = self._session
+        compares = known.baseline is not None or known.stored_baseline is not None
+        early_stop = EarlyStop(session.items, seed=known.settings.sampling.seed, compares=compares)
+        self._controller.early_stop = early_stop
+        plans = {plan.name: plan for plan in plan_of(session.items, self._parameters.expected, {})[0]}
+        candidates = {candidate.spec: candidate for candidate in known.candidates}
+
+        def look(arm: Arm) -> Verdict | None:
+            if known.distrusted.get(arm.suite):
+                return None
+            evidence = self._controller.evidence(plans[arm.suite], candidates[arm.checkpoint])
+            return None if evidence is None else early_stop.settled(arm, **evidence)
+
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        # The summary line counts only the kinds that are known when the first test reports.
+        saved = [] if terminal is None else terminal.stats.setdefault("not needed", [])
+        try:
+            early_stop.run(session, self._fill, look)
+        finally:
+            saved.extend(early_stop.not_needed())
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run one of our items: every sample, then the baseline."""
+        if not is_ours(item):
+            return None
+        self._items.run(item, nextitem)
+        return True
+
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Call the test function of one of our items; a miss is a score, and no failure of the test."""
+        from .running.round_result import call_test
+
+        if not is_ours(pyfuncitem) or inspect.iscoroutinefunction(pyfuncitem.obj):
+            return None
+        call_test(pyfuncitem, {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames})
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """See each phase as an outcome of its case."""
+        from .running.round_result import interpret, make_harmless
+
+        report = yield
+        if is_ours(item):
+            interpret(item, call, report)
+            make_harmless(report)
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect results; let `--lf` run again what was not passed."""
+        if self._is_worker:
+            return
+        self._controller.receive(report)
+        last_failed = self._config.pluginmanager.get_plugin("lfplugin")
+        if last_failed is not None and getattr(report, "harness_outcome", None) in ("missed", "invalid"):
+            last_failed.lastfailed[report.nodeid] = True
+
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
+        """Show missed and invalid cases in yellow; red is for `must_pass`, errors and gates."""
+        outcome = getattr(report, "harness_outcome", None)
+        if report.when == "call" and report.passed and outcome in ("missed", "invalid"):
+            return outcome, outcome[0], (outcome.upper(), {"yellow": True})
+        return None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell each worker which session it belongs to."""
+        node.workerinput["harness_session"] = self._session.identity
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        """Take over a worker's report, or note that it died without one."""
+        from .deciding.worker_report import WorkerReport
+
+        output = getattr(node, "workeroutput", None) or {}
+        if "harness" in output:
+            self._controller.receive_worker(WorkerReport.loads(output["harness"]))
+        if error or "harness" not in output:
+            name = getattr(getattr(node, "gateway", None), "id", "worker")
+            self._controller.lost_worker(str(name), str(error or "ended without a report"))
+
+    # --- ending ----------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, object, object]:
+        """Decide before the summary is printed; set the exit code after everybody else."""
+        if session.config.option.collectonly:
+            result = yield
+            if self._usage_errors:
+                session.exitstatus = int(ExitCode.USAGE)
+            return result
+        if not self._distributes:
+            self._controller.receive_worker(self._worker_report(session))
+        if self._is_worker:
+            self._config.workeroutput["harness"] = self._worker_report(session).dumps()  # type: ignore[attr-defined]
+            return (yield)
+        search_after_the_verdict()
+        crashed = self._finish(session, int(exitstatus))
+        result = yield
+        others = int(session.exitstatus)
+        session.exitstatus = crashed or self._controller.exit_code(others, self._record)
+        if not session.exitstatus and others != exitstatus:
+            session.exitstatus = others  # what another plugin does not let pass does not pass
+        return result
+
+    def _worker_report(self, session: pytest.Session) -> WorkerReport:
+        from .deciding.worker_report import WorkerReport, plan_of
+
+        suites, unselected = plan_of(
+            getattr(session, "items", []), self._parameters.expected, self._session.distrusted
+        )
+        done = self._session.engine.report
+        return WorkerReport(
+            suites=suites,
+            unselected=unselected,
+            usage_errors=tuple(self._usage_errors),
+            internal_error=self._internal_error,
+            fill=(done.wanted, done.reused, done.generated, done.failed),
+        )
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> int | None:
+        """Decide and store; whatever goes wrong here is an internal error, and is never raised."""
+        from .deciding.results import report_gates, report_not_needed, write_results
+
+        try:
+            self._record = self._controller.decide(exitstatus, session.testsfailed)
+            if self._record is not None:
+                write_results(self._record, self._session.settings)
+                report_gates(self._record, self._config)
+                if self._controller.early_stop is not None:
+                    report_not_needed(self._controller.early_stop.not_needed(), self._config)
+        except Exception as error:
+            kind = "" if isinstance(error, HarnessError) else f"{type(error).__name__}: "
+            sys.stderr.write(f"\nharness: no verdict: {kind}{error}\n")
+            self._record = None
+            if not isinstance(error, HarnessError):
+                self._config.notify_exception(pytest.ExceptionInfo.from_exception(error))
+            return int(ExitCode.INTERNAL_ERROR)
+        return None
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what is compared with what."""
+        from .deciding.terminal import header
+
+        return header(self._session)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the verdicts."""
+        from .deciding.terminal import summarise
+
+        if self._is_worker:
+            return
+        if self._distributes:  # alone, pytest itself prints what was raised
+            for message in (*self._controller.usage_errors, *self._controller.internal_errors):
+                terminalreporter.write_line(f"ERROR: {message}", red=True)
+        if self._record is not None:
+            summarise(terminalreporter, self._record, self._controller.fill, self._fill_seconds)
+
+    def pytest_sessionstart(self) -> None:
+        """Make SIGTERM an interruption, so that finished work is recorded and the exit code is 2."""
+        if not self._is_worker:
+            self._default_on_sigterm = interrupt_on_sigterm()
+
+    def pytest_unconfigure(self) -> None:
+        """Free models and close the cache."""
+        try:
+            self._session.close()
+        finally:
+            if self._default_on_sigterm is not None:
+                self._default_on_sigterm()

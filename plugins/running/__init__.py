@@ -1,0 +1,1 @@
+"""Running one item: its samples, the fixtures that tests see, what other plugins are told."""

@@ -1,0 +1,1 @@
+"""What a session is: options, suites, checkpoints, margins, and where its state lives."""

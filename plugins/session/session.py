@@ -1,0 +1,278 @@
+"""What a session of ours knows: its checkpoints, its suites, and the answers to what its items ask."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.case_result import CaseResult, Role
+from harness.cases import Case, Request, Response
+from harness.engine.engine import Engine, Question
+from harness.engine.fill import Progress
+from harness.engine.plan import Plan
+from harness.errors import CheckpointError, JudgementError, StoreError, UsageError
+from harness.gate.policy_file import load_gate_file
+from harness.protocols import BackendOptions, Checkpoint, Judge
+
+from .options import Settings
+from .suite import Suite, Suites
+
+if TYPE_CHECKING:
+    from harness.runs.compare import Side
+
+__all__ = ["ASKING", "CHECKPOINT_FIXTURES", "GateSession", "HarnessItem", "Round"]
+
+CHECKPOINT_FIXTURES = frozenset(
+    {"case", "checkpoint", "baseline", "response", "responses", "baseline_response", "judge", "record_score"}
+)
+ASKING = frozenset({"response", "responses", "baseline_response"})
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessItem:
+    """The parameter of one of our pytest items: a checkpoint, and a case of a suite where it has one."""
+
+    checkpoint: Checkpoint
+    suite: Suite | None = None
+    case: Case | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One run of an item's test function: whose answers it sees, and which sample."""
+
+    checkpoint: Checkpoint
+    role: Role
+    sample: int
+
+
+class GateSession:
+    """One pytest session that gates checkpoints, in the controller and in each xdist worker alike.
+
+    Args:
+        settings: What the session was asked to do.
+        root: pytest's rootdir.
+        identity: Shared by the controller and its workers; a new one where there are none.
+
+    Raises:
+        UsageError: A checkpoint, the baseline or the judge cannot be used.
+    """
+
+    def __init__(self, settings: Settings, root: Path, identity: str | None = None) -> None:
+        self.settings = settings
+        self.root = root
+        self.identity = identity or uuid.uuid4().hex
+        self._is_worker = identity is not None
+        self._closing = contextlib.ExitStack()
+        options = BackendOptions(
+            root=root,
+            state=settings.state,
+            batch_size=settings.batch_size,
+            concurrency=settings.concurrency,
+            workers=settings.workers,
+            arguments=settings.arguments,
+        )
+        self.engine = Engine(options)
+        stored = settings.baseline is not None and settings.baseline.startswith("run:")
+        specs = list(settings.models)
+        live_baseline = None if stored else settings.baseline
+        specs += [spec for spec in (live_baseline, settings.judge) if spec is not None]
+        compared = 0 if live_baseline is None else len(settings.models) + 1
+        resolved = list(self.engine.resolve(specs, compared=compared))
+        self.judge: Checkpoint | None = resolved.pop() if settings.judge is not None else None
+        self.baseline: Checkpoint | None = resolved.pop() if live_baseline is not None else None
+        self.candidates = tuple(resolved)
+        self.stored_baseline = self._stored(str(settings.baseline)) if stored else None
+        judge = None if self.judge is None else self.judge.fingerprint
+        self.suites = Suites(
+            settings.golden_roots,
+            settings.sampling,
+            settings.limit,
+            judge,
+            root=root,
+            gates=load_gate_file(root),
+            tasks=settings.lm_eval_tasks,
+        )
+        self._rounds: dict[tuple[int, int, bool], tuple[Round, ...]] = {}
+        self.baseline_results: dict[tuple[str, ...], CaseResult] = {}
+        self.distrusted: dict[str, tuple[str, ...]] = {}
+
+    def _stored(self, spec: str) -> Side:
+        """Return the stored run that `run:NAME`, `run:ID` or `run:ID#CHECKPOINT` stands for."""
+        from harness.runs.compare import find_side
+        from harness.runs.store import RunStore
+
+        try:
+            side = find_side(spec, RunStore(self.settings.state))
+            assert side is not None  # it starts with `run:`
+            return side.only()
+        except (StoreError, UsageError) as error:
+            raise CheckpointError(f"--baseline={spec}: {error}") from error
+
+    # --- asking ----------------------------------------------------------------------------------------
+
+    def open_cache(self) -> None:
+        """Open the response cache; with `--no-cache` one that only this session sees.
+
+        From here to `close`, checks may run code if the settings say so.
+        """
+        from harness.engine.cache import ResponseCache  # a session that only collects needs neither
+        from harness.sandbox import Permission, allow_code
+
+        self._closing.callback(allow_code, None)
+        allow_code(Permission(self.settings.run_code_unisolated) if self.settings.run_code else None)
+        folder = self.settings.state if self.settings.use_cache else self._own_folder
+        self.engine.open_cache(ResponseCache(folder / "cache.sqlite", session=self.identity))
+
+    @property
+    def _own_folder(self) -> Path:
+        """Where the answers of a session without a cache lie until it ends."""
+        return Path(tempfile.gettempdir()) / f"harness-{self.identity}"
+
+    def rounds(self, item: pytest.Item) -> tuple[Round, ...]:
+        """Return the runs of an item's test function: every sample of its checkpoint, then the baseline's."""
+        param = param_of(item)
+        if param.suite is None:
+            return (Round(param.checkpoint, Role.CANDIDATE, 0),)
+        samples = param.suite.epochs if "response" in fixture_names(item) else 1
+        compares = self.baseline is not None and self.known_baseline(item) is None
+        key = (id(param.checkpoint), samples, compares)
+        rounds = self._rounds.get(key)
+        if rounds is None:
+            rounds = self._rounds[key] = self._rounds_of(param.checkpoint, range(samples), compares)
+        return rounds
+
+    def _rounds_of(self, candidate: Checkpoint, samples: range, compares: bool) -> tuple[Round, ...]:
+        rounds = [Round(candidate, Role.CANDIDATE, sample) for sample in samples]
+        if compares and self.baseline is not None:
+            rounds += [Round(self.baseline, Role.BASELINE, sample) for sample in samples]
+        return tuple(rounds)
+
+    def known_baseline(self, item: pytest.Item) -> CaseResult | None:
+        """Return the baseline's result of an item's case, when another candidate's item has found it."""
+        return self.baseline_results.get(self.pair_key(item))
+
+    def pair_key(self, item: pytest.Item) -> tuple[str, ...]:
+        """Return what joins an item to the baseline: suite, golden version, test function, case id."""
+        param = param_of(item)
+        assert param.suite is not None
+        assert param.case is not None
+        return (param.suite.name, param.suite.golden, test_name(item), param.case.id)
+
+    @functools.cached_property
+    def stored_outputs(self) -> Mapping[tuple[str, ...], tuple[str, ...]]:
+        """The outputs of the stored baseline by pair key."""
+        stored = () if self.stored_baseline is None else self.stored_baseline.results
+        return {result.pair_key: result.outputs for result in stored if result.outputs}
+
+    def question(self, param: HarnessItem, checkpoint: Checkpoint, sample: int) -> Question:
+        """Return the question that an item's case puts to a checkpoint."""
+        assert param.suite is not None
+        assert param.case is not None
+        return Question(checkpoint, param.case, param.suite.sampling, sample)
+
+    def fill(self, items: Sequence[pytest.Item], progress: Progress | None = None) -> None:
+        """Answer everything that the items will ask, in batches: first the checkpoints, then the judge."""
+        items = [item for item in items if is_ours(item)]
+        questions = [question for item in items for question in self._questions(item)]
+        unique = {(id(q.checkpoint), id(q.case), id(q.sampling), q.sample): q for q in questions}
+        self.engine.ask(list(unique.values()), progress)
+        if self.judge is None:
+            return
+        from harness.judging import audit, canary_requests
+
+        judged = Plan()
+        for item in items:
+            for request in self._judge_requests(item):
+                judged.add(self.judge, request)
+        rubrics = self._rubrics(items)
+        for rubric in rubrics.values():
+            for request in canary_requests(rubric):
+                judged.add(self.judge, request)
+        self.engine.fill(judged, progress)
+        for name, rubric in rubrics.items():
+            self.distrusted[name] = audit(rubric, functools.partial(self.engine.ask_one, self.judge))
+
+    def _rubrics(self, items: Sequence[pytest.Item]) -> dict[str, Judge]:
+        """Return the rubrics that the judge is asked about, by suite."""
+        suites = {
+            suite.name: suite.rubric
+            for item in items
+            if "judge" in fixture_names(item) and (suite := param_of(item).suite) is not None
+        }
+        return {name: rubric for name, rubric in suites.items() if rubric is not None}
+
+    def _questions(self, item: pytest.Item) -> Iterator[Question]:
+        param = param_of(item)
+        fixtures = fixture_names(item)
+        if param.case is None or param.suite is None or ASKING.isdisjoint(fixtures):
+            return
+        checkpoints = [param.checkpoint, *([self.baseline] if self.baseline is not None else [])]
+        for checkpoint in checkpoints:
+            for sample in range(param.suite.epochs):
+                yield self.question(param, checkpoint, sample)
+
+    def _judge_requests(self, item: pytest.Item) -> Iterator[Request]:
+        """Yield what the judge will be asked, as far as the answers it is about are there."""
+        param = param_of(item)
+        if param.suite is None or param.case is None or param.suite.rubric is None:
+            return
+        if "judge" not in fixture_names(item):
+            return
+        needs_reference = "baseline_response" in fixture_names(item)
+        for question in self._questions(item):
+            reference = None
+            if needs_reference and self.baseline is not None:
+                reference = self._answered(self.question(param, self.baseline, question.sample))
+            response = self._answered(question)
+            if response is not None:
+                with contextlib.suppress(JudgementError):  # its case is told when the test asks
+                    yield from param.suite.rubric.requests(param.case, response, reference)
+
+    def _answered(self, question: Question) -> Response | None:
+        found = self.engine.answers(question)
+        return None if not found or found[-1].failed else found[-1]
+
+    def close(self) -> None:
+        """Free models and close the cache; drop the cache of a session without one."""
+        try:
+            self._closing.close()
+            self.engine.close()
+        finally:  # freeing a model takes long enough to be interrupted in
+            if not self.settings.use_cache and not self._is_worker:
+                shutil.rmtree(self._own_folder, ignore_errors=True)
+
+
+def param_of(item: pytest.Item) -> HarnessItem:
+    """Return the parameter of one of our items."""
+    param = item.callspec.params["harness_item"]  # type: ignore[attr-defined]
+    assert isinstance(param, HarnessItem)
+    return param
+
+
+def is_ours(item: pytest.Item) -> bool:
+    """Whether an item is one of ours: parametrized over checkpoints."""
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and isinstance(callspec.params.get("harness_item"), HarnessItem)
+
+
+def fixture_names(item: pytest.Item) -> Sequence[str]:
+    """Return the names of the fixtures that an item's test needs, directly or through others."""
+    names: Sequence[str] = getattr(item, "fixturenames", ())
+    return names
+
+
+def test_name(item: pytest.Item) -> str:
+    """Return the test's name without its parameters, as results know it: function, or Class::function."""
+    parent = item.parent
+    name = str(getattr(item, "originalname", None) or item.name)
+    return f"{parent.obj.__name__}::{name}" if isinstance(parent, pytest.Class) else name
