@@ -496,8 +496,8 @@ def test_a_case_tests_its_own_checks() -> None:
 
 def test_every_check_type_is_found_by_the_name_that_it_declares() -> None:
     declared = {}
-    for path in sorted(Path(built_in.__file__).parent.glob("*.py")):
-        module = importlib.import_module(f"harness.scoring.{path.stem}")
+    for path in sorted((Path(built_in.__file__).parent / "checks").glob("*.py")):
+        module = importlib.import_module(f"harness.scoring.checks.{path.stem}")
         lists = [getattr(module, name) for name in module.__all__ if name.endswith("_CHECKS")]
         if lists:
             declared[path.stem] = tuple(sorted(kind.name for kinds in lists for kind in kinds))

@@ -185,7 +185,7 @@ WRITER = """
     import sys, resource, signal
     sys.path.insert(0, {tests!r})
     from case_results import stored_record, two_sides
-    from harness.store import RunStore
+    from harness.runs.store import RunStore
     from harness.errors import StoreError
     store = RunStore({path!r})
     record = stored_record(*two_sides([1.0] * 400, [1.0] * 400), run="new")

@@ -16,7 +16,16 @@ import harness
 # Runs in this process put sys.modules back as it was. Extension modules can be loaded only once, and classes
 # of ours must stay the same from run to run.
 EXTENSIONS = ("numpy", "pandas", "pyarrow.parquet", "scipy.special", "rich.console", "rpds")
-OURS = ("start", "rounds", "margins", "worker_report", "early_stop", "results", "terminal", "backends.replay")
+OURS = (
+    "start",
+    "running.rounds",
+    "running.early_stop",
+    "session.margins",
+    "deciding.worker_report",
+    "deciding.results",
+    "deciding.terminal",
+    "backends.replay",
+)
 LATE = ("harness.sandbox", "harness.engine.cache", "harness.gate.noise", "harness.files.read_yaml")
 for name in (*EXTENSIONS, *harness._HOMES, *LATE, *(f"harness.plugins.{module}" for module in OURS)):
     importlib.import_module(name)
