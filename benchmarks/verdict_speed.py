@@ -20,7 +20,10 @@ import numpy as np
 
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
-from harness.gate.decide import Gate, adjust_family, decide, slices
+from harness.gate.decide import adjust_family, decide
+from harness.gate.evidence import Evidence
+from harness.gate.policy import Gate
+from harness.gate.slices import slices
 
 SUITE, GOLDEN = "large", "large/v1"
 TAGS, CLUSTER = 20, 3
@@ -57,24 +60,21 @@ def side(checkpoint: str, role: Role, kind: str, cases: int, seed: int) -> list[
 def session(candidates: dict[str, list[CaseResult]], baseline: Sequence[CaseResult]) -> int:
     """Decide everything that a session decides; return how many verdicts and slices there are."""
     gate = Gate()
-    verdicts = adjust_family(
-        decide(
-            results,
-            baseline,
-            gate=gate,
+    known = [
+        Evidence(
             suite=SUITE,
             golden=GOLDEN,
             checkpoint=name,
+            gate=gate,
+            candidate=results,
+            baseline=baseline,
             baseline_name="base",
             planned=len(results),
         )
         for name, results in candidates.items()
-    )
-    found = [
-        slices(results, baseline, suite=SUITE, golden=GOLDEN, checkpoint=name)
-        for name, results in candidates.items()
     ]
-    return len(verdicts) + sum(map(len, found))
+    verdicts = adjust_family(decide(evidence) for evidence in known)
+    return len(verdicts) + sum(len(slices(evidence)) for evidence in known)
 
 
 def main() -> None:

@@ -11,9 +11,12 @@ from harness.cases import Case, Outcome, Sampling, content_digest
 from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine, Question
 from harness.errors import ConfigurationError, HarnessError
-from harness.gate.decide import Gate, Verdict, decide, settle
+from harness.gate.decide import decide, settle
 from harness.gate.diagnostics import blocked_by, diagnostics
+from harness.gate.evidence import Evidence
+from harness.gate.policy import Gate
 from harness.gate.policy_file import load_gate_file
+from harness.gate.verdict import Verdict
 from harness.golden_sets.source import load_case_sets
 from harness.protocols import BackendOptions, Checkpoint
 from harness.scoring import score
@@ -79,22 +82,17 @@ def evaluate(
         ]
     finally:
         engine.close()
-    theirs = results[1] if len(results) > 1 else None
-    name = golden.name
-    verdict = decide(
-        results[0],
-        theirs,
-        gate=policy,
-        suite=name,
+    evidence = Evidence(
+        suite=golden.name,
         golden=label,
         checkpoint=checkpoint,
+        gate=policy,
+        candidate=results[0],
+        baseline=results[1] if len(results) > 1 else None,
         baseline_name=baseline,
         planned=len(cases),
     )
-    changes = diagnostics(
-        results[0], theirs, suite=name, golden=label, checkpoint=checkpoint, alpha=policy.alpha
-    )
-    return settle(blocked_by(verdict, changes))
+    return settle(blocked_by(decide(evidence), diagnostics(evidence)))
 
 
 def _result(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-__all__ = ["ExitCode", "most_severe"]
+__all__ = ["Condition", "ExitCode", "most_severe"]
 
 
 class ExitCode(enum.IntEnum):
@@ -19,6 +20,19 @@ class ExitCode(enum.IntEnum):
     NO_CASES = 5
     WARNINGS = 6
     INCONCLUSIVE = 10
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that held in a session and asks for an exit code.
+
+    Attributes:
+        code: The exit code that it asks for.
+        reason: What held, in a sentence.
+    """
+
+    code: int
+    reason: str
 
 
 _PRECEDENCE = (

@@ -19,8 +19,9 @@ from harness.exit_codes import ExitCode
 
 from .running.gc_tuning import keep_what_is_there, search_after_the_verdict
 from .running.sigterm import interrupt_on_sigterm
+from .session.item import harness_item_of, is_ours
 from .session.parameters import Parameters
-from .session.session import GateSession, is_ours
+from .session.session import GateSession
 
 if TYPE_CHECKING:
     from harness.case_result import CaseResult
@@ -157,7 +158,7 @@ class Activity:
 
         started = time.perf_counter()
         with filling(self._config, watched=not self._is_worker) as progress:
-            self._session.fill(items, progress)
+            self._session.fill([harness_item_of(item) for item in items if is_ours(item)], progress)
         self._fill_seconds += time.perf_counter() - started
 
     def _run_until_settled(self, session: pytest.Session) -> None:
@@ -175,7 +176,7 @@ class Activity:
             if known.distrusted.get(arm.suite):
                 return None
             evidence = self._controller.evidence(plans[arm.suite], candidates[arm.checkpoint])
-            return None if evidence is None else early_stop.settled(arm, **evidence)
+            return None if evidence is None else early_stop.settled(arm, evidence)
 
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         # The summary line counts only the kinds that are known when the first test reports.
@@ -281,13 +282,12 @@ class Activity:
         suites, unselected = plan_of(
             getattr(session, "items", []), self._parameters.expected, self._session.distrusted
         )
-        done = self._session.engine.report
         return WorkerReport(
             suites=suites,
             unselected=unselected,
             usage_errors=tuple(self._usage_errors),
             internal_error=self._internal_error,
-            fill=(done.wanted, done.reused, done.generated, done.failed),
+            fill=self._session.engine.report,
         )
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> int | None:

@@ -9,7 +9,12 @@ from typing import Any
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
 from harness.exit_codes import most_severe
-from harness.gate.decide import Gate, adjust_family, decide, exit_codes, slices
+from harness.gate.decide import adjust_family, decide, exit_codes
+from harness.gate.evidence import Evidence
+from harness.gate.policy import Gate
+from harness.gate.slices import slices
+from harness.runs.checkpoint_entry import RunCheckpoint, RunRole
+from harness.runs.environment import Environment
 from harness.runs.record import RunRecord
 
 
@@ -49,6 +54,23 @@ def changed(results: Sequence[CaseResult], index: int, **fields: Any) -> list[Ca
     return [replace(result, **fields) if i == index else result for i, result in enumerate(results)]
 
 
+def evidence_of(
+    candidate: Sequence[CaseResult],
+    baseline: Sequence[CaseResult] | None,
+    *,
+    gate: Gate | None = None,
+    **fields: Any,
+) -> Evidence:
+    """What is known of the suite that the results are of."""
+    plain: dict[str, Any] = {
+        "suite": candidate[0].suite if candidate else "refunds",
+        "golden": candidate[0].golden if candidate else "refunds/v1",
+        "checkpoint": candidate[0].checkpoint if candidate else "checkpoint-300",
+        "baseline_name": baseline[0].checkpoint if baseline else None,
+    }
+    return Evidence(candidate=candidate, baseline=baseline, gate=gate or Gate(), **(plain | fields))
+
+
 def stored_record(
     candidate: Sequence[CaseResult],
     baseline: Sequence[CaseResult],
@@ -59,33 +81,27 @@ def stored_record(
 ) -> RunRecord:
     """The record of a session that gated one suite on one candidate."""
     ours, theirs = candidate[0].checkpoint, baseline[0].checkpoint if baseline else None
-    about: dict[str, Any] = {"suite": candidate[0].suite, "golden": candidate[0].golden, "checkpoint": ours}
-    verdict = decide(
-        candidate,
-        baseline or None,
-        gate=gate or Gate(),
-        baseline_name=theirs,
-        planned=len(candidate),
-        **about,
-    )
-    roles = [(ours, "candidate"), *([(theirs, "baseline")] if theirs is not None else [])]
-    settled = adjust_family([verdict])
+    evidence = evidence_of(candidate, baseline or None, gate=gate, planned=len(candidate))
+    roles: list[tuple[str, RunRole]] = [(ours, "candidate")]
+    if theirs is not None:
+        roles.append((theirs, "baseline"))
+    settled = adjust_family([decide(evidence)])
     plain: dict[str, Any] = {
         "created": "2026-03-14T09:26:53Z",
-        "environment": {"python": "3.11.9", "seed": 0, "argv": ["pytest", f"--model={ours}"]},
+        "environment": Environment(python="3.11.9", seed=0, argv=("pytest", f"--model={ours}")),
         "checkpoints": tuple(
-            {
-                "spec": spec,
-                "name": spec,
-                "fingerprint": ascii(spec).encode().hex().ljust(64, "0")[:64],
-                "role": role,
-                "backend": "hf",
-                "numerics": {"device": "cpu", "dtype": "float32"},
-            }
+            RunCheckpoint(
+                spec=spec,
+                name=spec,
+                role=role,
+                fingerprint=ascii(spec).encode().hex().ljust(64, "0")[:64],
+                backend="hf",
+                numerics={"device": "cpu", "dtype": "float32"},
+            )
             for spec, role in roles
         ),
         "verdicts": settled,
-        "slices": slices(candidate, baseline or None, **about),
+        "slices": slices(evidence),
         "cases": (*candidate, *baseline),
         "conditions": (),
         "exit_code": most_severe(exit_codes(settled)),

@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 from harness.case_result import CaseResult
 from harness.cli.main import app
 from harness.errors import StoreError, UsageError
-from harness.gate.decide import Gate, Status
+from harness.gate.policy import Gate
+from harness.gate.verdict import Status
 from harness.runs.compare import Side, compare_runs, find_side
 from harness.runs.record import RunRecord
 from harness.runs.store import RunStore
@@ -87,13 +88,13 @@ def test_candidates_are_one_family(store: RunStore) -> None:
 def inconclusive(base: RunRecord, candidate: RunRecord) -> str:
     found = compare_runs(Side(base), [Side(candidate)])
     assert found.exit_code == 10
-    assert [condition["code"] for condition in found.conditions] == [10] * len(found.conditions)
+    assert [condition.code for condition in found.conditions] == [10] * len(found.conditions)
     return "; ".join(reason for verdict in found.verdicts for reason in verdict.reasons)
 
 
 def test_runs_that_cannot_be_compared_do_not_pass(store: RunStore) -> None:
     good = store.read("aaaa")
-    other = tuple({**c, "numerics": {"device": "cpu", "dtype": "bfloat16"}} for c in good.checkpoints)
+    other = tuple(replace(c, numerics={"device": "cpu", "dtype": "bfloat16"}) for c in good.checkpoints)
     assert "dtype bfloat16 → float32" in inconclusive(replace(good, checkpoints=other), good)
     assert "saw only a part" in inconclusive(replace(good, partial=True), good)
     assert "did not finish" in inconclusive(replace(good, complete=False), good)
@@ -128,7 +129,7 @@ def test_what_is_no_evidence_stays_none_in_whatever_it_is_compared_with(store: R
     judged = replace(
         good, verdicts=(replace(verdict, distrusted=("the judge cannot be trusted: it obeys",)),)
     )
-    moved = tuple({**c, "rewritten": "the files of x changed during the run"} for c in good.checkpoints)
+    moved = tuple(replace(c, rewritten="the files of x changed during the run") for c in good.checkpoints)
     rewritten = replace(good, checkpoints=moved)
     for bad, said in (
         (judged, "run aaaa-good: the judge cannot"),
@@ -145,7 +146,7 @@ def test_what_is_no_evidence_stays_none_in_whatever_it_is_compared_with(store: R
 
 def test_other_backends_have_other_numerics_and_may_be_compared(store: RunStore) -> None:
     good = store.read("aaaa")
-    served = tuple({**c, "backend": "openai", "numerics": {}} for c in good.checkpoints)
+    served = tuple(replace(c, backend="openai", numerics={}) for c in good.checkpoints)
     assert compare_runs(Side(replace(good, checkpoints=served)), [Side(good)]).exit_code == 0
 
 

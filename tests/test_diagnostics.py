@@ -4,20 +4,21 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from case_results import case_result
+from case_results import case_result, evidence_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.case_result import CaseResult, Role
 from harness.errors import ConfigurationError
 from harness.gate import answer_measures
-from harness.gate.decide import Gate, Status, decide, settle
+from harness.gate.decide import decide, settle
 from harness.gate.diagnostics import Diagnostic, blocked_by, described, diagnostics
+from harness.gate.policy import Gate
+from harness.gate.verdict import Status
 from harness.scoring.text import language
 from harness.scoring.text.language import prose_language, quick_language
 from harness.stats.pass_at_k import pass_at_k
 
-ABOUT: dict[str, Any] = {"suite": "refunds", "golden": "refunds/v1", "checkpoint": "checkpoint-300"}
 PROSE = "You get your money back in {} days, once the parcel is here and the form is signed."
 
 
@@ -30,7 +31,7 @@ def results(outputs: list[str], role: Role = Role.CANDIDATE, **fields: Any) -> l
 
 
 def measured(ours: list[CaseResult], theirs: list[CaseResult] | None) -> dict[str, Diagnostic]:
-    return {one.name: one for one in diagnostics(ours, theirs, **ABOUT)}
+    return {one.name: one for one in diagnostics(evidence_of(ours, theirs))}
 
 
 NORMAL = [PROSE.format(n) for n in range(40)]
@@ -63,8 +64,8 @@ def test_what_a_checkpoint_took_up_is_warned_of(name: str, changed: str) -> None
 def test_what_a_model_thinks_before_its_answer_is_not_measured(thought: str) -> None:
     aside = "Okay. " * 40 + "- 我们会退款。\n- I'm sorry, but I can't help with that.\n" * 3
     thinking = [thought.format(aside if n < 20 else "Fine.") + text for n, text in enumerate(NORMAL)]
-    found = diagnostics(results(thinking), results(NORMAL, Role.BASELINE), **ABOUT)
-    assert found == diagnostics(results(NORMAL), results(NORMAL, Role.BASELINE), **ABOUT)
+    found = diagnostics(evidence_of(results(thinking), results(NORMAL, Role.BASELINE)))
+    assert found == diagnostics(evidence_of(results(NORMAL), results(NORMAL, Role.BASELINE)))
     lost = ["<think>Let me see" if n < 20 else text for n, text in enumerate(NORMAL)]
     assert measured(results(lost), results(NORMAL, Role.BASELINE))["empty"].warns, (
         "it never came to an answer"
@@ -145,13 +146,13 @@ def test_pairs_of_one_cluster_are_told_apart_by_their_ids() -> None:
 def test_a_warning_blocks_only_where_the_gate_names_it() -> None:
     cut = ["length"] * 20 + ["stop"] * 20
     ours, theirs = results(NORMAL, finish_reasons=cut), results(NORMAL, Role.BASELINE)
-    found = diagnostics(ours, theirs, **ABOUT)
+    found = diagnostics(evidence_of(ours, theirs))
     for gate, status in (
         (Gate(), Status.PASS),
         (Gate(blocks_on=("loops",)), Status.PASS),
         (Gate(blocks_on=("truncated",)), Status.REGRESSED),
     ):
-        verdict = decide(ours, theirs, gate=gate, baseline_name="base", **ABOUT)
+        verdict = decide(evidence_of(ours, theirs, gate=gate))
         assert settle(blocked_by(verdict, found)).status is status
     with pytest.raises(ConfigurationError, match="blocks_on must be a list of"):
         Gate(blocks_on=("trunc",))
@@ -161,7 +162,7 @@ def test_a_warning_blocks_only_where_the_gate_names_it() -> None:
 
 
 def test_it_comes_back_from_json() -> None:
-    for one in diagnostics(results(NORMAL), results(NORMAL, Role.BASELINE), **ABOUT):
+    for one in diagnostics(evidence_of(results(NORMAL), results(NORMAL, Role.BASELINE))):
         assert Diagnostic.from_dict(one.as_dict()) == one
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from case_results import case_result, changed, two_sides
+from case_results import case_result, changed, evidence_of, two_sides
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +23,10 @@ from harness.cases import Outcome
 from harness.errors import ConfigurationError, HarnessError, IntegrityError, ScoringError
 from harness.exit_codes import ExitCode
 from harness.gate.compare_scores import RestOfSuite, compare_scores
-from harness.gate.decide import Gate, Status, Verdict, adjust_family, decide, exit_codes, slices
+from harness.gate.decide import adjust_family, decide, exit_codes
+from harness.gate.policy import Gate
+from harness.gate.slices import slices
+from harness.gate.verdict import Status, Verdict
 
 
 def verdict_on(
@@ -32,13 +35,7 @@ def verdict_on(
     gate: Gate | None = None,
     **more: Any,
 ) -> Verdict:
-    arguments: dict[str, Any] = {
-        "suite": "refunds",
-        "golden": "refunds/v1",
-        "checkpoint": "checkpoint-300",
-        "baseline_name": None if baseline is None else "base",
-    }
-    return decide(candidate, baseline, gate=gate or Gate(), **(arguments | more))
+    return decide(evidence_of(candidate, baseline, gate=gate, **more))
 
 
 def said(verdict: Verdict) -> str:
@@ -173,7 +170,7 @@ def test_a_floor_has_its_own_interval(hits: int, policy: str, status: Status) ->
     gate = Gate(policy=policy, min_score=0.6)
     verdict = verdict_on(ours, None if policy == "absolute" else theirs, gate)
     assert verdict.status is status
-    assert verdict.floor_interval is not None
+    assert verdict.floor is not None
     if hits < 60:
         assert "below min_score 60 %" in said(verdict)
     if status is Status.INCONCLUSIVE:
@@ -340,13 +337,13 @@ def test_exit_conditions_are_those_of_the_verdicts() -> None:
 def test_slices_point_at_the_tag_that_fell() -> None:
     ours, theirs = two_sides([0] * 20 + [1] * 80, [1] * 100)
     ours = [replace(r, tags=("lang:de",) if i < 40 else ("lang:en", "hard")) for i, r in enumerate(ours)]
-    found = slices(ours, theirs, suite="refunds", golden="refunds/v1", checkpoint="c")
+    found = slices(evidence_of(ours, theirs))
     assert [(one.tag, one.n, one.delta, one.warns) for one in found] == [
         ("hard", 60, 0.0, False),
         ("lang:de", 40, -0.5, True),
         ("lang:en", 60, 0.0, False),
     ]
-    assert slices(ours, None, suite="refunds", golden="refunds/v1", checkpoint="c") == ()
+    assert slices(evidence_of(ours, None)) == ()
 
 
 def sliced(drop: int) -> tuple[list[CaseResult], list[CaseResult]]:
@@ -532,7 +529,7 @@ def test_a_must_pass_case_that_never_came_is_not_tolerated(planned: int | None) 
         verdict = verdict_on([*ours[:3], *ours[4:]], theirs, Gate(coverage=0.95), planned=planned)
         assert verdict.status is (Status.INCONCLUSIVE if required else Status.PASS)
         assert ("must_pass cases were not decided: case-0003" in verdict.reasons) == required
-        assert verdict.missing == 1
+        assert verdict.counts.missing == 1
         assert any(reason.startswith("tolerated, 99 of 100 cases") for reason in verdict.reasons)
 
 

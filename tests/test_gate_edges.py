@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from case_results import changed, two_sides
+from case_results import changed, evidence_of, two_sides
 
 from harness.gate.compare_scores import compare_scores
-from harness.gate.decide import Gate, Status, decide
+from harness.gate.decide import decide
+from harness.gate.verdict import Status
 from harness.stats.binary import tango_interval
 from harness.stats.paired import compare_pairs
 
@@ -104,15 +105,7 @@ SAME = [1.0] * 60
 )
 def test_a_pair_that_is_not_alike_is_named_and_never_passes(fields: dict[str, Any], reason: str) -> None:
     ours, theirs = two_sides(SAME, SAME)
-    verdict = decide(
-        changed(ours, 7, **fields),
-        theirs,
-        gate=Gate(),
-        suite="refunds",
-        golden="refunds/v1",
-        checkpoint="checkpoint-300",
-        baseline_name="base",
-    )
+    verdict = decide(evidence_of(changed(ours, 7, **fields), theirs))
     assert verdict.status is Status.INCONCLUSIVE
     assert verdict.n == 59
     assert any(reason in said for said in verdict.reasons)

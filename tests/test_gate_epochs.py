@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from case_results import case_result
+from case_results import case_result, evidence_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,11 @@ from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
 from harness.errors import ConfigurationError
 from harness.gate.compare_scores import RestOfSuite, compare_scores
-from harness.gate.decide import Gate, Status, Verdict, decide, slices
+from harness.gate.decide import decide
+from harness.gate.measurements import SampleNoise
+from harness.gate.policy import Gate
+from harness.gate.slices import slices
+from harness.gate.verdict import Status, Verdict
 from harness.stats.repeats import Repeats, reduce_samples, split_variance
 
 
@@ -35,15 +39,7 @@ def repeated(samples: Sequence[Sequence[float]], role: Role) -> list[CaseResult]
 
 
 def verdict_on(ours: Sequence[CaseResult], theirs: Sequence[CaseResult], gate: Gate | None = None) -> Verdict:
-    return decide(
-        ours,
-        theirs,
-        gate=gate or Gate(),
-        suite="refunds",
-        golden="refunds/v1",
-        checkpoint="checkpoint-300",
-        baseline_name="base",
-    )
+    return decide(evidence_of(ours, theirs, gate=gate))
 
 
 def two_sides(ours: Any, theirs: Any) -> tuple[list[CaseResult], list[CaseResult]]:
@@ -62,7 +58,7 @@ def test_all_samples_must_pass_where_the_gate_says_so() -> None:
     assert "McNemar" in every.method
     assert "sign-flip" in mean.method
     assert every.status is Status.REGRESSED
-    (slice_,) = slices(ours, theirs, suite="refunds", golden="refunds/v1", checkpoint="c", reduce="all")
+    (slice_,) = slices(evidence_of(ours, theirs, gate=Gate(reduce="all")))
     assert slice_.delta == every.delta
 
 
@@ -117,13 +113,13 @@ def test_the_verdict_says_what_more_samples_would_buy() -> None:
     rng = np.random.default_rng(1)
     sides = [[tuple(map(float, rng.integers(0, 2, 4))) for _ in range(50)] for _ in range(2)]
     verdict = verdict_on(*two_sides(*sides))
-    assert verdict.samples == 4
-    assert verdict.share_within is not None
-    assert verdict.share_within > 0.6  # coin tosses: all of it, but for the luck of 50 cases
+    assert verdict.noise.samples == 4
+    assert verdict.noise.share_within is not None
+    assert verdict.noise.share_within > 0.6  # coin tosses: all of it, but for the luck of 50 cases
     assert any("8 samples per case instead of 4 would do as much as" in reason for reason in verdict.reasons)
     assert Verdict.from_dict(verdict.as_dict()) == verdict
     single = verdict_on(*two_sides([(1.0,)] * 30, [(1.0,)] * 30))
-    assert (single.samples, single.share_within, single.epochs_worth) == (1, None, None)
+    assert single.noise == SampleNoise()
 
 
 # --- a part of a suite ---------------------------------------------------------------------------------
@@ -149,8 +145,8 @@ def test_what_is_known_of_the_rest_shortens_the_interval() -> None:
         assert adjusted.delta == plain.delta
         assert adjusted.adjusted_delta != plain.delta
         assert adjusted.effect == adjusted.adjusted_delta
-        assert adjusted.variance_reduction is not None
-        assert adjusted.variance_reduction > 0
+        assert adjusted.comparison.variance_reduction is not None
+        assert adjusted.comparison.variance_reduction > 0
         shorter += np.ptp(adjusted.interval) < np.ptp(plain.interval)
     assert shorter == 20
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shared_data import shared_data
 
 from harness.gate.compare_scores import compare_scores
-from harness.gate.decide import Status
+from harness.gate.verdict import Status
 from harness.stats.binary import mcnemar_p
 from harness.stats.clusters import cluster_standard_error, group
 from harness.stats.paired import compare_pairs

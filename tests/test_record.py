@@ -17,6 +17,8 @@ from harness.cases import Outcome
 from harness.clock import utc_now
 from harness.errors import HarnessError, IntegrityError
 from harness.files.write_json import encodable
+from harness.runs.checkpoint_entry import RunCheckpoint
+from harness.runs.environment import Environment
 from harness.runs.record import RunRecord, is_run_id, new_run_id
 
 
@@ -90,7 +92,9 @@ def test_half_a_surrogate_pair_is_spelled_out() -> None:
 
 
 def test_a_number_that_is_none_cannot_be_written() -> None:
-    record = replace(stored_record(*two_sides([1.0], [1.0])), environment={"loss": math.nan})
+    record = replace(
+        stored_record(*two_sides([1.0], [1.0])), environment=Environment(requests={"wanted": math.nan})
+    )
     with pytest.raises(HarnessError, match="cannot be written as JSON"):
         record.to_json()
 
@@ -133,7 +137,7 @@ def test_results_of_a_verdict_are_found_by_spec_or_name() -> None:
     renamed = replace(
         record,
         verdicts=(replace(record.verdicts[0], checkpoint="short"),),
-        checkpoints=({"spec": ours[0].checkpoint, "name": "short", "role": "candidate"},),
+        checkpoints=(RunCheckpoint(spec=ours[0].checkpoint, name="short", role="candidate"),),
     )
     assert record.results(record.verdicts[0]) == tuple(ours)
     assert record.results(record.verdicts[0], Role.BASELINE) == tuple(theirs)

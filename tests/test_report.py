@@ -22,12 +22,14 @@ from typer.testing import CliRunner
 
 from harness.cases import Outcome
 from harness.cli.main import app
-from harness.gate.decide import Gate
+from harness.exit_codes import Condition
+from harness.gate.policy import Gate
 from harness.report import figures, html, markdown
 from harness.report.flips import flips
 from harness.report.plain_text import one_line, printable, shorten, visible_lines
 from harness.report.plot import DARK, LIGHT, delta_plot
 from harness.report.terminal import flip_lines, slice_lines, suggestions, verdict_lines, verdict_table
+from harness.runs.environment import Environment
 from harness.runs.record import RunRecord
 from harness.runs.store import RunStore
 
@@ -45,9 +47,12 @@ def evil_record() -> RunRecord:
     ours = changed(ours, 3, case_id=EVIL)
     theirs = changed(theirs, 3, case_id=EVIL)
     record = stored_record(
-        ours, theirs, environment={EVIL: EVIL, "argv": [EVIL]}, conditions=({"code": 1, "reason": EVIL},)
+        ours,
+        theirs,
+        environment=Environment(versions={EVIL: EVIL}, argv=(EVIL,), who=EVIL),
+        conditions=(Condition(1, EVIL),),
     )
-    return replace(record, checkpoints=tuple({**c, "numerics": {EVIL: EVIL}} for c in record.checkpoints))
+    return replace(record, checkpoints=tuple(replace(c, numerics={EVIL: EVIL}) for c in record.checkpoints))
 
 
 def plain_record() -> RunRecord:

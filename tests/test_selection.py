@@ -17,11 +17,13 @@ from harness.checkpoints.manifest import Manifest, Progress, Provenance, record_
 from harness.cli.main import app
 from harness.engine.engine import Engine
 from harness.errors import ConfigurationError, StoreError
+from harness.gate.measurements import EarlySettlement
 from harness.gate.policy import Gate
 from harness.gate.policy_file import load_gate_file
 from harness.gate.verdict import Status
 from harness.protocols import BackendOptions
 from harness.runs.best_link import point_to
+from harness.runs.environment import Environment, StoredBaseline
 from harness.runs.record import RunRecord
 from harness.runs.selection import Selection, contenders, select
 from harness.runs.selection_rule import Objective, SelectionRule, overridden, read_rule
@@ -50,9 +52,9 @@ def record(
             parts.append(stored_record(ours, theirs, gate=gate or Gate(margin=0.05)))
     marks = fingerprints or {}
     checkpoints = {
-        str(about["spec"]): {**about, "fingerprint": marks.get(str(about["spec"]), about["fingerprint"])}
+        entry.spec: dataclasses.replace(entry, fingerprint=marks.get(entry.spec, entry.fingerprint))
         for part in parts
-        for about in part.checkpoints
+        for entry in part.checkpoints
     }
     return dataclasses.replace(
         parts[0],
@@ -138,7 +140,9 @@ def test_inconclusive_early_stopped_and_other_cases_are_refused_by_name() -> Non
     errors = chosen({"a": {"json": [None, *share(90)[1:]]}})
     assert errors.ranked[0].refused[0].startswith("json: INCONCLUSIVE")
     run = record({"a": {"json": share(90)}})
-    stopped = [dataclasses.replace(verdict, stopped="settled", not_needed=40) for verdict in run.verdicts]
+    stopped = [
+        dataclasses.replace(verdict, settlement=EarlySettlement("settled", 40)) for verdict in run.verdicts
+    ]
     (one,) = select(contenders([dataclasses.replace(run, verdicts=tuple(stopped))]), SelectionRule()).ranked
     assert "stopped early and lacks 40 cases" in one.refused[0]
     missing = chosen({"a": {"json": share(90)}, "b": {"json": share(50, 60)}})
@@ -153,8 +157,8 @@ LATER = {"run": "20260315-092653-5f2c", "created": "2026-03-15T09:26:53Z"}
 def against(run: RunRecord, fingerprint: str) -> RunRecord:
     """The same run against another baseline of the same name."""
     checkpoints = tuple(
-        {**about, "fingerprint": fingerprint} if about["role"] == "baseline" else about
-        for about in run.checkpoints
+        dataclasses.replace(entry, fingerprint=fingerprint) if entry.role == "baseline" else entry
+        for entry in run.checkpoints
     )
     return dataclasses.replace(run, checkpoints=checkpoints)
 
@@ -169,8 +173,10 @@ def refusals(*runs: RunRecord) -> dict[str, tuple[str, ...]]:
 def test_weights_that_changed_under_the_run_are_not_chosen(role: str) -> None:
     run = record({"a": {"json": share(90)}})
     checkpoints = tuple(
-        {**about, "rewritten": "the files of it changed during the run"} if about["role"] == role else about
-        for about in run.checkpoints
+        dataclasses.replace(entry, rewritten="the files of it changed during the run")
+        if entry.role == role
+        else entry
+        for entry in run.checkpoints
     )
     said = refusals(dataclasses.replace(run, checkpoints=checkpoints))
     assert said == {"a": (f"run {run.run}: the files of it changed during the run",)}
@@ -192,9 +198,9 @@ def test_runs_against_different_baselines_are_refused_by_name() -> None:
 def test_a_name_of_a_stored_baseline_is_not_what_it_stands_for() -> None:
     def stored(run: RunRecord, fingerprint: str | None) -> RunRecord:
         verdicts = tuple(dataclasses.replace(one, baseline="run:main") for one in run.verdicts)
-        checkpoints = tuple(about for about in run.checkpoints if about["role"] != "baseline")
-        known = {"run": "r", "spec": "base", "fingerprint": fingerprint} if fingerprint else None
-        environment = {"baseline": "run:main", "stored_baseline": known}
+        checkpoints = tuple(entry for entry in run.checkpoints if entry.role != "baseline")
+        known = StoredBaseline("r", "base", fingerprint) if fingerprint else None
+        environment = Environment(baseline="run:main", stored_baseline=known)
         return dataclasses.replace(run, verdicts=verdicts, checkpoints=checkpoints, environment=environment)
 
     one, other = record({"a": {"json": share(72)}}), record({"b": {"json": share(90)}})
@@ -439,7 +445,7 @@ def test_a_policy_that_the_file_has_given_up_is_not_a_pass(
     monkeypatch.chdir(trained)
     run = RunStore(tmp_path).read(stored(trained, tmp_path, {100: 90}))
     sources = {"json": {"margin": "gates.yaml:3", "alpha": "marker", "policy": "default"}}
-    RunStore(tmp_path).write(dataclasses.replace(run, run="lax", environment={"gates": sources}))
+    RunStore(tmp_path).write(dataclasses.replace(run, run="lax", environment=Environment(gates=sources)))
     done = CliRunner().invoke(app, ["select", "lax", "--state", str(tmp_path), "--json"])
     assert done.exit_code == 10
     (row,) = json.loads(done.output)["ranked"]

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.gate.compare_scores import RestOfSuite, compare_scores
-from harness.gate.decide import Status
+from harness.gate.verdict import Status
 from harness.stats.adjusted import Adjusted, Sample, adjusted_difference
 
 NOTHING: NDArray[np.float64] = np.empty((400, 0))

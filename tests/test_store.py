@@ -19,6 +19,7 @@ from harness.case_result import Role
 from harness.cases import Outcome
 from harness.errors import ConfigurationError, HarnessError, IntegrityError, StoreError, UsageError
 from harness.runs.case_table import read_cases, write_cases
+from harness.runs.checkpoint_entry import RunCheckpoint
 from harness.runs.dataframe import load_runs
 from harness.runs.record import RunRecord
 from harness.runs.store import RunStore
@@ -305,7 +306,7 @@ def test_of_several_candidates_one_is_named(store: RunStore) -> None:
     both = replace(
         stored_record(ours, theirs),
         checkpoints=tuple(
-            {"spec": spec, "name": spec.upper(), "role": "candidate"}
+            RunCheckpoint(spec=spec, name=spec.upper(), role="candidate")
             for spec in ("checkpoint-300", "checkpoint-900")
         ),
         cases=(*ours, *other, *theirs),

@@ -9,6 +9,7 @@ import typer
 
 from harness.errors import StoreError
 from harness.report.plain_text import one_line
+from harness.runs.environment import Environment
 from harness.runs.record import results_of
 from harness.runs.store import AcceptedBaseline, RunStore
 
@@ -84,14 +85,16 @@ def show(name: str = typer.Argument("main", metavar="[NAME]"), state: Path = _ST
 
     found = RunStore(state).baseline(name)
     console = Console(highlight=False)
-    about = next((c for c in found.record.checkpoints if c.get("spec") == found.checkpoint), {})
+    prints = (entry.fingerprint for entry in found.record.checkpoints if entry.spec == found.checkpoint)
+    environment = found.record.environment
+    commit = environment.git_commit if isinstance(environment, Environment) else None
     for field, value in (
         ("baseline", found.name),
         ("run", f"{found.run}, {found.record.created}"),
         ("checkpoint", found.checkpoint),
-        ("fingerprint", about.get("fingerprint")),
+        ("fingerprint", next(prints, None)),
         ("accepted", found.accepted),
-        ("commit", found.record.environment.get("git_commit")),
+        ("commit", commit),
     ):
         if value:
             console.print(Text(f"{field + ':':<13}{one_line(str(value))}"))

@@ -65,12 +65,12 @@ def noise(
         typer.echo(f"{checkpoint}: repeat {number + 1} of {repeats}", err=True)
         records.append(_repeat(checkpoint, [*options, *(paths or [])], number))
     candidates = [record.candidates[0] for record in records]
-    if len({one["fingerprint"] for one in candidates}) > 1:
+    if len({entry.fingerprint for entry in candidates}) > 1:
         raise StoreError(f"{checkpoint}: its files changed between the repeats: measure again")
-    spec = str(candidates[0]["spec"])
+    spec = candidates[0].spec
     found = NoiseRecord(
         checkpoint=spec,
-        fingerprint=str(candidates[0]["fingerprint"]),
+        fingerprint=candidates[0].fingerprint,
         created=utc_now(),
         sampling=sampling,
         suites=measure(
@@ -78,7 +78,7 @@ def noise(
             epochs=epochs,
             reduce={verdict.suite: verdict.gate.reduce for verdict in records[0].verdicts},
         ),
-        numerics=of_all_repeats(candidates[0]["numerics"]),
+        numerics=of_all_repeats(candidates[0].numerics),
     )
     path = write_noise(found, state)
     if json:

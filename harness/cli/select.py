@@ -104,7 +104,7 @@ def _contenders(runs: list[str], store: RunStore) -> tuple[Contender, ...]:
         record = store.read(identity)
         if checkpoint:
             spec = candidate_of(record, checkpoint)
-            others = [one for one in record.candidates if one["spec"] != spec]
+            others = [entry for entry in record.candidates if entry.spec != spec]
             left = tuple(one for one in record.checkpoints if one not in others)
             record = dataclasses.replace(record, checkpoints=left)
         records.append(record)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import ConfigurationError
 from harness.gate.decide import adjust_family, with_comparison
+from harness.gate.measurements import CaseCounts
 from harness.gate.policy import Gate
 from harness.gate.verdict import Verdict
 from harness.stats.adjusted import Sample
@@ -90,7 +91,7 @@ def compare_scores(
         checkpoint="candidate",
         baseline="baseline",
         gate=gate,
-        planned=len(ours),
+        counts=CaseCounts(planned=len(ours)),
         improved_ids=tuple(str(i) for i, difference in enumerate(differences) if difference > SAME),
         worsened_ids=tuple(str(i) for i, difference in enumerate(differences) if difference < -SAME),
     )

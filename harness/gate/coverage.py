@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
-from harness.case_result import CaseResult
+from harness.gate.evidence import Evidence
 from harness.gate.pairing import Pairing, naming
 from harness.gate.verdict import Verdict, percent
 
 __all__ = ["with_comparability", "with_coverage"]
 
 
-def with_comparability(
-    verdict: Verdict, pairing: Pairing, baseline: Sequence[CaseResult] | None, problem: str | None
-) -> Verdict:
+def with_comparability(verdict: Verdict, evidence: Evidence) -> Verdict:
     """Doubt where the baseline is missing, untrusted, or answered something else."""
+    pairing, baseline, problem = evidence.pairing, evidence.baseline, evidence.baseline_problem
     doubts = list(verdict.doubts)
     if problem is not None:
         doubts.append(problem)
@@ -81,7 +79,8 @@ def with_coverage(verdict: Verdict, pairing: Pairing) -> Verdict:
         doubts.append(f"{_cases(-unreported)} more reported than the {verdict.planned} planned")
     if verdict.partial:
         doubts.append("only a part of the suite was selected: a part can prove a regression, never a pass")
-    return dataclasses.replace(verdict, doubts=tuple(doubts), notes=tuple(notes), missing=missing)
+    counts = dataclasses.replace(verdict.counts, missing=missing)
+    return dataclasses.replace(verdict, doubts=tuple(doubts), notes=tuple(notes), counts=counts)
 
 
 def _cases(count: int) -> str:

@@ -18,16 +18,16 @@ docs/statistics.md says why the p-value decides whether there is a drop and the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from harness.case_result import CaseResult
 from harness.cases import Outcome
-from harness.errors import HarnessError
 from harness.exit_codes import ExitCode
 from harness.gate.coverage import with_comparability, with_coverage
-from harness.gate.pairing import Pairing, cluster_of, is_right_or_wrong, label, naming, pair_results
-from harness.gate.policy import ALARMS, Gate
-from harness.gate.slices import SliceResult, slices, with_named_slices
+from harness.gate.evidence import Evidence
+from harness.gate.measurements import CaseCounts, Floor, MeanScore, SampleNoise
+from harness.gate.pairing import Pairing, cluster_of, is_right_or_wrong, label, naming
+from harness.gate.policy import ALARMS
+from harness.gate.slices import with_named_slices
 from harness.gate.verdict import Status, Verdict, percent, points
 from harness.stats.clusters import cluster_standard_error, group, mean_interval
 from harness.stats.multiplicity import holm
@@ -35,78 +35,40 @@ from harness.stats.paired import SAME, Comparison, compare_pairs
 from harness.stats.power import cases_to_settle_drop, cases_to_settle_floor, minimum_detectable_drop
 from harness.stats.repeats import split_variance
 
-__all__ = [
-    "Gate",
-    "SliceResult",
-    "Status",
-    "Verdict",
-    "adjust_family",
-    "decide",
-    "exit_codes",
-    "settle",
-    "slices",
-    "with_comparison",
-]
+__all__ = ["adjust_family", "decide", "exit_codes", "settle", "with_comparison"]
 
 
-def decide(
-    candidate: Sequence[CaseResult],
-    baseline: Sequence[CaseResult] | None,
-    *,
-    gate: Gate,
-    suite: str,
-    golden: str,
-    checkpoint: str,
-    baseline_name: str | None,
-    planned: int | None = None,
-    partial: bool = False,
-    baseline_problem: str | None = None,
-    seed: int = 0,
-) -> Verdict:
-    """Decide one suite × checkpoint.
-
-    Args:
-        candidate: Every result of the candidate in this suite.
-        baseline: Every result of the baseline; those of other suites are left out. None without one.
-        gate: The suite's policy.
-        suite: Name of the suite.
-        golden: Golden set and version, such as `refunds/v1`.
-        checkpoint: Display name of the candidate.
-        baseline_name: Display name of the baseline.
-        planned: How many results the candidate should have; what is not there counts as missing.
-        partial: Whether cases were deselected on purpose.
-        baseline_problem: Why the baseline cannot be trusted or found, in one sentence.
-        seed: Of the permutation test's draws.
+def decide(evidence: Evidence) -> Verdict:
+    """Decide one suite × checkpoint, as if it were the only question of its session.
 
     Raises:
         IntegrityError: A case is reported twice on one side.
         ScoringError: A score is not a finite number in [0, 1].
     """
-    for result in candidate:
-        if result.suite != suite:
-            raise HarnessError(f"a result of suite {result.suite!r} was given to the gate of {suite!r}")
-    same_suite = None if baseline is None else [result for result in baseline if result.suite == suite]
-    pairing = pair_results(candidate, same_suite, reduce=gate.reduce)
-    verdict = Verdict(
-        suite=suite,
-        golden=golden,
-        checkpoint=checkpoint,
-        baseline=baseline_name,
-        gate=gate,
+    pairing = evidence.pairing
+    counts = CaseCounts(
+        planned=len(pairing.candidate) if evidence.planned is None else evidence.planned,
         errors=len(pairing.errors),
         invalid=sum(result.outcome is Outcome.INVALID for result in pairing.candidate),
         skipped=len(pairing.skipped),
-        planned=len(pairing.candidate) if planned is None else planned,
-        partial=partial,
     )
-    verdict = _with_means(verdict, pairing, seed)
-    verdict = _with_repeats(verdict, pairing)
+    verdict = Verdict(
+        suite=evidence.suite,
+        golden=evidence.golden,
+        checkpoint=evidence.checkpoint,
+        baseline=evidence.baseline_name,
+        gate=evidence.gate,
+        counts=counts,
+        partial=evidence.partial,
+    )
+    verdict = _with_means(verdict, evidence)
+    verdict = _with_sample_noise(verdict, pairing)
     verdict = _with_must_pass(verdict, pairing)
     verdict = _with_floor(verdict, pairing)
-    if gate.needs_baseline:
-        verdict = with_comparability(verdict, pairing, same_suite, baseline_problem)
-        verdict = with_named_slices(verdict, candidate, same_suite, seed=seed)
-    elif same_suite is None:
+    if evidence.gate.needs_baseline:
+        verdict = with_comparability(verdict, evidence)
+        verdict = with_named_slices(verdict, evidence)
+    elif evidence.baseline is None:
         verdict = _with_changes_to_see(verdict)
     return settle(with_coverage(verdict, pairing))
 
@@ -173,56 +135,38 @@ def exit_codes(verdicts: Iterable[Verdict]) -> set[ExitCode]:
 
 
 def with_comparison(verdict: Verdict, comparison: Comparison) -> Verdict:
-    """Return the verdict with the numbers of a comparison; its status is still to be settled."""
-    gate = verdict.gate
-    spread = comparison.spread
+    """Return the verdict with a comparison and what it can show; its status is still to be settled."""
+    gate, spread = verdict.gate, comparison.spread
     delta = comparison.delta if comparison.adjusted_delta is None else comparison.adjusted_delta
     return dataclasses.replace(
         verdict,
-        n=comparison.n,
-        clusters=comparison.groups,
-        mean=comparison.mean,
-        baseline_mean=comparison.baseline_mean,
-        delta=comparison.delta,
-        standard_error=comparison.standard_error,
-        interval=comparison.interval,
-        bounds=comparison.bounds,
-        p_value=comparison.p_value,
+        comparison=comparison,
         minimum_detectable_drop=minimum_detectable_drop(spread, margin=gate.margin, alpha=gate.alpha),
-        improved=comparison.improved,
-        worsened=comparison.worsened,
-        method=comparison.method,
         cases_for_drop=cases_to_settle_drop(spread, delta, margin=gate.margin, alpha=gate.alpha),
-        adjusted_delta=comparison.adjusted_delta,
-        variance_reduction=comparison.variance_reduction,
     )
 
 
-def _with_means(verdict: Verdict, pairing: Pairing, seed: int) -> Verdict:
+def _with_means(verdict: Verdict, evidence: Evidence) -> Verdict:
     """Add the paired comparison, or the candidate's mean alone where there is nothing to compare."""
     import numpy as np
 
+    pairing = evidence.pairing
     without_partner = len(pairing.decided) - len(pairing.pairs)
-    if not pairing.pairs or (without_partner and not verdict.gate.needs_baseline):
+    if not pairing.pairs or (without_partner and not evidence.gate.needs_baseline):
         if not pairing.decided:
             return verdict
         scores = np.array([result.score for result in pairing.decided], dtype=np.float64)
         grouped = group(scores, [cluster_of(result) for result in pairing.decided])
-        return dataclasses.replace(
-            verdict,
-            n=len(scores),
-            clusters=len(grouped),
-            mean=float(scores.mean()),
-            standard_error=cluster_standard_error(grouped),
-        )
+        alone = MeanScore(len(scores), len(grouped), float(scores.mean()), cluster_standard_error(grouped))
+        return dataclasses.replace(verdict, alone=alone)
     pairs = pairing.pairs
     scores = np.array([pair.scores for pair in pairs])
     comparison = compare_pairs(
         scores[:, 0],
         scores[:, 1],
         [cluster_of(pair.candidate) for pair in pairs],
-        alpha=verdict.gate.alpha,
-        seed=seed,
+        alpha=evidence.gate.alpha,
+        seed=evidence.seed,
         single=is_right_or_wrong(result for pair in pairs for result in (pair.candidate, pair.baseline)),
     )
     tests = len({pair.candidate.test for pair in pairs}) > 1
@@ -242,7 +186,7 @@ def _with_means(verdict: Verdict, pairing: Pairing, seed: int) -> Verdict:
     )
 
 
-def _with_repeats(verdict: Verdict, pairing: Pairing) -> Verdict:
+def _with_sample_noise(verdict: Verdict, pairing: Pairing) -> Verdict:
     """Add how much of the noise comes from drawing answers, and what more samples would be worth."""
     import numpy as np
 
@@ -253,21 +197,16 @@ def _with_repeats(verdict: Verdict, pairing: Pairing) -> Verdict:
         np.array([result.samples for result in results])
         for results in zip(*((pair.candidate, pair.baseline) for pair in pairing.pairs), strict=True)
     ]
-    found = split_variance(*sides)
-    if found is None:
-        return dataclasses.replace(verdict, samples=count)
-    worth = found.cases_worth(2 * count)
+    split = split_variance(*sides)
+    if split is None:
+        return dataclasses.replace(verdict, noise=SampleNoise(count))
+    worth = split.cases_worth(2 * count)
     note = (
-        f"{percent(round(found.share_within, 2))} of the differences' variance comes from drawing answers: "
+        f"{percent(round(split.share_within, 2))} of the differences' variance comes from drawing answers: "
         f"{2 * count} samples per case instead of {count} would do as much as {worth:.2g} times the cases"
     )
-    return dataclasses.replace(
-        verdict,
-        samples=count,
-        share_within=found.share_within,
-        epochs_worth=worth,
-        notes=(*verdict.notes, note),
-    )
+    noise = SampleNoise(count, split.share_within, worth)
+    return dataclasses.replace(verdict, noise=noise, notes=(*verdict.notes, note))
 
 
 def _with_changes_to_see(verdict: Verdict) -> Verdict:
@@ -305,7 +244,7 @@ def _with_floor(verdict: Verdict, pairing: Pairing) -> Verdict:
     clusters = [cluster_of(result) for result in pairing.decided]
     lower, upper = mean_interval(scores, clusters, level=alpha)
     mean = float(scores.mean())
-    verdict = dataclasses.replace(verdict, floor_interval=(lower, upper))
+    verdict = dataclasses.replace(verdict, floor=Floor((lower, upper)))
     if mean >= floor - SAME:
         return verdict
     said = f"the mean score {percent(mean)} is below min_score {percent(floor)}"
@@ -317,4 +256,6 @@ def _with_floor(verdict: Verdict, pairing: Pairing) -> Verdict:
         return dataclasses.replace(verdict, notes=(*verdict.notes, reason))
     variance = len(scores) * (cluster_standard_error(group(scores, clusters)) or 0.5) ** 2
     needed = cases_to_settle_floor(mean, floor, variance, alpha=alpha)
-    return dataclasses.replace(verdict, doubts=(*verdict.doubts, reason), cases_for_floor=needed)
+    return dataclasses.replace(
+        verdict, doubts=(*verdict.doubts, reason), floor=Floor((lower, upper), cases_needed=needed)
+    )

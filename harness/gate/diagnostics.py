@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.case_result import CaseResult
+from harness.gate.evidence import Evidence
 from harness.gate.pairing import cluster_of
 from harness.gate.policy import ALARMS
 from harness.gate.verdict import Verdict
@@ -72,43 +73,32 @@ class Diagnostic:
         return cls(**(data | {"interval": None if interval is None else tuple(interval)}))
 
 
-def diagnostics(
-    candidate: Sequence[CaseResult],
-    baseline: Sequence[CaseResult] | None,
-    *,
-    suite: str,
-    golden: str,
-    checkpoint: str,
-    alpha: float = 0.05,
-    seed: int = 0,
-) -> tuple[Diagnostic, ...]:
+def diagnostics(evidence: Evidence) -> tuple[Diagnostic, ...]:
     """Measure the answers of both sides; properties that no answer of either side has are left out.
 
-    Args:
-        candidate: Results of the candidate in this suite.
-        baseline: Results of the baseline; those of other suites are left out. None without one.
-        suite: Name of the suite.
-        golden: Golden set and version.
-        checkpoint: Display name of the candidate.
-        alpha: Expected share of false warnings among the warnings of this suite × checkpoint.
-        seed: Of the permutation tests' draws.
+    The expected share of false warnings among the warnings of one suite × checkpoint is the gate's alpha. A
+    baseline that cannot be compared with (`Evidence.baseline_problem`) is taken for none.
     """
     # Reading stored runs must not load every check.
     from harness.gate.answer_measures import answer_alone, answer_measures
 
-    ours = [answer_alone(result) for result in candidate if result.outputs]
-    theirs = {
-        result.pair_key: answer_alone(result)
-        for result in baseline or ()
-        if result.suite == suite and result.outputs
-    }
+    alpha = evidence.gate.alpha
+    baseline = None if evidence.baseline_problem is not None else evidence.baseline
+    ours = [answer_alone(result) for result in evidence.candidate if result.outputs]
+    theirs = {result.pair_key: answer_alone(result) for result in baseline or () if result.outputs}
     pairs = [_Pair.of(result, theirs.get(result.pair_key)) for result in ours]
     found: list[tuple[Diagnostic, float | None]] = []
     for name, measure in answer_measures(ours, list(theirs.values())).items():
-        measured = _measured(name, measure, pairs, baseline is not None, alpha, seed)
+        measured = _measured(name, measure, pairs, baseline is not None, alpha, evidence.seed)
         if measured is not None:
-            one, p_value = measured
-            found.append((replace(one, suite=suite, golden=golden, checkpoint=checkpoint), p_value))
+            diagnostic, p_value = measured
+            named = replace(
+                diagnostic,
+                suite=evidence.suite,
+                golden=evidence.golden,
+                checkpoint=evidence.checkpoint,
+            )
+            found.append((named, p_value))
     tested = [p_value for _, p_value in found if p_value is not None]
     adjusted = iter(benjamini_hochberg(tested))
     return tuple(_decided(one, None if p_value is None else next(adjusted), alpha) for one, p_value in found)

@@ -12,11 +12,13 @@ import dataclasses
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.case_result import CaseResult
 from harness.cases import Outcome
 from harness.gate.decide import decide, settle
+from harness.gate.evidence import Evidence
+from harness.gate.measurements import EarlySettlement, Floor
 from harness.gate.pairing import pair_results
 from harness.gate.policy import Gate
 from harness.gate.verdict import Status, Verdict, percent
@@ -82,73 +84,55 @@ def draw(
     return Course(tuple(tuple(units[cluster]) for cluster in order), must_pass)
 
 
-def settled(
-    candidate: Sequence[CaseResult],
-    baseline: Sequence[CaseResult] | None,
-    course: Course,
-    *,
-    gate: Gate,
-    family: int,
-    **about: Any,
-) -> Verdict | None:
+def settled(evidence: Evidence, course: Course, *, family: int) -> Verdict | None:
     """Return the verdict of an unfinished suite if looking on would not change it, else None.
 
     Args:
-        candidate: The candidate's results so far.
-        baseline: The baseline's; None without one.
+        evidence: What is known so far; its `planned` does not count here.
         course: The order of drawing.
-        gate: The suite's policy.
         family: How many comparisons of the session share alpha.
-        about: What else `harness.gate.decide.decide` takes, but for `planned`.
     """
-    look = _look(candidate, baseline, course, gate)
+    gate = evidence.gate
+    look = _look(evidence, course)
     rule = StoppingRule(margin=gate.margin, alpha=gate.alpha, family=max(family, 1))
     against, reason = _against(look, gate, rule), None
     if against is None:
         reason = _for(look, gate, rule)
     if against is None and (reason is None or not course.must_pass <= look.asked):
         return None
-    verdict = _decided(look, rule, gate=gate, planned=len(look.candidate), **about)
+    verdict = _decided(evidence, look, rule, planned=len(look.candidate))
     wanted = Status.PASS if against is None else Status.REGRESSED
     if verdict.status is not wanted:  # doubted for another reason, such as an error: go on
         return None
     saved = [key for unit in course.units for key in unit if key not in look.asked]
     ids = tuple(dict.fromkeys(case_id for _, case_id in saved))
-    how = against or reason
+    how = str(against or reason)
     note = f"settled after {len(look.candidate)} of {course.planned} cases, {len(saved)} not needed: {how}"
-    about = {"stopped": how, "not_needed": len(saved), "not_needed_ids": ids}
-    return settle(dataclasses.replace(verdict, **about, notes=(*verdict.notes, note)))
+    settlement = EarlySettlement(how, len(saved), ids)
+    return settle(dataclasses.replace(verdict, settlement=settlement, notes=(*verdict.notes, note)))
 
 
-def decide_on_course(
-    candidate: Sequence[CaseResult],
-    baseline: Sequence[CaseResult] | None,
-    course: Course,
-    *,
-    gate: Gate,
-    family: int,
-    **about: Any,
-) -> Verdict:
+def decide_on_course(evidence: Evidence, course: Course, *, family: int) -> Verdict:
     """Decide a suite that was not settled before its end, or was interrupted; see `settled`.
 
     One that ran to its end is tested in full, at the share of alpha that looking has left over. One that
     did not lacks cases, and its numbers are the anytime-valid ones.
     """
-    if course.drawn({_key(result) for result in candidate}) < len(course.units):
+    gate = evidence.gate
+    if course.drawn({_key(result) for result in evidence.candidate}) < len(course.units):
         rule = StoppingRule(margin=gate.margin, alpha=gate.alpha, family=max(family, 1))
-        look = _look(candidate, baseline, course, gate)
-        return _decided(look, rule, gate=gate, planned=course.planned, **about)
+        return _decided(evidence, _look(evidence, course), rule, planned=course.planned)
     spent = dataclasses.replace(gate, alpha=(1.0 - LOOKING) * gate.alpha)
-    verdict = decide(candidate, baseline, gate=spent, planned=course.planned, **about)
-    p_value = verdict.p_value
-    return settle(
-        dataclasses.replace(
-            verdict,
-            gate=gate,
-            p_value=None if p_value is None else min(p_value / (1.0 - LOOKING), 1.0),
-            method=f"{verdict.method}; {LOOKING:.0%} of alpha went into looking early",
+    verdict = decide(dataclasses.replace(evidence, gate=spent, planned=course.planned))
+    verdict = dataclasses.replace(verdict, gate=gate)
+    if verdict.comparison is not None:
+        comparison = dataclasses.replace(
+            verdict.comparison,
+            p_value=min(verdict.comparison.p_value / (1.0 - LOOKING), 1.0),
+            method=f"{verdict.comparison.method}; {LOOKING:.0%} of alpha went into looking early",
         )
-    )
+        verdict = dataclasses.replace(verdict, comparison=comparison)
+    return settle(verdict)
 
 
 @dataclass(frozen=True)
@@ -162,19 +146,18 @@ class _Look:
     scores: Units
 
 
-def _look(
-    candidate: Sequence[CaseResult], baseline: Sequence[CaseResult] | None, course: Course, gate: Gate
-) -> _Look:
+def _look(evidence: Evidence, course: Course) -> _Look:
     import numpy as np
 
     from harness.stats.anytime import Suite
 
+    candidate, baseline = evidence.candidate, evidence.baseline
     drawn = course.units[: course.drawn({_key(result) for result in candidate})]
     place = {key: i for i, unit in enumerate(drawn) for key in unit}
     ours = tuple(r for r in candidate if _key(r) in place or _key(r) in course.must_pass)
     asked = frozenset(_key(result) for result in ours)
     theirs = None if baseline is None else tuple(r for r in baseline if _key(r) in asked)
-    pairing = pair_results(ours, theirs, reduce=gate.reduce)
+    pairing = pair_results(ours, theirs, reduce=evidence.gate.reduce)
     suite = Suite.of(np.array([len(unit) for unit in course.units], dtype=np.float64))
     differences = [(place.get(_key(p.candidate)), p.difference) for p in pairing.pairs]
     scores = [(place.get(_key(r)), r.score or 0.0) for r in pairing.decided]
@@ -230,29 +213,31 @@ def _for(look: _Look, gate: Gate, rule: StoppingRule) -> str | None:
     return f"the rest would not make it a significant drop (chance of that ≤ {rule.foretold:.2g})"
 
 
-def _decided(look: _Look, rule: StoppingRule, *, gate: Gate, **about: Any) -> Verdict:
+def _decided(evidence: Evidence, look: _Look, rule: StoppingRule, *, planned: int) -> Verdict:
     """Decide on what counts, by the anytime-valid numbers."""
     from harness.stats.anytime import anytime_interval
 
+    gate = evidence.gate
     # A floor is judged by its own sequence below: here it must neither block nor be doubted.
     open_floor = gate if gate.min_score is None else dataclasses.replace(gate, min_score=0.0)
-    verdict = decide(look.candidate, look.baseline, gate=open_floor, **about)
-    verdict = dataclasses.replace(verdict, gate=gate)
-    if verdict.delta is not None:
-        verdict = dataclasses.replace(
-            verdict,
+    counted = dataclasses.replace(
+        evidence, candidate=look.candidate, baseline=look.baseline, gate=open_floor, planned=planned
+    )
+    verdict = dataclasses.replace(decide(counted), gate=gate)
+    if verdict.comparison is not None:
+        comparison = dataclasses.replace(
+            verdict.comparison,
             interval=anytime_interval(look.differences, level=rule.alpha / 2.0),
             bounds=anytime_interval(look.differences, level=rule.looking),
             p_value=min(anytime_p_value(look.differences) / LOOKING, 1.0),
             method=METHOD,
         )
+        verdict = dataclasses.replace(verdict, comparison=comparison)
     if gate.min_score is not None:
-        verdict = dataclasses.replace(
-            verdict, floor_interval=anytime_interval(look.scores, level=LOOKING * rule.alpha)
-        )
+        floor = Floor(anytime_interval(look.scores, level=LOOKING * rule.alpha))
+        verdict = dataclasses.replace(verdict, floor=floor)
         if is_floor_missed(look.scores, gate.min_score, rule):
-            assert verdict.floor_interval is not None
-            upper = percent(verdict.floor_interval[1])
+            upper = percent(floor.interval[1])
             reason = f"the mean score is at most {upper}, below min_score {percent(gate.min_score)}"
             verdict = dataclasses.replace(verdict, blocks=(*verdict.blocks, reason))
     return settle(verdict)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from harness.case_result import CaseResult
-from harness.gate.pairing import cluster_of, is_right_or_wrong, pair_results
+from harness.gate.evidence import Evidence
+from harness.gate.pairing import cluster_of, is_right_or_wrong
 from harness.gate.verdict import Verdict, points
 from harness.stats.multiplicity import benjamini_hochberg, holm
 from harness.stats.paired import compare_pairs
@@ -61,41 +60,20 @@ class SliceResult:
         return cls(**(data | {"interval": tuple(data["interval"])}))
 
 
-def slices(
-    candidate: Sequence[CaseResult],
-    baseline: Sequence[CaseResult] | None,
-    *,
-    suite: str,
-    golden: str,
-    checkpoint: str,
-    margin: float = 0.02,
-    alpha: float = 0.05,
-    seed: int = 0,
-    reduce: str = "mean",
-) -> tuple[SliceResult, ...]:
-    """Compare the two sides within each tag, sorted by tag; empty without a baseline or tags.
+def slices(evidence: Evidence) -> tuple[SliceResult, ...]:
+    """Compare the two sides within each tag, sorted by tag; empty where there is none, or no baseline.
 
-    Args:
-        candidate: Results of the candidate in this suite.
-        baseline: Results of the baseline; those of other suites are left out.
-        suite: Name of the suite.
-        golden: Golden set and version.
-        checkpoint: Display name of the candidate.
-        margin: The gate's margin.
-        alpha: Expected share of false warnings among the warnings of this suite × checkpoint.
-        seed: Of the permutation tests' draws.
-        reduce: The gate's: how the samples of a case make its score.
+    The expected share of false warnings among the warnings of one suite × checkpoint is the gate's alpha.
 
     Raises:
         IntegrityError: A case is reported twice on one side.
         ScoringError: A score is not a finite number in [0, 1].
     """
-    if not any(result.tags for result in candidate):
+    if evidence.baseline_problem is not None or not any(result.tags for result in evidence.candidate):
         return ()
     import numpy as np
 
-    same_suite = None if baseline is None else [result for result in baseline if result.suite == suite]
-    pairs = pair_results(candidate, same_suite, reduce=reduce).pairs
+    gate, pairs = evidence.gate, evidence.pairing.pairs
     rows: dict[str, list[int]] = {}
     for row, pair in enumerate(pairs):
         for tag in pair.candidate.tags:
@@ -110,8 +88,8 @@ def slices(
                 scores[rows[tag], 0],
                 scores[rows[tag], 1],
                 [clusters[row] for row in rows[tag]],
-                alpha=alpha,
-                seed=seed,
+                alpha=gate.alpha,
+                seed=evidence.seed,
                 single=bool(single[rows[tag]].all()),
             ),
         )
@@ -120,9 +98,9 @@ def slices(
     adjusted = benjamini_hochberg([comparison.p_value for _, comparison in compared])
     return tuple(
         SliceResult(
-            suite=suite,
-            golden=golden,
-            checkpoint=checkpoint,
+            suite=evidence.suite,
+            golden=evidence.golden,
+            checkpoint=evidence.checkpoint,
             tag=tag,
             n=comparison.n,
             mean=comparison.mean,
@@ -133,15 +111,13 @@ def slices(
             adjusted_p=p,
             improved=comparison.improved,
             worsened=comparison.worsened,
-            warns=p <= alpha and comparison.delta < -margin,
+            warns=p <= gate.alpha and comparison.delta < -gate.margin,
         )
         for (tag, comparison), p in zip(compared, adjusted, strict=True)
     )
 
 
-def with_named_slices(
-    verdict: Verdict, candidate: Sequence[CaseResult], baseline: Sequence[CaseResult] | None, *, seed: int = 0
-) -> Verdict:
+def with_named_slices(verdict: Verdict, evidence: Evidence) -> Verdict:
     """Return the verdict, still to be settled, with what the slices that its gate names say.
 
     A slice blocks where it warns, its drop standing out among all slices of the suite, and where its p-value
@@ -150,36 +126,23 @@ def with_named_slices(
     should have been looked at was not.
     """
     gate = verdict.gate
-    if not gate.slices or baseline is None:
+    if not gate.slices or evidence.baseline is None:
         return verdict
-    found = {
-        one.tag: one
-        for one in slices(
-            candidate,
-            baseline,
-            suite=verdict.suite,
-            golden=verdict.golden,
-            checkpoint=verdict.checkpoint,
-            margin=gate.margin,
-            alpha=gate.alpha,
-            seed=seed,
-            reduce=gate.reduce,
-        )
-    }
-    named = [found[tag] for tag in dict.fromkeys(gate.slices) if tag in found]
+    compared = {slice_result.tag: slice_result for slice_result in slices(evidence)}
+    named = [compared[tag] for tag in dict.fromkeys(gate.slices) if tag in compared]
     blocks, notes = [], []
     for one, p_value in zip(named, holm([one.p_value for one in named]), strict=True):
         if one.warns and p_value <= gate.alpha:
             blocks.append(
                 f"slice {one.tag} fell by more than the margin: {points(one.delta)} points, "
-                f"p = {max(p_value, one.adjusted_p):.2g} among {len(found)} slices, n = {one.n}"
+                f"p = {max(p_value, one.adjusted_p):.2g} among {len(compared)} slices, n = {one.n}"
             )
         elif one.warns:
             notes.append(
                 f"slice {one.tag} warns and does not block: p = {p_value:.2g} among the {len(named)} slices "
                 "that the gate names"
             )
-    doubts = tuple(f"no case of slice {tag} was compared" for tag in gate.slices if tag not in found)
+    doubts = tuple(f"no case of slice {tag} was compared" for tag in gate.slices if tag not in compared)
     return replace(
         verdict,
         blocks=(*verdict.blocks, *blocks),

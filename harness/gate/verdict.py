@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from harness.gate.measurements import CaseCounts, EarlySettlement, Floor, MeanScore, SampleNoise
 from harness.gate.policy import Gate
+from harness.stats.paired import Comparison
+from harness.stats.power import Spread
 
 __all__ = ["Status", "Verdict", "percent", "points"]
 
@@ -27,51 +30,34 @@ class Status(str, enum.Enum):
 class Verdict:
     """The verdict on one suite × checkpoint. Scores are in [0, 1], differences in [−1, 1].
 
+    The numbers lie in `comparison`, `alone`, `counts`, `floor`, `noise` and `settlement`; those that people
+    ask for most can be had from the verdict itself, under the names that `as_dict` writes.
+
     Attributes:
         suite: Name of the suite.
         golden: Golden set and version.
-        checkpoint: The candidate.
+        checkpoint: Spec of the candidate.
         baseline: What it was compared with; None without one.
         gate: The policy that decided.
         status: PASS, REGRESSED or INCONCLUSIVE.
         reasons: Why, one sentence each, the deciding ones first.
-        n: Pairs compared; decided cases where nothing was compared.
-        clusters: Independent groups among them.
-        mean: The candidate's mean score over those n.
-        baseline_mean: The baseline's mean score over the same n.
-        delta: mean − baseline_mean.
-        standard_error: Of delta, or of the mean where nothing was compared; by clusters.
-        interval: Two-sided for delta at 1 − alpha, for display.
-        bounds: (lower, upper) for delta, each one-sided at alpha: what decides.
-        p_value: One-sided, for a drop: how often chance alone gives a drop at least as large.
-        adjusted_p: The same after Holm over the session's family; None outside it.
+        comparison: The paired comparison; None where nothing was compared.
+        alone: The candidate's mean where nothing was compared; None without a decided case.
+        counts: How the cases ended.
+        adjusted_p: The comparison's p-value after adjustment over the family; None outside one.
         minimum_detectable_drop: Smallest true drop that this gate blocks 4 times out of 5 with these cases,
             before adjustment; None where it can block none.
-        improved: Cases whose score rose; `improved_ids` names them.
-        worsened: Cases whose score fell; `worsened_ids` names them.
+        cases_for_drop: How many cases would settle whether the drop exceeds the margin, if delta is true.
+        improved_ids: The cases whose score rose.
+        worsened_ids: The cases whose score fell.
         missed_must_pass: Ids of `must_pass` cases that the candidate missed.
-        errors: Cases of the candidate that ended in *error*.
-        invalid: Cases whose answer could not be scored: empty, cut off, not parseable.
-        skipped: Cases that were skipped.
-        missing: Cases that have no counterpart or were planned and not reported.
-        planned: Cases that should have been decided.
+        floor: What is known of `min_score`; None without one.
+        noise: What drawing answers adds to the noise.
+        settlement: How the suite was settled before its end; None if it was not.
         partial: Whether cases were deselected on purpose.
-        floor_interval: Bounds of the candidate's mean, each one-sided at alpha, when there is a `min_score`.
-        method: Test and interval that were used.
         blocks: Reasons against the checkpoint that no p-value changes.
         doubts: Reasons why the evidence is incomplete.
         notes: Worth saying, decides nothing.
-        cases_for_drop: How many cases would settle whether the drop exceeds the margin, if delta is true.
-        cases_for_floor: How many cases would settle an open question about `min_score`.
-        adjusted_delta: delta over the whole suite, estimated from a random part of it and what was known of
-            the rest; None where the cases compared are all there are. Interval and p are then of this one.
-        variance_reduction: Share of delta's variance that the adjustment takes away.
-        samples: Per case and side (`--epochs`).
-        share_within: Share of the differences' variance that comes from drawing answers; None with 1 sample.
-        epochs_worth: By what factor the cases would have to grow to do as much as twice the samples.
-        stopped: By what rule the suite was settled before its end (`--early-stop`); None if it was not.
-        not_needed: Selected cases that were not run because the suite was settled; `not_needed_ids` names
-            them, in the order in which they would have been drawn.
         distrusted: Why nothing that was measured here is evidence, such as a judge that lets pass what must
             lose. It holds for whatever the cases are compared with later.
     """
@@ -83,44 +69,119 @@ class Verdict:
     gate: Gate
     status: Status = Status.INCONCLUSIVE
     reasons: tuple[str, ...] = ()
-    n: int = 0
-    clusters: int = 0
-    mean: float | None = None
-    baseline_mean: float | None = None
-    delta: float | None = None
-    standard_error: float | None = None
-    interval: tuple[float, float] | None = None
-    bounds: tuple[float, float] | None = None
-    p_value: float | None = None
+    comparison: Comparison | None = None
+    alone: MeanScore | None = None
+    counts: CaseCounts = field(default_factory=CaseCounts)
     adjusted_p: float | None = None
     minimum_detectable_drop: float | None = None
-    improved: int = 0
-    worsened: int = 0
+    cases_for_drop: int | None = None
     improved_ids: tuple[str, ...] = ()
     worsened_ids: tuple[str, ...] = ()
     missed_must_pass: tuple[str, ...] = ()
-    errors: int = 0
-    invalid: int = 0
-    skipped: int = 0
-    missing: int = 0
-    planned: int = 0
+    floor: Floor | None = None
+    noise: SampleNoise = field(default_factory=SampleNoise)
+    settlement: EarlySettlement | None = None
     partial: bool = False
-    floor_interval: tuple[float, float] | None = None
-    method: str = ""
     blocks: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    cases_for_drop: int | None = None
-    cases_for_floor: int | None = None
-    adjusted_delta: float | None = None
-    variance_reduction: float | None = None
-    samples: int = 1
-    share_within: float | None = None
-    epochs_worth: float | None = None
-    stopped: str | None = None
-    not_needed: int = 0
-    not_needed_ids: tuple[str, ...] = ()
     distrusted: tuple[str, ...] = ()
+
+    # --- what is asked for most ------------------------------------------------------------------------
+
+    @property
+    def n(self) -> int:
+        """Pairs compared; decided cases where nothing was compared."""
+        measured = self.comparison or self.alone
+        return 0 if measured is None else measured.n
+
+    @property
+    def clusters(self) -> int:
+        """Independent groups among the n."""
+        measured = self.comparison or self.alone
+        return 0 if measured is None else measured.groups
+
+    @property
+    def mean(self) -> float | None:
+        """The candidate's mean score over those n."""
+        measured = self.comparison or self.alone
+        return None if measured is None else measured.mean
+
+    @property
+    def baseline_mean(self) -> float | None:
+        """The baseline's mean score over the same n."""
+        return None if self.comparison is None else self.comparison.baseline_mean
+
+    @property
+    def delta(self) -> float | None:
+        """Mean − baseline_mean."""
+        return None if self.comparison is None else self.comparison.delta
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of delta, or of the mean where nothing was compared; by clusters."""
+        measured = self.comparison or self.alone
+        return None if measured is None else measured.standard_error
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Two-sided for delta at 1 − alpha, for display."""
+        return None if self.comparison is None else self.comparison.interval
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """(lower, upper) for delta, each one-sided at alpha: what decides."""
+        return None if self.comparison is None else self.comparison.bounds
+
+    @property
+    def p_value(self) -> float | None:
+        """One-sided, for a drop: how often chance alone gives a drop at least as large."""
+        return None if self.comparison is None else self.comparison.p_value
+
+    @property
+    def improved(self) -> int:
+        """Cases whose score rose."""
+        return 0 if self.comparison is None else self.comparison.improved
+
+    @property
+    def worsened(self) -> int:
+        """Cases whose score fell."""
+        return 0 if self.comparison is None else self.comparison.worsened
+
+    @property
+    def method(self) -> str:
+        """Test and interval that were used; empty where nothing was compared."""
+        return "" if self.comparison is None else self.comparison.method
+
+    @property
+    def adjusted_delta(self) -> float | None:
+        """The difference over the whole suite, where only a random part of it was asked; else None."""
+        return None if self.comparison is None else self.comparison.adjusted_delta
+
+    @property
+    def errors(self) -> int:
+        """Cases of the candidate that ended in *error*."""
+        return self.counts.errors
+
+    @property
+    def invalid(self) -> int:
+        """Cases whose answer could not be scored."""
+        return self.counts.invalid
+
+    @property
+    def planned(self) -> int:
+        """Cases that should have been decided."""
+        return self.counts.planned
+
+    @property
+    def not_needed(self) -> int:
+        """Selected cases that were not run because the suite was settled."""
+        return 0 if self.settlement is None else self.settlement.not_needed
+
+    @property
+    def effect(self) -> float | None:
+        """The best estimate of the difference: over the whole suite where only a part of it was asked."""
+        return self.delta if self.adjusted_delta is None else self.adjusted_delta
 
     @property
     def policy(self) -> str:
@@ -138,14 +199,9 @@ class Verdict:
         return self.gate.alpha
 
     @property
-    def effect(self) -> float | None:
-        """The best estimate of the difference: `adjusted_delta` where there is one, else `delta`."""
-        return self.delta if self.adjusted_delta is None else self.adjusted_delta
-
-    @property
     def is_compared(self) -> bool:
         """Whether any pair was compared."""
-        return self.delta is not None
+        return self.comparison is not None
 
     @property
     def is_non_inferior(self) -> bool:
@@ -157,7 +213,7 @@ class Verdict:
         """How many cases in all would settle an inconclusive verdict; None where more cases would not."""
         if self.status is not Status.INCONCLUSIVE:
             return None
-        numbers = [self.cases_for_floor]
+        numbers = [None if self.floor is None else self.floor.cases_needed]
         if self.n < self.gate.minimum_cases and (self.is_compared or not self.gate.needs_baseline):
             numbers.append(self.gate.minimum_cases)
         if self.gate.policy == "non-inferior" and not self.is_non_inferior:
@@ -165,31 +221,121 @@ class Verdict:
         return max((number for number in numbers if number is not None), default=None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `from_dict` reads them back."""
-        data: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            data[field.name] = list(value) if isinstance(value, tuple) else value
-            if field.name == "gate":
-                data["gate"] = self.gate.as_dict()
-                data |= {"policy": self.policy, "margin": self.margin, "alpha": self.alpha}
-            elif field.name == "status":
-                data["status"] = self.status.value
-        data["cases_needed"] = self.cases_needed
-        return data
+        """Return plain JSON values on one level; `from_dict` reads them back."""
+        gate, compared, counts, settled = self.gate, self.comparison, self.counts, self.settlement
+        return {
+            "suite": self.suite,
+            "golden": self.golden,
+            "checkpoint": self.checkpoint,
+            "baseline": self.baseline,
+            "gate": gate.as_dict(),
+            "policy": gate.policy,
+            "margin": gate.margin,
+            "alpha": gate.alpha,
+            "status": self.status.value,
+            "reasons": list(self.reasons),
+            "n": self.n,
+            "clusters": self.clusters,
+            "mean": self.mean,
+            "baseline_mean": self.baseline_mean,
+            "delta": self.delta,
+            "standard_error": self.standard_error,
+            "interval": _listed(self.interval),
+            "bounds": _listed(self.bounds),
+            "p_value": self.p_value,
+            "adjusted_p": self.adjusted_p,
+            "minimum_detectable_drop": self.minimum_detectable_drop,
+            "improved": self.improved,
+            "worsened": self.worsened,
+            "improved_ids": list(self.improved_ids),
+            "worsened_ids": list(self.worsened_ids),
+            "missed_must_pass": list(self.missed_must_pass),
+            **asdict(counts),
+            "partial": self.partial,
+            "floor_interval": None if self.floor is None else _listed(self.floor.interval),
+            "method": self.method,
+            "blocks": list(self.blocks),
+            "doubts": list(self.doubts),
+            "notes": list(self.notes),
+            "spread": None if compared is None else asdict(compared.spread),
+            "cases_for_drop": self.cases_for_drop,
+            "cases_for_floor": None if self.floor is None else self.floor.cases_needed,
+            "adjusted_delta": self.adjusted_delta,
+            "variance_reduction": None if compared is None else compared.variance_reduction,
+            **asdict(self.noise),
+            "stopped": None if settled is None else settled.rule,
+            "not_needed": self.not_needed,
+            "not_needed_ids": [] if settled is None else list(settled.not_needed_ids),
+            "distrusted": list(self.distrusted),
+            "cases_needed": self.cases_needed,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Verdict:
-        """Read what `as_dict` wrote; what derives from other fields is derived again."""
-        values = dict(data)
-        for derived in ("policy", "margin", "alpha", "cases_needed"):
-            values.pop(derived, None)
-        values["gate"] = Gate.from_dict(values["gate"])
-        values["status"] = Status(values["status"])
-        for name, value in values.items():
-            if isinstance(value, list):
-                values[name] = tuple(value)
-        return cls(**values)
+        """Read what `as_dict` wrote; what derives from other values is derived again."""
+        return cls(
+            suite=data["suite"],
+            golden=data["golden"],
+            checkpoint=data["checkpoint"],
+            baseline=data["baseline"],
+            gate=Gate.from_dict(data["gate"]),
+            status=Status(data["status"]),
+            comparison=_comparison(data) if data["delta"] is not None else None,
+            alone=_mean_score(data) if data["delta"] is None and data["mean"] is not None else None,
+            counts=CaseCounts(**{name: data[name] for name in CaseCounts.__dataclass_fields__}),
+            floor=None
+            if data["floor_interval"] is None
+            else Floor(_pair(data["floor_interval"]), data["cases_for_floor"]),
+            noise=SampleNoise(data["samples"], data["share_within"], data["epochs_worth"]),
+            settlement=None
+            if data["stopped"] is None
+            else EarlySettlement(data["stopped"], data["not_needed"], tuple(data["not_needed_ids"])),
+            adjusted_p=data["adjusted_p"],
+            minimum_detectable_drop=data["minimum_detectable_drop"],
+            cases_for_drop=data["cases_for_drop"],
+            partial=data["partial"],
+            reasons=tuple(data["reasons"]),
+            improved_ids=tuple(data["improved_ids"]),
+            worsened_ids=tuple(data["worsened_ids"]),
+            missed_must_pass=tuple(data["missed_must_pass"]),
+            blocks=tuple(data["blocks"]),
+            doubts=tuple(data["doubts"]),
+            notes=tuple(data["notes"]),
+            distrusted=tuple(data["distrusted"]),
+        )
+
+
+def _comparison(data: Mapping[str, Any]) -> Comparison:
+    return Comparison(
+        n=data["n"],
+        groups=data["clusters"],
+        mean=data["mean"],
+        baseline_mean=data["baseline_mean"],
+        delta=data["delta"],
+        standard_error=data["standard_error"],
+        interval=_pair(data["interval"]),
+        bounds=_pair(data["bounds"]),
+        p_value=data["p_value"],
+        improved=data["improved"],
+        worsened=data["worsened"],
+        method=data["method"],
+        spread=Spread(**data["spread"]),
+        adjusted_delta=data["adjusted_delta"],
+        variance_reduction=data["variance_reduction"],
+    )
+
+
+def _mean_score(data: Mapping[str, Any]) -> MeanScore:
+    return MeanScore(data["n"], data["clusters"], data["mean"], data["standard_error"])
+
+
+def _pair(bounds: Sequence[float]) -> tuple[float, float]:
+    lower, upper = bounds
+    return lower, upper
+
+
+def _listed(bounds: tuple[float, float] | None) -> list[float] | None:
+    return None if bounds is None else list(bounds)
 
 
 def points(difference: float) -> str:

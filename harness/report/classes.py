@@ -22,12 +22,8 @@ def sides(record: RunRecord) -> Iterator[tuple[Classification, Classification | 
     """Yield each candidate's classification with its baseline's, where both have one."""
     found = {(one.suite, one.checkpoint, one.role): one for one in record.classifications}
     for verdict in record.verdicts:
-        specs = {verdict.checkpoint} | {
-            str(c["spec"]) for c in record.checkpoints if c.get("name") == verdict.checkpoint
-        }
-        others = {verdict.baseline} | {
-            str(c["spec"]) for c in record.checkpoints if c.get("name") == verdict.baseline
-        }
+        specs = {verdict.checkpoint} | {e.spec for e in record.checkpoints if e.name == verdict.checkpoint}
+        others = {verdict.baseline} | {e.spec for e in record.checkpoints if e.name == verdict.baseline}
         for (suite, checkpoint, role), one in found.items():
             if suite == verdict.suite and role == "candidate" and checkpoint in specs:
                 same = [found.get((suite, str(spec), "baseline")) for spec in others]

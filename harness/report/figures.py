@@ -46,8 +46,8 @@ def outcomes(verdict: Verdict) -> str:
     counts = (
         (verdict.errors, "error" if verdict.errors == 1 else "errors"),
         (verdict.invalid, "invalid"),
-        (verdict.skipped, "skipped"),
-        (verdict.missing, "missing"),
+        (verdict.counts.skipped, "skipped"),
+        (verdict.counts.missing, "missing"),
         (verdict.not_needed, "not needed"),
     )
     said = [f"{count} {word}" for count, word in counts if count]

@@ -72,8 +72,8 @@ def render(record: RunRecord, *, limit: int = _FLIPS) -> str:
         diagnostics=[(one, described(one)) for one in record.diagnostics],
         plots=plots,
         no_plot=no_plot,
-        environment=_flat(record.environment),
-        checkpoints=[encodable(dict(checkpoint)) for checkpoint in record.checkpoints],
+        environment=_flat(record.environment.as_dict()),
+        checkpoints=[encodable(entry.as_dict()) for entry in record.checkpoints],
         outcomes=figures.outcomes,
         shape=figures.shape,
     )
@@ -105,29 +105,26 @@ def _facts(verdict: Verdict) -> list[tuple[str, str]]:
         ("policy", f"{verdict.policy}, margin {percent(verdict.margin)}, alpha {percent(verdict.alpha)}")
     ]
     facts.append(("golden set", one_line(verdict.golden)))
-    if verdict.is_compared:
-        groups = "" if verdict.clusters == verdict.n else f" in {verdict.clusters} clusters"
-        facts.append(("pairs", f"{verdict.n} of {verdict.planned} cases{groups}"))
-        facts.append(("method", verdict.method))
-        if verdict.bounds is not None:
-            low, high = (points(bound) for bound in verdict.bounds)
-            facts.append(("one-sided bounds", f"{low} and {high} points"))
-        if verdict.standard_error is not None:
-            facts.append(("standard error", f"{100 * verdict.standard_error:.2f} points"))
+    compared, floor, noise = verdict.comparison, verdict.floor, verdict.noise
+    if compared is not None:
+        groups = "" if compared.groups == compared.n else f" in {compared.groups} clusters"
+        facts.append(("pairs", f"{compared.n} of {verdict.planned} cases{groups}"))
+        facts.append(("method", compared.method))
+        low, high = (points(bound) for bound in compared.bounds)
+        facts.append(("one-sided bounds", f"{low} and {high} points"))
+        if compared.standard_error is not None:
+            facts.append(("standard error", f"{100 * compared.standard_error:.2f} points"))
         facts.append(("smallest drop it detects", f"{figures.drop(verdict.minimum_detectable_drop)} points"))
-    if verdict.adjusted_delta is not None and verdict.variance_reduction is not None:
-        less = percent(round(verdict.variance_reduction, 2))
-        facts.append(
-            ("over the whole suite", f"{points(verdict.adjusted_delta)} points, {less} less variance")
-        )
-    if verdict.share_within is not None and verdict.epochs_worth is not None:
-        said = (
-            f"{percent(round(verdict.share_within, 2))} of the variance ({verdict.samples} samples per case)"
-        )
-        worth = f"twice as many are worth {verdict.epochs_worth:.2g} times the cases"
-        facts.append(("drawing answers makes", f"{said}; {worth}"))
-    if verdict.floor_interval is not None and verdict.gate.min_score is not None:
-        low, high = (percent(round(bound, 4)) for bound in verdict.floor_interval)
+        if compared.adjusted_delta is not None and compared.variance_reduction is not None:
+            less = percent(round(compared.variance_reduction, 2))
+            suite_wide = f"{points(compared.adjusted_delta)} points, {less} less variance"
+            facts.append(("over the whole suite", suite_wide))
+    if noise.share_within is not None and noise.epochs_worth is not None:
+        share = f"{percent(round(noise.share_within, 2))} of the variance ({noise.samples} samples per case)"
+        worth = f"twice as many are worth {noise.epochs_worth:.2g} times the cases"
+        facts.append(("drawing answers makes", f"{share}; {worth}"))
+    if floor is not None and verdict.gate.min_score is not None:
+        low, high = (percent(round(bound, 4)) for bound in floor.interval)
         facts.append(("floor", f"{percent(verdict.gate.min_score)}; the mean lies between {low} and {high}"))
     if verdict.cases_needed is not None:
         facts.append(("cases that would settle it", f"about {verdict.cases_needed:,}"))

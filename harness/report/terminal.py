@@ -118,8 +118,8 @@ def verdict_lines(record: RunRecord) -> list[str]:
             fields.append(f"p_adjusted={verdict.adjusted_p:.4g}")
         if verdict.adjusted_delta is not None:
             fields.append(f"adjusted_delta={verdict.adjusted_delta:+.4f}")
-        if verdict.share_within is not None:
-            fields.append(f"samples={verdict.samples} share_within={verdict.share_within:.2f}")
+        if verdict.noise.share_within is not None:
+            fields.append(f"samples={verdict.noise.samples} share_within={verdict.noise.share_within:.2f}")
         if verdict.is_compared:
             fields.append(f"flips=+{verdict.improved}/-{verdict.worsened}")
         fields.append(f"invalid={verdict.invalid}")

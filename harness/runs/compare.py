@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness.case_result import CaseResult, Role
 from harness.clock import utc_now
 from harness.errors import UsageError
-from harness.exit_codes import ExitCode, most_severe
-from harness.gate.decide import Gate, adjust_family, decide, exit_codes, slices
+from harness.exit_codes import Condition, ExitCode, most_severe
+from harness.gate.decide import adjust_family, decide, exit_codes
 from harness.gate.diagnostics import Diagnostic, blocked_by, diagnostics
-from harness.gate.slices import SliceResult
+from harness.gate.evidence import Evidence
+from harness.gate.policy import Gate
+from harness.gate.slices import SliceResult, slices
 from harness.gate.verdict import Status, Verdict
 from harness.numerics import differences
+from harness.runs.checkpoint_entry import RunCheckpoint, RunRole
+from harness.runs.environment import ComparedEnvironments, StoredBaseline
 from harness.runs.record import RunRecord, candidate_of, new_run_id, results_of
 from harness.runs.store import RunStore
 
@@ -44,7 +47,7 @@ class Side:
         """The candidates that are meant."""
         if self.checkpoint is not None:
             return (self.checkpoint,)
-        return tuple(str(checkpoint["spec"]) for checkpoint in self.record.candidates)
+        return tuple(entry.spec for entry in self.record.candidates)
 
     @functools.cached_property
     def results(self) -> tuple[CaseResult, ...]:
@@ -57,19 +60,19 @@ class Side:
         return sum(verdict.not_needed for verdict in self.record.verdicts if verdict.checkpoint in self.specs)
 
     @property
-    def about(self) -> Mapping[str, Any]:
+    def entry(self) -> RunCheckpoint:
         """What the record says of the first candidate that is meant."""
-        return next(c for c in self.record.candidates if c.get("spec") == self.specs[0])
+        return next(entry for entry in self.record.candidates if entry.spec == self.specs[0])
 
     def distrusted(self, suite: str) -> tuple[str, ...]:
         """Say why these candidates' results in a suite are no evidence; empty where they are."""
         of = [v for v in self.record.verdicts if v.suite == suite and v.checkpoint in self.specs]
         return tuple(f"run {self.record.run}: {why}" for verdict in of for why in verdict.distrusted)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Say as plain JSON values which run this is: a name such as `run:main` moves on to others."""
-        about = self.about
-        return {"run": self.record.run, "spec": about["spec"], "fingerprint": about.get("fingerprint")}
+    @property
+    def identity(self) -> StoredBaseline:
+        """Which run this is, whatever its name stands for later."""
+        return StoredBaseline(self.record.run, self.entry.spec, self.entry.fingerprint)
 
     def only(self) -> Side:
         """Return the side with its one candidate named.
@@ -117,10 +120,10 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
     assert base.checkpoint is not None
     theirs = results_of(base.record, base.checkpoint)
     verdicts: list[Verdict] = []
-    found: list[SliceResult] = []
+    slice_results: list[SliceResult] = []
     measured: list[Diagnostic] = []
     cases: list[CaseResult] = []
-    checkpoints: list[Mapping[str, Any]] = [_described(base, base.checkpoint, Role.BASELINE)]
+    entries = [_entry(base, base.checkpoint, "baseline")]
     for side in candidates:
         if not side.specs:
             raise UsageError(f"run {side.record.run} gated no checkpoint: there is nothing to compare")
@@ -128,56 +131,50 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
     several = Counter(spec for _, spec in sides)
     for (run, spec), side in sides.items():
         ours = results_of(side.record, spec, Role.CANDIDATE)
-        about = _described(side, spec, Role.CANDIDATE)
+        entry = _entry(side, spec, "candidate")
         name = spec
         if several[spec] > 1:  # other weights in each run: what one would type tells them apart
             name = f"{run}#{spec}"
             ours = tuple(replace(result, checkpoint=name) for result in ours)
-            about = {**about, "spec": name, "name": name}
-        checkpoints.append(about)
-        problem = why_not_comparable(about, checkpoints[0], base) or _stopped_early(Side(side.record, spec))
+            entry = replace(entry, spec=name, name=name)
+        entries.append(entry)
+        problem = why_not_comparable(entry, entries[0], base) or _stopped_early(Side(side.record, spec))
         for suite in sorted({result.suite for result in (*ours, *theirs)}):
             mine = [result for result in ours if result.suite == suite]
             before = _stored_verdict(side.record, suite, spec) or _stored_verdict(base.record, suite, None)
             gate = before.gate if before is not None else Gate()
             golden = mine[0].golden if mine else next(r.golden for r in theirs if r.suite == suite)
-            verdict = decide(
-                mine,
-                theirs,
-                gate=gate,
+            evidence = Evidence(
                 suite=suite,
                 golden=golden,
                 checkpoint=name,
+                gate=gate,
+                candidate=mine,
+                baseline=theirs,
                 baseline_name=base.checkpoint,
                 planned=before.planned if before is not None and mine else None,
                 partial=side.record.partial or not side.record.complete,
                 baseline_problem=problem,
             )
-            changed = diagnostics(mine, theirs, suite=suite, golden=golden, checkpoint=name, alpha=gate.alpha)
-            measured += changed
+            changes = diagnostics(evidence)
+            measured += changes
             no_evidence = (*Side(side.record, spec).distrusted(suite), *base.distrusted(suite))
-            verdicts.append(replace(blocked_by(verdict, changed), distrusted=no_evidence))
-            found += slices(
-                mine,
-                theirs,
-                suite=suite,
-                golden=golden,
-                checkpoint=name,
-                margin=gate.margin,
-                alpha=gate.alpha,
-                reduce=gate.reduce,
-            )
+            verdicts.append(replace(blocked_by(decide(evidence), changes), distrusted=no_evidence))
+            slice_results += slices(evidence)
         cases += ours
     settled = adjust_family(verdicts)
     codes = exit_codes(settled)
     return RunRecord(
         run=new_run_id(created := utc_now()),
         created=created,
-        environment={"compared": [base.record.run, *dict.fromkeys(side.record.run for side in candidates)]}
-        | {"candidate": dict(candidates[-1].record.environment), "baseline": dict(base.record.environment)},
-        checkpoints=tuple(checkpoints),
+        environment=ComparedEnvironments(
+            compared=(base.record.run, *dict.fromkeys(side.record.run for side in candidates)),
+            candidate=candidates[-1].record.environment,
+            baseline=base.record.environment,
+        ),
+        checkpoints=tuple(entries),
         verdicts=settled,
-        slices=tuple(found),
+        slices=tuple(slice_results),
         diagnostics=tuple(measured),
         cases=(*cases, *theirs),
         conditions=tuple(_conditions(settled)),
@@ -187,12 +184,12 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
     )
 
 
-def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base: Side) -> str | None:
+def why_not_comparable(ours: RunCheckpoint, theirs: RunCheckpoint, base: Side) -> str | None:
     """Say why a checkpoint's results cannot be compared with those of a stored baseline, or None.
 
     Args:
-        ours: `{backend, numerics, …}` of the candidate; `run` where it is of a stored one.
-        theirs: The same of the baseline.
+        ours: The candidate; `run` where it is of a stored one.
+        theirs: The baseline.
         base: The stored run that the baseline is of.
     """
     if base.record.partial:
@@ -201,14 +198,13 @@ def why_not_comparable(ours: Mapping[str, Any], theirs: Mapping[str, Any], base:
         return f"the baseline's run {base.record.run} did not finish"
     if base.not_needed:
         return f"the baseline's run {base.record.run} stopped early and lacks {base.not_needed} cases"
-    for one, run in ((theirs, f"run {base.record.run}"), (ours, f"run {ours.get('run')}")):
-        if one.get("rewritten"):
-            return f"{run}: {one['rewritten']}: nobody knows whose answers these are; run it again"
-    alike = ours.get("backend") == theirs.get("backend")
-    said = differences(ours.get("numerics") or {}, theirs.get("numerics") or {}, one_backend=alike)
-    if not said:
+    for entry, run in ((theirs, base.record.run), (ours, ours.run)):
+        if entry.rewritten is not None:
+            return f"run {run}: {entry.rewritten}: nobody knows whose answers these are; run it again"
+    differing = differences(ours.numerics, theirs.numerics, one_backend=ours.backend == theirs.backend)
+    if not differing:
         return None
-    return f"computed under other numerics than the baseline ({said}): run both the same way"
+    return f"computed under other numerics than the baseline ({differing}): run both the same way"
 
 
 def _stopped_early(side: Side) -> str | None:
@@ -220,26 +216,24 @@ def _stopped_early(side: Side) -> str | None:
     )
 
 
-def _described(side: Side, spec: str, role: Role) -> Mapping[str, Any]:
-    about = next((c for c in side.record.candidates if c.get("spec") == spec), {"spec": spec, "name": spec})
-    return {**about, "role": role.value, "run": side.record.run}
+def _entry(side: Side, spec: str, role: RunRole) -> RunCheckpoint:
+    unknown = RunCheckpoint(spec=spec, name=spec, role=role)
+    entry = next((entry for entry in side.record.candidates if entry.spec == spec), unknown)
+    return replace(entry, role=role, run=side.record.run)
 
 
 def _stored_verdict(record: RunRecord, suite: str, spec: str | None) -> Verdict | None:
-    names = {spec} | {c.get("name") for c in record.candidates if c.get("spec") == spec}
+    names = {spec} | {entry.name for entry in record.candidates if entry.spec == spec}
     for verdict in record.verdicts:
         if verdict.suite == suite and (spec is None or verdict.checkpoint in names):
             return verdict
     return None
 
 
-def _conditions(verdicts: Sequence[Verdict]) -> list[Mapping[str, Any]]:
+def _conditions(verdicts: Sequence[Verdict]) -> list[Condition]:
     codes = {Status.REGRESSED: ExitCode.REGRESSED, Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE}
     return [
-        {
-            "code": int(codes[verdict.status]),
-            "reason": f"{verdict.suite} × {verdict.checkpoint}: {verdict.reasons[0]}",
-        }
+        Condition(int(codes[verdict.status]), f"{verdict.suite} × {verdict.checkpoint}: {verdict.reasons[0]}")
         for verdict in verdicts
         if verdict.status in codes
     ]

@@ -10,18 +10,21 @@ import functools
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from harness.case_result import CaseResult, Role
 from harness.errors import HarnessError, IntegrityError, UsageError
+from harness.exit_codes import Condition
 from harness.files.read_json import InvalidJsonError, loads
 from harness.files.write_json import dump, encodable, json_line
 from harness.gate.classification import Classification, classify
 from harness.gate.diagnostics import Diagnostic
 from harness.gate.slices import SliceResult
 from harness.gate.verdict import Verdict
+from harness.runs.checkpoint_entry import RunCheckpoint
+from harness.runs.environment import ComparedEnvironments, Environment, environment_from_dict
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -45,13 +48,13 @@ class RunRecord:
     Attributes:
         run: Id, unique in its store; see `new_run_id`.
         created: When the session started, ISO 8601 in UTC; see `harness.clock`.
-        environment: Versions, platform, git commit, seed, numerics, command line; plain JSON values.
-        checkpoints: `{spec, name, fingerprint, role, backend, numerics}` of each.
+        environment: Versions, platform, git commit, seed, command line.
+        checkpoints: Candidates, baseline and judge.
         verdicts: One per suite × candidate.
         slices: One per suite × candidate × tag.
         diagnostics: One per suite × candidate × property of its answers.
         cases: Every result, of candidates and baselines.
-        conditions: `{code, reason}` of every condition of the exit code that held.
+        conditions: Every condition of the exit code that held.
         exit_code: What the session exits with.
         complete: Whether every planned case was reported and every worker has ended well.
         partial: Whether cases were deselected on purpose.
@@ -61,13 +64,13 @@ class RunRecord:
 
     run: str
     created: str
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    checkpoints: tuple[Mapping[str, Any], ...] = ()
+    environment: Environment | ComparedEnvironments = field(default_factory=Environment)
+    checkpoints: tuple[RunCheckpoint, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     slices: tuple[SliceResult, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     cases: tuple[CaseResult, ...] = ()
-    conditions: tuple[Mapping[str, Any], ...] = ()
+    conditions: tuple[Condition, ...] = ()
     exit_code: int = 0
     complete: bool = False
     partial: bool = False
@@ -81,9 +84,14 @@ class RunRecord:
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
-    def candidates(self) -> tuple[Mapping[str, Any], ...]:
+    def candidates(self) -> tuple[RunCheckpoint, ...]:
         """The checkpoints that were gated."""
-        return tuple(c for c in self.checkpoints if c.get("role") == Role.CANDIDATE.value)
+        return tuple(entry for entry in self.checkpoints if entry.role == "candidate")
+
+    @property
+    def baselines(self) -> tuple[RunCheckpoint, ...]:
+        """What they were compared with: one checkpoint, or none where that is a stored run or nothing."""
+        return tuple(entry for entry in self.checkpoints if entry.role == "baseline")
 
     @property
     def not_needed(self) -> int:
@@ -93,7 +101,7 @@ class RunRecord:
     def results(self, verdict: Verdict, role: Role = Role.CANDIDATE) -> tuple[CaseResult, ...]:
         """Return the results that a verdict is about: its candidate's, or its baseline's."""
         name = verdict.checkpoint if role is Role.CANDIDATE else verdict.baseline
-        specs = {name} | {c["spec"] for c in self.checkpoints if c.get("name") == name}
+        specs = {name} | {entry.spec for entry in self.checkpoints if entry.name == name}
         return tuple(
             result
             for result in self.cases
@@ -127,9 +135,9 @@ class RunRecord:
                 "waived": self.waived,
                 "exit_code": self.exit_code,
                 "nonce": self.nonce,
-                "conditions": [dict(condition) for condition in self.conditions],
-                "environment": dict(self.environment),
-                "checkpoints": [dict(checkpoint) for checkpoint in self.checkpoints],
+                "conditions": [asdict(condition) for condition in self.conditions],
+                "environment": self.environment.as_dict(),
+                "checkpoints": [entry.as_dict() for entry in self.checkpoints],
                 "verdicts": [verdict.as_dict() for verdict in self.verdicts],
                 "slices": [one.as_dict() for one in self.slices],
                 "diagnostics": [one.as_dict() for one in self.diagnostics],
@@ -199,13 +207,13 @@ class RunRecord:
             return cls(
                 run=data["run"],
                 created=data["created"],
-                environment=data["environment"],
-                checkpoints=tuple(data["checkpoints"]),
+                environment=environment_from_dict(data["environment"]),
+                checkpoints=tuple(RunCheckpoint.from_dict(entry) for entry in data["checkpoints"]),
                 verdicts=tuple(Verdict.from_dict(verdict) for verdict in data["verdicts"]),
                 slices=tuple(SliceResult.from_dict(one) for one in data["slices"]),
                 diagnostics=tuple(Diagnostic.from_dict(one) for one in data["diagnostics"]),
                 cases=tuple(cases),
-                conditions=tuple(data["conditions"]),
+                conditions=tuple(Condition(**condition) for condition in data["conditions"]),
                 exit_code=data["exit_code"],
                 complete=data["complete"],
                 partial=data["partial"],
@@ -222,7 +230,7 @@ def candidate_of(record: RunRecord, checkpoint: str | None) -> str:
     Raises:
         UsageError: It has none, several and none is named, or none of that name.
     """
-    names = {str(c["spec"]): str(c.get("name", c["spec"])) for c in record.candidates}
+    names = {entry.spec: entry.name for entry in record.candidates}
     if checkpoint is not None:
         for spec, name in names.items():
             if checkpoint in (spec, name):

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from harness.case_result import CaseResult, Role
 from harness.gate.pairing import cluster_of, reduced
 from harness.gate.verdict import Status, Verdict
+from harness.runs.checkpoint_entry import RunCheckpoint
+from harness.runs.environment import Environment
 from harness.runs.record import RunRecord
 from harness.runs.selection_rule import Objective, SelectionRule
 
@@ -137,8 +139,8 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
     """Collect the candidates of runs; where a suite was gated twice, the newest run counts."""
     found: dict[tuple[str, str], Contender] = {}
     for record in sorted(records, key=lambda one: (one.created, one.run)):
-        for about in record.candidates:
-            spec, fingerprint = str(about["spec"]), str(about.get("fingerprint", ""))
+        for entry in record.candidates:
+            spec, fingerprint = entry.spec, entry.fingerprint
             old = found.get((spec, fingerprint))
             verdicts = {v.suite: v for v in record.verdicts if v.checkpoint == spec}
             cases: dict[str, list[CaseResult]] = {}
@@ -151,14 +153,14 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
             baselines = {v.suite: _baseline(v, record) for v in verdicts.values() if v.gate.needs_baseline}
             found[(spec, fingerprint)] = Contender(
                 spec=spec,
-                name=str(about.get("name", spec)),
+                name=entry.name,
                 fingerprint=fingerprint,
                 runs=(*(old.runs if old else ()), record.run),
                 verdicts={**(old.verdicts if old else {}), **verdicts},
                 cases={**(old.cases if old else {}), **merged},
                 baselines={**(old.baselines if old else {}), **baselines},
-                problems=(*(old.problems if old else ()), *_problems(record, about)),
-                sources={**(old.sources if old else {}), **(record.environment.get("gates") or {})},
+                problems=(*(old.problems if old else ()), *_problems(record, entry)),
+                sources={**(old.sources if old else {}), **_gate_sources(record)},
             )
     return tuple(found.values())
 
@@ -209,20 +211,26 @@ def _with_ties(order: Sequence[Contender], refused: Sequence[Ranked], rule: Sele
     return Selection(rule, (*ranked, *refused), why)
 
 
-def _problems(record: RunRecord, about: Mapping[str, Any]) -> list[str]:
-    against = [one for one in record.checkpoints if one.get("role") == Role.BASELINE.value]
-    found = [f"run {record.run}: {one['rewritten']}" for one in (about, *against) if one.get("rewritten")]
+def _gate_sources(record: RunRecord) -> Mapping[str, Mapping[str, str]]:
+    return record.environment.gates if isinstance(record.environment, Environment) else {}
+
+
+def _problems(record: RunRecord, candidate: RunCheckpoint) -> list[str]:
+    sides = (candidate, *record.baselines)
+    found = [f"run {record.run}: {entry.rewritten}" for entry in sides if entry.rewritten is not None]
     if record.partial:
         return [*found, f"run {record.run} saw only a part of its cases"]
     return found if record.complete else [*found, f"run {record.run} did not finish"]
 
 
 def _baseline(verdict: Verdict, record: RunRecord) -> Baseline:
-    stored = record.environment.get("stored_baseline") or {}
-    known = [c for c in record.checkpoints if c.get("role") == Role.BASELINE.value]
-    prints = [c.get("fingerprint") for c in known if c.get("spec") == verdict.baseline]
-    found = prints[0] if prints else stored.get("fingerprint")
-    return Baseline(str(verdict.baseline), str(found or f"of run {record.run}"))
+    environment = record.environment
+    stored = environment.stored_baseline if isinstance(environment, Environment) else None
+    fingerprints = [entry.fingerprint for entry in record.baselines if entry.spec == verdict.baseline]
+    if not fingerprints and stored is not None:
+        fingerprints = [stored.fingerprint]
+    known = fingerprints[0] if fingerprints else ""
+    return Baseline(str(verdict.baseline), known or f"of run {record.run}")
 
 
 def _refused(one: Contender, found: Sequence[Contender], rule: SelectionRule) -> tuple[str, ...]:

@@ -253,9 +253,9 @@ class RunStore:
         spec = candidate_of(record, checkpoint)
         no_evidence = [
             *(
-                str(one["rewritten"])
-                for one in record.candidates
-                if one.get("spec") == spec and "rewritten" in one
+                entry.rewritten
+                for entry in record.candidates
+                if entry.spec == spec and entry.rewritten is not None
             ),
             *(why for verdict in record.verdicts if verdict.checkpoint == spec for why in verdict.distrusted),
         ]

@@ -7,71 +7,73 @@ import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
 
 import pytest
 
+from harness.engine.fill import FillReport
 from harness.project import provenance
 from harness.protocols import Checkpoint
+from harness.runs.checkpoint_entry import RunCheckpoint, RunRole
+from harness.runs.environment import Environment
 
 from ..session.session import GateSession
 
-__all__ = ["checkpoints_of", "described", "environment_of", "without_secrets"]
+__all__ = ["checkpoints_of", "environment_of", "without_secrets"]
 
 _SECRET = re.compile(r"key|token(?!s\b)|secret|password|passwd|credential|auth", re.IGNORECASE)
 """What the name of an argument says whose value is nobody's business; `--max-tokens` is not meant."""
 
 
-def described(checkpoint: Checkpoint, role: str) -> dict[str, Any]:
-    """Return what a record keeps of a checkpoint."""
-    return {
-        "spec": checkpoint.spec,
-        "name": checkpoint.name,
-        "fingerprint": checkpoint.fingerprint,
-        "role": role,
-        "backend": checkpoint.backend,
-        "numerics": dict(checkpoint.numerics),
-        "trusted": list(checkpoint.trusted),
-    }
-
-
-def checkpoints_of(session: GateSession, rewritten: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+def checkpoints_of(session: GateSession, rewritten: Mapping[str, str]) -> tuple[RunCheckpoint, ...]:
     """Return what a record keeps of a session's candidates, baseline and judge.
 
     Args:
         session: The session.
         rewritten: Spec → that its files changed during the run: then nobody knows whose answers these are.
     """
-    found = [described(checkpoint, "candidate") for checkpoint in session.candidates]
-    if session.baseline is not None:
-        found.append(described(session.baseline, "baseline"))
-    if session.judge is not None:
-        found.append(described(session.judge, "judge"))
+    roles: list[tuple[Checkpoint | None, RunRole]] = [
+        *((candidate, "candidate") for candidate in session.candidates),
+        (session.baseline, "baseline"),
+        (session.judge, "judge"),
+    ]
     return tuple(
-        {**one, "rewritten": rewritten[one["spec"]]} if one["spec"] in rewritten else one for one in found
+        RunCheckpoint.of(checkpoint, role, rewritten=rewritten.get(checkpoint.spec))
+        for checkpoint, role in roles
+        if checkpoint is not None
     )
 
 
-def environment_of(session: GateSession) -> dict[str, Any]:
-    """Return what a record keeps of where and how a session ran: versions, commit, options."""
+def environment_of(
+    session: GateSession, gates: Mapping[str, Mapping[str, str]], requests: FillReport
+) -> Environment:
+    """Return what a record keeps of where and how a session ran.
+
+    Args:
+        session: The session.
+        gates: Suite → field of its gate → where that value comes from.
+        requests: What was asked in all processes together.
+    """
     settings = session.settings
     made = provenance(session.root, why=None, seed=settings.sampling.seed)
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": {**made.versions, "pytest": pytest.__version__},
-        "git_commit": made.git_commit,
-        "git_dirty": made.git_dirty,
-        "who": made.who,
-        "seed": settings.sampling.seed,
-        "epochs": settings.sampling.epochs,
-        "limit": settings.limit,
-        "early_stop": settings.early_stop,
-        "baseline": settings.baseline,
-        "stored_baseline": None if (side := session.stored_baseline) is None else side.as_dict(),
-        "workers": settings.workers,
-        "argv": without_secrets(sys.argv[1:]),
-    }
+    return Environment(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        versions={**made.versions, "pytest": pytest.__version__},
+        git_commit=made.git_commit,
+        git_dirty=made.git_dirty,
+        who=made.who,
+        seed=settings.sampling.seed,
+        epochs=settings.sampling.epochs,
+        limit=settings.limit,
+        early_stop=settings.early_stop,
+        baseline=settings.baseline,
+        stored_baseline=None if (side := session.stored_baseline) is None else side.identity,
+        workers=settings.workers,
+        argv=tuple(without_secrets(sys.argv[1:])),
+        gates=gates,
+        requests=asdict(requests),
+    )
 
 
 def without_secrets(arguments: Sequence[str]) -> list[str]:

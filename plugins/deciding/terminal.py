@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.engine.fill import Progress
+from harness.engine.fill import FillReport, Progress
 from harness.protocols import Checkpoint
 
 from ..session.margins import ignored_noise
@@ -110,9 +110,7 @@ def _watcher(terminalreporter: Any) -> Iterator[Progress | None]:
         yield _Watcher(show, lambda line: console.print(line, markup=False, highlight=False))
 
 
-def summarise(
-    terminalreporter: Any, record: RunRecord, fill: tuple[int, int, int, int], seconds: float
-) -> None:
+def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, seconds: float) -> None:
     """Print the flips of what regressed, one line per gate, the table, and what else held."""
     from rich.console import Console
 
@@ -129,18 +127,17 @@ def summarise(
 
     write = terminalreporter.write_line
     terminalreporter.section("verdicts", sep="=")
-    wanted, reused, generated, failed = fill
-    timing = f" in {seconds:.1f} s" if generated and seconds else ""
+    timing = f" in {seconds:.1f} s" if fill.generated and seconds else ""
     write(
-        f"responses: {wanted} wanted, {reused} from the cache, {generated} generated{timing}"
-        + (f", {failed} failed" if failed else "")
+        f"responses: {fill.wanted} wanted, {fill.reused} from the cache, {fill.generated} generated{timing}"
+        + (f", {fill.failed} failed" if fill.failed else "")
     )
     for verdict in record.verdicts:
-        if verdict.stopped is not None:
+        if verdict.settlement is not None:
             whose = f"{one_line(verdict.suite)} × {one_line(verdict.checkpoint)}"
             write(
                 f"early stop: {whose}: settled after {verdict.planned} cases, "
-                f"{verdict.not_needed} not needed: {verdict.stopped}"
+                f"{verdict.not_needed} not needed: {verdict.settlement.rule}"
             )
     for line in classification_lines(record):
         write(line)
@@ -167,8 +164,8 @@ def summarise(
         write("")
     about = tuple(f"{verdict.suite} × {verdict.checkpoint}: " for verdict in record.verdicts)
     for condition in record.conditions:
-        if not str(condition["reason"]).startswith(about):
-            write(f"also: {harmless_lines(str(condition['reason']))}", yellow=True)
+        if not condition.reason.startswith(about):
+            write(f"also: {harmless_lines(condition.reason)}", yellow=True)
     for sentence in suggestions(record):
         write(f"next: {sentence}")
     if record.waived:

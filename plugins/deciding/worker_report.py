@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from harness.engine.fill import FillReport
 from harness.gate.policy import Gate
 
-from ..session.session import is_ours, param_of, test_name
+from ..session.item import harness_item_of, is_ours
 
 __all__ = ["SuitePlan", "WorkerReport", "plan_of"]
 
@@ -48,7 +49,7 @@ class WorkerReport:
     unselected: tuple[str, ...] = ()
     usage_errors: tuple[str, ...] = ()
     internal_error: str | None = None
-    fill: tuple[int, int, int, int] = (0, 0, 0, 0)
+    fill: FillReport = field(default_factory=FillReport)
 
     def dumps(self) -> str:
         """Serialise for the trip between processes."""
@@ -72,7 +73,7 @@ class WorkerReport:
         )
         data["usage_errors"] = tuple(data["usage_errors"])
         data["unselected"] = tuple(data["unselected"])
-        data["fill"] = tuple(data["fill"])
+        data["fill"] = FillReport(**data["fill"])
         return cls(suites=suites, **data)
 
 
@@ -91,11 +92,11 @@ def plan_of(
     chosen: dict[str, list[tuple[str, str, str]]] = {}
     suites: dict[str, Any] = {}
     for item in items:
-        param = param_of(item) if is_ours(item) else None
-        if param is not None and param.suite is not None and param.case is not None:
-            suites[param.suite.name] = param.suite
-            selected = (test_name(item), param.case.id, param.checkpoint.spec)
-            chosen.setdefault(param.suite.name, []).append(selected)
+        ours = harness_item_of(item) if is_ours(item) else None
+        if ours is not None and ours.suite is not None and ours.case is not None:
+            suites[ours.suite.name] = ours.suite
+            selected = (ours.test, ours.case.id, ours.checkpoint.spec)
+            chosen.setdefault(ours.suite.name, []).append(selected)
     plans = tuple(
         SuitePlan(
             name=name,

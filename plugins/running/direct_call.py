@@ -20,7 +20,8 @@ from _pytest.runner import check_interactive_exception
 from harness.case_result import Role
 from harness.cases import Score
 
-from ..session.session import GateSession, Round
+from ..session.item import Round
+from ..session.session import GateSession
 from ..session.stash import SCORES
 from . import fixtures
 from .fixture_values import VALUES, Value

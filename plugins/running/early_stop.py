@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from harness.gate.decide import Verdict
 from harness.gate.early_stop import Course, decide_on_course, draw, settled
+from harness.gate.evidence import Evidence
+from harness.gate.verdict import Verdict
 from harness.stats.stopping import looks
 
-from ..session.session import HarnessItem, is_ours, param_of, test_name
+from ..session.item import HarnessItem, harness_item_of, is_ours
 
 __all__ = ["Arm", "EarlyStop", "refuse_workers"]
 
@@ -98,7 +99,7 @@ class EarlyStop:
             look: Returns the settled verdict of an arm, or None.
         """
         last: pytest.Item | None = None
-        wanted = [item for item in self._place if not is_ours(item) or _always(param_of(item))]
+        wanted = [item for item in self._place if not is_ours(item) or _always(harness_item_of(item))]
         while True:
             for arm in self._arms.values():
                 if arm.is_open:
@@ -127,35 +128,35 @@ class EarlyStop:
     def not_needed(self) -> dict[pytest.Item, str]:
         """Return what was never run because its suite was settled, each with the reason."""
         return {
-            item: f"not needed: {arm.verdict.stopped}"
+            item: f"not needed: {arm.verdict.settlement.rule}"
             for arm in self._arms.values()
-            if arm.verdict is not None
+            if arm.verdict is not None and arm.verdict.settlement is not None
             for item in arm.items.values()
             if item not in self._ran
         }
 
-    def settled(self, arm: Arm, **evidence: Any) -> Verdict | None:
+    def settled(self, arm: Arm, evidence: Evidence) -> Verdict | None:
         """Return the verdict of an arm if it is settled; see `harness.gate.early_stop.settled`."""
-        return settled(course=arm.course, family=self.family, **evidence)
+        return settled(evidence, arm.course, family=self.family)
 
-    def verdict(self, **evidence: Any) -> Verdict:
+    def verdict(self, evidence: Evidence) -> Verdict:
         """Return the verdict of an arm as it stands at the end of the session."""
-        arm = self._arms[(evidence["suite"], evidence["checkpoint"])]
+        arm = self._arms[(evidence.suite, evidence.checkpoint)]
         if arm.verdict is not None:
             return arm.verdict
-        return decide_on_course(course=arm.course, family=self.family, **evidence)
+        return decide_on_course(evidence, arm.course, family=self.family)
 
 
 def _arms(items: Sequence[pytest.Item], seed: int) -> Iterable[Arm]:
     found: dict[tuple[str, str], dict[tuple[str, str], pytest.Item]] = {}
     for item in items:
-        if is_ours(item) and (suite := param_of(item).suite) is not None:
-            case = param_of(item).case
+        if is_ours(item) and (suite := harness_item_of(item).suite) is not None:
+            case = harness_item_of(item).case
             assert case is not None
-            arm = (suite.name, param_of(item).checkpoint.spec)
-            found.setdefault(arm, {})[(test_name(item), case.id)] = item
+            arm = (suite.name, harness_item_of(item).checkpoint.spec)
+            found.setdefault(arm, {})[(harness_item_of(item).test, case.id)] = item
     for (name, checkpoint), members in found.items():
-        cases = {key: param_of(item).case for key, item in members.items()}
+        cases = {key: harness_item_of(item).case for key, item in members.items()}
         course = draw(
             {key: case.cluster or case.id for key, case in cases.items() if case is not None},
             seed=seed,
@@ -166,13 +167,13 @@ def _arms(items: Sequence[pytest.Item], seed: int) -> Iterable[Arm]:
 
 
 def _golden(item: pytest.Item) -> str:
-    suite = param_of(item).suite
+    suite = harness_item_of(item).suite
     assert suite is not None
     return suite.golden
 
 
 def _suite(arm: Arm) -> Any:
-    return param_of(next(iter(arm.items.values()))).suite
+    return harness_item_of(next(iter(arm.items.values()))).suite
 
 
 def _always(param: HarnessItem) -> bool:

@@ -12,7 +12,8 @@ from harness.cases import Case, Outcome, Response, Sampling, Score
 from harness.errors import ScoringError
 from harness.protocols import Checkpoint
 
-from ..session.session import GateSession, HarnessItem, Round, param_of
+from ..session.item import HarnessItem, Round, harness_item_of
+from ..session.session import GateSession
 from ..session.stash import SCORES
 from .live import JudgeHandle, LiveCheckpoint
 
@@ -22,23 +23,23 @@ Value = Callable[[GateSession, pytest.Item, "Round | None"], Any]
 
 
 def _item(session: GateSession, item: pytest.Item, current: Round | None) -> HarnessItem:
-    return param_of(item)
+    return harness_item_of(item)
 
 
 def _case(session: GateSession, item: pytest.Item, current: Round | None) -> Case:
-    case = param_of(item).case
+    case = harness_item_of(item).case
     if case is None:
         pytest.fail("the case fixture needs @pytest.mark.suite('GOLDEN') on the test", pytrace=False)
     return case
 
 
 def _checkpoint(session: GateSession, item: pytest.Item, current: Round | None) -> LiveCheckpoint:
-    param = param_of(item)
+    param = harness_item_of(item)
     return _live(session, param, param.checkpoint if current is None else current.checkpoint)
 
 
 def _baseline(session: GateSession, item: pytest.Item, current: Round | None) -> LiveCheckpoint | None:
-    return None if session.baseline is None else _live(session, param_of(item), session.baseline)
+    return None if session.baseline is None else _live(session, harness_item_of(item), session.baseline)
 
 
 def _live(session: GateSession, param: HarnessItem, model: Checkpoint) -> LiveCheckpoint:
@@ -55,11 +56,11 @@ def _live(session: GateSession, param: HarnessItem, model: Checkpoint) -> LiveCh
 
 def _response(session: GateSession, item: pytest.Item, current: Round | None) -> Response:
     assert current is not None
-    return session.engine.answer(session.question(param_of(item), current.checkpoint, current.sample))
+    return session.engine.answer(session.question(harness_item_of(item), current.checkpoint, current.sample))
 
 
 def _responses(session: GateSession, item: pytest.Item, current: Round | None) -> tuple[Response, ...]:
-    param = param_of(item)
+    param = harness_item_of(item)
     assert current is not None
     assert param.suite is not None
     return tuple(
@@ -71,9 +72,11 @@ def _responses(session: GateSession, item: pytest.Item, current: Round | None) -
 def _baseline_response(session: GateSession, item: pytest.Item, current: Round | None) -> Response:
     assert current is not None
     if session.baseline is not None:
-        return session.engine.answer(session.question(param_of(item), session.baseline, current.sample))
+        return session.engine.answer(
+            session.question(harness_item_of(item), session.baseline, current.sample)
+        )
     if session.stored_baseline is not None:
-        outputs = session.stored_outputs.get(session.pair_key(item), ())
+        outputs = session.stored_outputs.get(harness_item_of(item).pair_key, ())
         if outputs:
             return Response(outputs[min(current.sample, len(outputs) - 1)])
         pytest.skip("the stored baseline has no answer to this case")
@@ -83,7 +86,7 @@ def _baseline_response(session: GateSession, item: pytest.Item, current: Round |
 def _judge(session: GateSession, item: pytest.Item, current: Round | None) -> JudgeHandle:
     if session.judge is None:
         pytest.skip("not judged: no --judge given (openai/NAME or anthropic/NAME)")
-    suite = param_of(item).suite
+    suite = harness_item_of(item).suite
     if suite is None:
         pytest.fail("the judge fixture needs @pytest.mark.suite(…, rubric=…) on the test", pytrace=False)
     return JudgeHandle(session.engine, session.judge, suite)

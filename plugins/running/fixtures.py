@@ -12,7 +12,7 @@ from ..session.stash import NO_MODEL, ROUND, SESSION
 if TYPE_CHECKING:
     from harness.cases import Case, Response
 
-    from ..session.session import HarnessItem
+    from ..session.item import HarnessItem
     from .live import JudgeHandle, LiveCheckpoint
 
 __all__ = [

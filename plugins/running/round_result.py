@@ -14,7 +14,7 @@ from harness.errors import HarnessError, ScoringError
 from harness.report.plain_text import harmless_lines
 from harness.scoring import CheckFailed
 
-from ..session.session import Round, param_of
+from ..session.item import Round, harness_item_of
 from ..session.stash import ROUND, SCORES
 
 __all__ = ["RESULT", "RoundResult", "begin", "call_test", "interpret", "make_harmless"]
@@ -52,7 +52,7 @@ def call_test(item: pytest.Function, arguments: Mapping[str, Any]) -> None:
     candidate, and in tests without a suite; or where the test is marked as an expected failure.
     """
     __tracebackhide__ = True
-    if param_of(item).suite is None:
+    if harness_item_of(item).suite is None:
         item.obj(**arguments)
         return
     try:
@@ -80,7 +80,7 @@ def call_test(item: pytest.Function, arguments: Mapping[str, Any]) -> None:
 
 def interpret(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Turn what pytest saw of a phase into the result of the round, where the test itself has not said it."""
-    if param_of(item).suite is None:
+    if harness_item_of(item).suite is None:
         return
     if hasattr(report, "wasxfail"):
         item.stash[RESULT] = RoundResult(Outcome.ERROR, skipped=f"xfail: {report.wasxfail}")
@@ -108,7 +108,7 @@ def _missed(error: BaseException) -> RoundResult:
 def _is_raised_when_missed(item: pytest.Item) -> bool:
     if item.get_closest_marker("xfail") is not None:
         return True  # pytest decides what an expected failure is
-    case = param_of(item).case
+    case = harness_item_of(item).case
     return case is not None and case.must_pass and item.stash[ROUND].role is Role.CANDIDATE
 
 

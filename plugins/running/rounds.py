@@ -19,9 +19,11 @@ from _pytest.runner import runtestprotocol
 
 from harness.case_result import CaseResult, Role, combine_outcomes
 from harness.cases import Outcome, Response
+from harness.protocols import Checkpoint
 from harness.scoring.checks.label_check import labels_of
 
-from ..session.session import ASKING, GateSession, Round, fixture_names, param_of, test_name
+from ..session.item import HarnessItem, Round, harness_item_of
+from ..session.session import GateSession
 from .direct_call import DirectCall, Ran
 from .round_result import RESULT, RoundResult, begin
 
@@ -53,7 +55,7 @@ class Items:
         """Run all rounds of an item and log one set of reports."""
         hook, nodeid = item.ihook, item.nodeid
         ran = None
-        rounds = self._session.rounds(item)
+        rounds = self._session.rounds(harness_item_of(item))
         if self._direct.takes(item, nextitem):
             self._direct.place(item)
             hook.pytest_runtest_logstart(nodeid=nodeid, location=item.location)
@@ -74,9 +76,10 @@ class Items:
         reports: list[Any] = list(candidate[worst][0])
         if worst == len(candidate) - 1 and len(ran) > len(candidate) and (later := ran[-1][1][0]):
             reports = _with_later_teardown(reports, later[-1])
-        if param_of(item).suite is None:
+        about = harness_item_of(item)
+        if about.suite is None:
             return reports
-        found = self._results(item, results, [result for current, (_, result) in ran[len(candidate) :]])
+        found = self._results(about, results, [result for _, (_, result) in ran[len(candidate) :]])
         own = found[0]
         outcome, score = "skipped" if own.skipped else own.outcome.value, own.score
         properties = [("harness.suite", own.suite), ("harness.outcome", outcome)]
@@ -93,14 +96,14 @@ class Items:
         return reports
 
     def _results(
-        self, item: pytest.Item, candidate: Sequence[RoundResult], baseline: Sequence[RoundResult]
+        self, item: HarnessItem, candidate: Sequence[RoundResult], baseline: Sequence[RoundResult]
     ) -> list[CaseResult]:
         """Return the candidate's result, and the baseline's where there is one."""
         session = self._session
         shared = _shared(item)
         found = [_case_result(item, session, shared, Role.CANDIDATE, candidate)]
         if session.baseline is not None:
-            key = session.pair_key(item)
+            key = item.pair_key
             known = session.baseline_results.get(key)
             if known is None:
                 known = _case_result(item, session, shared, Role.BASELINE, baseline)
@@ -126,16 +129,15 @@ def _with_later_teardown(own: list[pytest.TestReport], last: pytest.TestReport) 
     return [report for report in own if report.when != "teardown"] + [last]
 
 
-def _shared(item: pytest.Item) -> dict[str, Any]:
+def _shared(item: HarnessItem) -> dict[str, Any]:
     """Return what the results of both sides of an item have in common."""
-    param = param_of(item)
-    suite, case = param.suite, param.case
+    suite, case = item.suite, item.case
     assert suite is not None
     assert case is not None
     return {
         "suite": suite.name,
         "golden": suite.golden,
-        "test": test_name(item),
+        "test": item.test,
         "case_id": case.id,
         "content_hash": case.content_hash,
         "cluster": case.cluster or case.id,
@@ -148,25 +150,24 @@ def _shared(item: pytest.Item) -> dict[str, Any]:
 
 
 def _case_result(
-    item: pytest.Item,
+    item: HarnessItem,
     session: GateSession,
     shared: Mapping[str, Any],
     role: Role,
     results: Sequence[RoundResult],
 ) -> CaseResult:
-    param = param_of(item)
-    model = param.checkpoint if role is Role.CANDIDATE else session.baseline
-    assert param.suite is not None
-    assert param.case is not None
+    model = item.checkpoint if role is Role.CANDIDATE else session.baseline
+    assert item.suite is not None
+    assert item.case is not None
     assert model is not None
     outcome, telling, skipped = results[0].outcome, results[0], results[0].skipped
     if len(results) > 1:
         outcome = combine_outcomes([result.outcome for result in results])
         telling = min(results, key=lambda result: _TELLING.index(result.outcome))
         skipped = next((result.skipped for result in results if result.skipped is not None), None)
-    answers = _answers(item, session, model, param.suite.epochs)
+    answers = _answers(item, session, model, item.suite.epochs)
     decided = outcome is not Outcome.ERROR and skipped is None
-    labels = labels_of(param.case, answers)
+    labels = labels_of(item.case, answers)
     return CaseResult.of_fields(
         {
             **shared,
@@ -188,12 +189,11 @@ def _case_result(
     )
 
 
-def _answers(item: pytest.Item, session: GateSession, model: Any, epochs: int) -> list[Response]:
-    if ASKING.isdisjoint(fixture_names(item)):
+def _answers(item: HarnessItem, session: GateSession, model: Checkpoint, epochs: int) -> list[Response]:
+    if not item.asks:
         return []
-    param = param_of(item)
-    found = [session.engine.answers(session.question(param, model, sample)) for sample in range(epochs)]
-    return [turns[-1] for turns in found if turns and not turns[-1].failed]
+    dialogues = [session.engine.answers(session.question(item, model, sample)) for sample in range(epochs)]
+    return [turns[-1] for turns in dialogues if turns and not turns[-1].failed]
 
 
 def _total(counts: Sequence[int | None]) -> int | None:

@@ -86,6 +86,6 @@ def _baseline(session: GateSession) -> tuple[str, Mapping[str, str]] | None:
     if session.baseline is not None:
         return session.baseline.fingerprint, session.baseline.numerics
     if session.stored_baseline is not None:
-        about = session.stored_baseline.about
-        return str(about.get("fingerprint")), about.get("numerics") or {}
+        entry = session.stored_baseline.entry
+        return entry.fingerprint, entry.numerics
     return None

@@ -6,7 +6,8 @@ import pytest
 
 from harness.errors import ConfigurationError
 
-from .session import GateSession, HarnessItem, test_name
+from .item import HarnessItem, test_name
+from .session import GateSession
 from .suite import read_marker
 
 __all__ = ["Parameters"]
@@ -32,12 +33,14 @@ class Parameters:
             UsageError: Its suite cannot be used, or its results could not be told from another test's.
         """
         candidates = self._session.candidates
+        name, fixtures = test_name(metafunc.definition), frozenset(metafunc.fixturenames)
         mark = metafunc.definition.get_closest_marker("suite")
         if mark is None:
-            return [HarnessItem(checkpoint) for checkpoint in candidates], [one.name for one in candidates]
+            free = [HarnessItem(checkpoint, name, fixtures) for checkpoint in candidates]
+            return free, [checkpoint.name for checkpoint in candidates]
         suites = self._session.suites.get(read_marker(mark))
         _refuse_other_parameters(metafunc)
-        name, node = test_name(metafunc.definition), metafunc.definition.nodeid
+        node = metafunc.definition.nodeid
         for suite in suites:
             first = self._named.setdefault((suite.name, name), node)
             if first != node:
@@ -47,9 +50,9 @@ class Parameters:
                 )
             self.expected[(suite.name, name)] = suite.total
         params = [
-            HarnessItem(model, suite, case)
+            HarnessItem(candidate, name, fixtures, suite, case)
             for suite in suites
-            for model in candidates
+            for candidate in candidates
             for case in suite.cases
         ]
         several = len(suites) > 1

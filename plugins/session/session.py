@@ -8,14 +8,11 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from harness.case_result import CaseResult, Role
-from harness.cases import Case, Request, Response
+from harness.cases import Request, Response
 from harness.engine.engine import Engine, Question
 from harness.engine.fill import Progress
 from harness.engine.plan import Plan
@@ -23,36 +20,14 @@ from harness.errors import CheckpointError, JudgementError, StoreError, UsageErr
 from harness.gate.policy_file import load_gate_file
 from harness.protocols import BackendOptions, Checkpoint, Judge
 
+from .item import HarnessItem, Round
 from .options import Settings
-from .suite import Suite, Suites
+from .suite import Suites
 
 if TYPE_CHECKING:
     from harness.runs.compare import Side
 
-__all__ = ["ASKING", "CHECKPOINT_FIXTURES", "GateSession", "HarnessItem", "Round"]
-
-CHECKPOINT_FIXTURES = frozenset(
-    {"case", "checkpoint", "baseline", "response", "responses", "baseline_response", "judge", "record_score"}
-)
-ASKING = frozenset({"response", "responses", "baseline_response"})
-
-
-@dataclass(frozen=True, slots=True)
-class HarnessItem:
-    """The parameter of one of our pytest items: a checkpoint, and a case of a suite where it has one."""
-
-    checkpoint: Checkpoint
-    suite: Suite | None = None
-    case: Case | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One run of an item's test function: whose answers it sees, and which sample."""
-
-    checkpoint: Checkpoint
-    role: Role
-    sample: int
+__all__ = ["GateSession"]
 
 
 class GateSession:
@@ -138,17 +113,16 @@ class GateSession:
         """Where the answers of a session without a cache lie until it ends."""
         return Path(tempfile.gettempdir()) / f"harness-{self.identity}"
 
-    def rounds(self, item: pytest.Item) -> tuple[Round, ...]:
+    def rounds(self, item: HarnessItem) -> tuple[Round, ...]:
         """Return the runs of an item's test function: every sample of its checkpoint, then the baseline's."""
-        param = param_of(item)
-        if param.suite is None:
-            return (Round(param.checkpoint, Role.CANDIDATE, 0),)
-        samples = param.suite.epochs if "response" in fixture_names(item) else 1
-        compares = self.baseline is not None and self.known_baseline(item) is None
-        key = (id(param.checkpoint), samples, compares)
+        if item.suite is None:
+            return (Round(item.checkpoint, Role.CANDIDATE, 0),)
+        samples = item.suite.epochs if "response" in item.fixtures else 1
+        compares = self.baseline is not None and item.pair_key not in self.baseline_results
+        key = (id(item.checkpoint), samples, compares)
         rounds = self._rounds.get(key)
         if rounds is None:
-            rounds = self._rounds[key] = self._rounds_of(param.checkpoint, range(samples), compares)
+            rounds = self._rounds[key] = self._rounds_of(item.checkpoint, range(samples), compares)
         return rounds
 
     def _rounds_of(self, candidate: Checkpoint, samples: range, compares: bool) -> tuple[Round, ...]:
@@ -157,32 +131,20 @@ class GateSession:
             rounds += [Round(self.baseline, Role.BASELINE, sample) for sample in samples]
         return tuple(rounds)
 
-    def known_baseline(self, item: pytest.Item) -> CaseResult | None:
-        """Return the baseline's result of an item's case, when another candidate's item has found it."""
-        return self.baseline_results.get(self.pair_key(item))
-
-    def pair_key(self, item: pytest.Item) -> tuple[str, ...]:
-        """Return what joins an item to the baseline: suite, golden version, test function, case id."""
-        param = param_of(item)
-        assert param.suite is not None
-        assert param.case is not None
-        return (param.suite.name, param.suite.golden, test_name(item), param.case.id)
-
     @functools.cached_property
     def stored_outputs(self) -> Mapping[tuple[str, ...], tuple[str, ...]]:
         """The outputs of the stored baseline by pair key."""
         stored = () if self.stored_baseline is None else self.stored_baseline.results
         return {result.pair_key: result.outputs for result in stored if result.outputs}
 
-    def question(self, param: HarnessItem, checkpoint: Checkpoint, sample: int) -> Question:
+    def question(self, item: HarnessItem, checkpoint: Checkpoint, sample: int) -> Question:
         """Return the question that an item's case puts to a checkpoint."""
-        assert param.suite is not None
-        assert param.case is not None
-        return Question(checkpoint, param.case, param.suite.sampling, sample)
+        assert item.suite is not None
+        assert item.case is not None
+        return Question(checkpoint, item.case, item.suite.sampling, sample)
 
-    def fill(self, items: Sequence[pytest.Item], progress: Progress | None = None) -> None:
+    def fill(self, items: Sequence[HarnessItem], progress: Progress | None = None) -> None:
         """Answer everything that the items will ask, in batches: first the checkpoints, then the judge."""
-        items = [item for item in items if is_ours(item)]
         questions = [question for item in items for question in self._questions(item)]
         unique = {(id(q.checkpoint), id(q.case), id(q.sampling), q.sample): q for q in questions}
         self.engine.ask(list(unique.values()), progress)
@@ -202,41 +164,34 @@ class GateSession:
         for name, rubric in rubrics.items():
             self.distrusted[name] = audit(rubric, functools.partial(self.engine.ask_one, self.judge))
 
-    def _rubrics(self, items: Sequence[pytest.Item]) -> dict[str, Judge]:
+    def _rubrics(self, items: Sequence[HarnessItem]) -> dict[str, Judge]:
         """Return the rubrics that the judge is asked about, by suite."""
-        suites = {
-            suite.name: suite.rubric
-            for item in items
-            if "judge" in fixture_names(item) and (suite := param_of(item).suite) is not None
-        }
-        return {name: rubric for name, rubric in suites.items() if rubric is not None}
+        suites = [item.suite for item in items if item.suite is not None and "judge" in item.fixtures]
+        return {suite.name: suite.rubric for suite in suites if suite.rubric is not None}
 
-    def _questions(self, item: pytest.Item) -> Iterator[Question]:
-        param = param_of(item)
-        fixtures = fixture_names(item)
-        if param.case is None or param.suite is None or ASKING.isdisjoint(fixtures):
+    def _questions(self, item: HarnessItem) -> Iterator[Question]:
+        if not item.asks or item.suite is None:
             return
-        checkpoints = [param.checkpoint, *([self.baseline] if self.baseline is not None else [])]
+        checkpoints = [item.checkpoint, *([self.baseline] if self.baseline is not None else [])]
         for checkpoint in checkpoints:
-            for sample in range(param.suite.epochs):
-                yield self.question(param, checkpoint, sample)
+            for sample in range(item.suite.epochs):
+                yield self.question(item, checkpoint, sample)
 
-    def _judge_requests(self, item: pytest.Item) -> Iterator[Request]:
+    def _judge_requests(self, item: HarnessItem) -> Iterator[Request]:
         """Yield what the judge will be asked, as far as the answers it is about are there."""
-        param = param_of(item)
-        if param.suite is None or param.case is None or param.suite.rubric is None:
+        if item.suite is None or item.case is None or item.suite.rubric is None:
             return
-        if "judge" not in fixture_names(item):
+        if "judge" not in item.fixtures:
             return
-        needs_reference = "baseline_response" in fixture_names(item)
+        needs_reference = "baseline_response" in item.fixtures
         for question in self._questions(item):
             reference = None
             if needs_reference and self.baseline is not None:
-                reference = self._answered(self.question(param, self.baseline, question.sample))
+                reference = self._answered(self.question(item, self.baseline, question.sample))
             response = self._answered(question)
             if response is not None:
                 with contextlib.suppress(JudgementError):  # its case is told when the test asks
-                    yield from param.suite.rubric.requests(param.case, response, reference)
+                    yield from item.suite.rubric.requests(item.case, response, reference)
 
     def _answered(self, question: Question) -> Response | None:
         found = self.engine.answers(question)
@@ -250,29 +205,3 @@ class GateSession:
         finally:  # freeing a model takes long enough to be interrupted in
             if not self.settings.use_cache and not self._is_worker:
                 shutil.rmtree(self._own_folder, ignore_errors=True)
-
-
-def param_of(item: pytest.Item) -> HarnessItem:
-    """Return the parameter of one of our items."""
-    param = item.callspec.params["harness_item"]  # type: ignore[attr-defined]
-    assert isinstance(param, HarnessItem)
-    return param
-
-
-def is_ours(item: pytest.Item) -> bool:
-    """Whether an item is one of ours: parametrized over checkpoints."""
-    callspec = getattr(item, "callspec", None)
-    return callspec is not None and isinstance(callspec.params.get("harness_item"), HarnessItem)
-
-
-def fixture_names(item: pytest.Item) -> Sequence[str]:
-    """Return the names of the fixtures that an item's test needs, directly or through others."""
-    names: Sequence[str] = getattr(item, "fixturenames", ())
-    return names
-
-
-def test_name(item: pytest.Item) -> str:
-    """Return the test's name without its parameters, as results know it: function, or Class::function."""
-    parent = item.parent
-    name = str(getattr(item, "originalname", None) or item.name)
-    return f"{parent.obj.__name__}::{name}" if isinstance(parent, pytest.Class) else name

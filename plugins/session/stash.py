@@ -9,7 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from harness.cases import Score
 
-    from .session import GateSession, Round
+    from .item import Round
+    from .session import GateSession
 
 __all__ = ["NO_MODEL", "ROUND", "SCORES", "SESSION"]
 

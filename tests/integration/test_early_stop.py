@@ -289,7 +289,9 @@ def test_the_record_reads_back(large: Project) -> None:
     _, results = large.results(BAD, BASE, "--early-stop")
     record = RunStore(large.path / ".harness").read(results["run"])
     assert record.not_needed == only(results)["not_needed"]
-    assert record.verdicts[0].stopped == only(results)["stopped"]
+    settlement = record.verdicts[0].settlement
+    assert settlement is not None
+    assert settlement.rule == only(results)["stopped"]
     assert json.loads(record.to_json())["verdicts"] == results["verdicts"]
 
 
