@@ -13,9 +13,9 @@ from harness.gate.decide import adjust_family, decide, exit_codes
 from harness.gate.evidence import Evidence
 from harness.gate.policy import Gate
 from harness.gate.slices import slices
-from harness.runs.checkpoint_entry import RunCheckpoint, RunRole
-from harness.runs.environment import Environment
 from harness.runs.record import RunRecord
+from harness.runs.run_checkpoint import RunCheckpoint, RunRole
+from harness.runs.run_environment import Environment
 
 
 def case_result(

@@ -17,9 +17,9 @@ from harness.cases import Outcome
 from harness.clock import utc_now
 from harness.errors import HarnessError, IntegrityError
 from harness.files.write_json import encodable
-from harness.runs.checkpoint_entry import RunCheckpoint
-from harness.runs.environment import Environment
 from harness.runs.record import RunRecord, is_run_id, new_run_id
+from harness.runs.run_checkpoint import RunCheckpoint
+from harness.runs.run_environment import Environment
 
 
 def validated(record: RunRecord) -> dict[str, Any]:

@@ -29,8 +29,8 @@ from harness.report.flips import flips
 from harness.report.plain_text import one_line, printable, shorten, visible_lines
 from harness.report.plot import DARK, LIGHT, delta_plot
 from harness.report.terminal import flip_lines, slice_lines, suggestions, verdict_lines, verdict_table
-from harness.runs.environment import Environment
 from harness.runs.record import RunRecord
+from harness.runs.run_environment import Environment
 from harness.runs.store import RunStore
 
 EVIL = (

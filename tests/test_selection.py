@@ -23,8 +23,8 @@ from harness.gate.policy_file import load_gate_file
 from harness.gate.verdict import Status
 from harness.protocols import BackendOptions
 from harness.runs.best_link import point_to
-from harness.runs.environment import Environment, StoredBaseline
 from harness.runs.record import RunRecord
+from harness.runs.run_environment import Environment, StoredBaseline
 from harness.runs.selection import Selection, contenders, select
 from harness.runs.selection_rule import Objective, SelectionRule, overridden, read_rule
 from harness.runs.store import RunStore

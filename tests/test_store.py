@@ -19,9 +19,9 @@ from harness.case_result import Role
 from harness.cases import Outcome
 from harness.errors import ConfigurationError, HarnessError, IntegrityError, StoreError, UsageError
 from harness.runs.case_table import read_cases, write_cases
-from harness.runs.checkpoint_entry import RunCheckpoint
 from harness.runs.dataframe import load_runs
 from harness.runs.record import RunRecord
+from harness.runs.run_checkpoint import RunCheckpoint
 from harness.runs.store import RunStore
 
 HERE = Path(__file__).parent

@@ -9,8 +9,8 @@ import typer
 
 from harness.errors import StoreError
 from harness.report.plain_text import one_line
-from harness.runs.environment import Environment
 from harness.runs.record import results_of
+from harness.runs.run_environment import Environment
 from harness.runs.store import AcceptedBaseline, RunStore
 
 __all__ = ["app"]

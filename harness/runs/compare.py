@@ -19,9 +19,9 @@ from harness.gate.policy import Gate
 from harness.gate.slices import SliceResult, slices
 from harness.gate.verdict import Status, Verdict
 from harness.numerics import differences
-from harness.runs.checkpoint_entry import RunCheckpoint, RunRole
-from harness.runs.environment import ComparedEnvironments, StoredBaseline
 from harness.runs.record import RunRecord, candidate_of, new_run_id, results_of
+from harness.runs.run_checkpoint import RunCheckpoint, RunRole
+from harness.runs.run_environment import ComparedEnvironments, StoredBaseline
 from harness.runs.store import RunStore
 
 __all__ = ["Side", "compare_runs", "find_side", "why_not_comparable"]

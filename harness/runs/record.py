@@ -23,8 +23,8 @@ from harness.gate.classification import Classification, classify
 from harness.gate.diagnostics import Diagnostic
 from harness.gate.slices import SliceResult
 from harness.gate.verdict import Verdict
-from harness.runs.checkpoint_entry import RunCheckpoint
-from harness.runs.environment import ComparedEnvironments, Environment, environment_from_dict
+from harness.runs.run_checkpoint import RunCheckpoint
+from harness.runs.run_environment import ComparedEnvironments, Environment, environment_from_dict
 
 __all__ = [
     "SCHEMA_VERSION",

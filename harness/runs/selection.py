@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from harness.case_result import CaseResult, Role
 from harness.gate.pairing import cluster_of, reduced
 from harness.gate.verdict import Status, Verdict
-from harness.runs.checkpoint_entry import RunCheckpoint
-from harness.runs.environment import Environment
 from harness.runs.record import RunRecord
+from harness.runs.run_checkpoint import RunCheckpoint
+from harness.runs.run_environment import Environment
 from harness.runs.selection_rule import Objective, SelectionRule
 
 if TYPE_CHECKING:

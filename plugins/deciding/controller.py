@@ -18,9 +18,9 @@ from harness.gate.evidence import Evidence
 from harness.gate.slices import slices
 from harness.gate.verdict import Status, Verdict
 from harness.protocols import Checkpoint
-from harness.runs.checkpoint_entry import RunCheckpoint
 from harness.runs.compare import why_not_comparable
 from harness.runs.record import RunRecord, new_run_id
+from harness.runs.run_checkpoint import RunCheckpoint
 
 from ..session.session import GateSession
 from .environment import checkpoints_of, environment_of

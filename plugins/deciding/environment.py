@@ -14,8 +14,8 @@ import pytest
 from harness.engine.fill import FillReport
 from harness.project import provenance
 from harness.protocols import Checkpoint
-from harness.runs.checkpoint_entry import RunCheckpoint, RunRole
-from harness.runs.environment import Environment
+from harness.runs.run_checkpoint import RunCheckpoint, RunRole
+from harness.runs.run_environment import Environment
 
 from ..session.session import GateSession
 
