@@ -34,7 +34,7 @@ EDGES: dict[str, tuple[dict[str, Any], str, Status, float]] = {
         Status.REGRESSED,
         math.erfc(20**0.5) / 2,
     ),
-    "no variance": ({"candidate": [0.4] * 40, "baseline": [0.6] * 40}, STRICT, Status.REGRESSED, 5e-5),
+    "no variance": ({"candidate": [0.4] * 40, "baseline": [0.6] * 40}, STRICT, Status.REGRESSED, 0.5 / 2**40),
     "one cluster": (
         {"candidate": [0] * 40, "baseline": [1] * 40, "clusters": ["one"] * 40},
         STRICT,

@@ -104,9 +104,7 @@ def test_swapped_labels_of_real_outcomes_are_rarely_blocked(wins: Wins, n: int) 
         swap = rng.random(n) < 0.5
         candidate = np.where(swap, theirs[rows], ours[rows])
         baseline = np.where(swap, ours[rows], theirs[rows])
-        found = compare_pairs(
-            (candidate > 0.5).astype(float), (baseline > 0.5).astype(float), alpha=0.05, seed=run
-        )
+        found = compare_pairs((candidate > 0.5).astype(float), (baseline > 0.5).astype(float), alpha=0.05)
         blocked += found.p_value <= 0.05 and found.bounds[1] < 0 and found.delta < 0
     assert blocked / runs <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
 
@@ -123,7 +121,7 @@ def test_swapped_labels_of_graded_outcomes_are_blocked_at_the_promised_rate(wins
         swap = rng.random(n) < 0.5
         candidate = np.where(swap, theirs[rows], ours[rows])
         baseline = np.where(swap, ours[rows], theirs[rows])
-        verdict = compare_scores(candidate, baseline, margin=0.0, seed=run)
+        verdict = compare_scores(candidate, baseline, margin=0.0)
         blocked += verdict.status is Status.REGRESSED
     error = 3 * math.sqrt(0.05 * 0.95 / runs)
     assert 0.05 - error <= blocked / runs <= 0.05 + error

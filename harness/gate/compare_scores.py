@@ -50,7 +50,6 @@ def compare_scores(
     margin: float = 0.02,
     alpha: float = 0.05,
     policy: str = "no-significant-drop",
-    seed: int = 0,
     rest: RestOfSuite | None = None,
 ) -> Verdict:
     """Decide whether a candidate's scores got worse than a baseline's on the same cases.
@@ -62,7 +61,6 @@ def compare_scores(
         margin: The drop that is acceptable, in [0, 1).
         alpha: Chance of a false block, in (0, 0.5).
         policy: `no-significant-drop` or `non-inferior`.
-        seed: Of the permutation test's draws, for graded or clustered scores.
         rest: Where the cases are a random part of a suite, what is known of all of it. The verdict is then
             on the whole suite, and needs fewer cases (`Verdict.adjusted_delta`). Never give it for cases
             that were chosen in any other way.
@@ -81,7 +79,7 @@ def compare_scores(
             f"candidate has {len(ours)} scores and baseline {len(theirs)}: give both sides of every case"
         )
     groups = None if clusters is None else _clusters(clusters, len(ours), "clusters")
-    comparison = compare_pairs(ours, theirs, groups, alpha=alpha, seed=seed)
+    comparison = compare_pairs(ours, theirs, groups, alpha=alpha)
     if rest is not None:
         comparison = with_adjustment(comparison, _sample(ours, theirs, groups, rest), alpha=alpha)
     differences = (ours - theirs).tolist()

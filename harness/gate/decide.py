@@ -166,7 +166,6 @@ def _with_means(verdict: Verdict, evidence: Evidence) -> Verdict:
         scores[:, 1],
         [cluster_of(pair.candidate) for pair in pairs],
         alpha=evidence.gate.alpha,
-        seed=evidence.seed,
         single=is_right_or_wrong(result for pair in pairs for result in (pair.candidate, pair.baseline)),
     )
     tests = len({pair.candidate.test for pair in pairs}) > 1

@@ -89,7 +89,7 @@ def diagnostics(evidence: Evidence) -> tuple[Diagnostic, ...]:
     pairs = [_Pair.of(result, theirs.get(result.pair_key)) for result in ours]
     found: list[tuple[Diagnostic, float | None]] = []
     for name, measure in answer_measures(ours, list(theirs.values())).items():
-        measured = _measured(name, measure, pairs, baseline is not None, alpha, evidence.seed)
+        measured = _measured(name, measure, pairs, baseline is not None, alpha)
         if measured is not None:
             diagnostic, p_value = measured
             named = replace(
@@ -162,7 +162,6 @@ def _measured(
     pairs: Sequence[_Pair],
     compares: bool,
     alpha: float,
-    seed: int,
 ) -> tuple[Diagnostic, float | None] | None:
     """Return a diagnostic and its raw p-value."""
     results: list[CaseResult] = []
@@ -187,14 +186,14 @@ def _measured(
     if not compares:
         return one, None
     clusters = [cluster_of(result) for result in results]
-    rise = _rise(name, values, references, clusters, alpha, seed)
+    rise = _rise(name, values, references, clusters, alpha)
     unit = _DOUBLINGS if name == "length" else 1.0
     better = name.startswith("pass@")
     delta = rise.delta if better else -rise.delta
     low, high = rise.interval if better else (-rise.interval[1], -rise.interval[0])
     p_value = rise.p_value
     if name in _EITHER_WAY:
-        fall = _rise(name, references, values, clusters, alpha, seed)
+        fall = _rise(name, references, values, clusters, alpha)
         p_value = min(1.0, 2 * min(p_value, fall.p_value))
     one = replace(
         one,
@@ -211,7 +210,6 @@ def _rise(
     reference: Sequence[float],
     clusters: Sequence[Any],
     alpha: float,
-    seed: int,
 ) -> Comparison:
     """Compare so that a change for the worse is a drop, which is what the gate's test looks for."""
     import numpy as np
@@ -225,7 +223,7 @@ def _rise(
     else:
         first, second = 1 - np.array(own), 1 - np.array(reference)
     whole = name != "length" and bool(np.all(np.isin(first, (0, 1))) and np.all(np.isin(second, (0, 1))))
-    return compare_pairs(first, second, clusters, alpha=alpha, seed=seed, single=whole)
+    return compare_pairs(first, second, clusters, alpha=alpha, single=whole)
 
 
 def _decided(one: Diagnostic, adjusted: float | None, alpha: float) -> Diagnostic:

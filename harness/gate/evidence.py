@@ -30,7 +30,6 @@ class Evidence:
             takes the results that are there for all.
         partial: Whether cases were deselected on purpose.
         baseline_problem: Why the baseline cannot be trusted or found, in one sentence.
-        seed: Of the permutation tests' draws.
 
     Raises:
         HarnessError: A result of the candidate is of another suite.
@@ -46,7 +45,6 @@ class Evidence:
     planned: int | None = None
     partial: bool = False
     baseline_problem: str | None = None
-    seed: int = 0
 
     def __post_init__(self) -> None:
         for result in self.candidate:

@@ -89,7 +89,6 @@ def slices(evidence: Evidence) -> tuple[SliceResult, ...]:
                 scores[rows[tag], 1],
                 [clusters[row] for row in rows[tag]],
                 alpha=gate.alpha,
-                seed=evidence.seed,
                 single=bool(single[rows[tag]].all()),
             ),
         )

@@ -346,8 +346,8 @@ def _p_value(best: Contender, other: Contender, objectives: Sequence[Objective])
     if not joined.any():
         return 1.0
     grouped = group(joined, clusters)
-    worse = sign_flips(grouped.totals, grouped.sizes, seed=0).p_value
-    better = sign_flips(-grouped.totals, grouped.sizes, seed=0).p_value
+    worse = sign_flips(grouped.totals, grouped.sizes).p_value
+    better = sign_flips(-grouped.totals, grouped.sizes).p_value
     return min(1.0, 2.0 * min(worse, better))
 
 

@@ -7,6 +7,9 @@ the same patterns, so they never contradict each other: a one-sided bound above 
 Patterns that tie with the observed one count half, as in McNemar's mid-p, which this test is for
 right-or-wrong answers. With so few clusters that all patterns are enumerated ties count in full: the test is
 exact there, and a single pattern weighs too much to be halved.
+
+No seed decides: the p-value is computed (`flip_tail`), and the patterns that the interval is read from are
+drawn from a seed that is a digest of the data.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from harness.stats.draws import data_seed, random_bytes
+from harness.stats.flip_tail import ENUMERATED, effective_count, flip_p_value
 from harness.stats.quantiles import normal_quantile, normal_tail
 
 if TYPE_CHECKING:
@@ -24,10 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["DRAWS", "MANY", "FlipTest", "LargeSampleFlips", "SignFlips", "sign_flips"]
 
 DRAWS = 10_000
-"""Random sign patterns; up to this many patterns are enumerated instead, and the test is exact."""
+"""Random sign patterns for an interval; up to `ENUMERATED` clusters all patterns are looked at instead."""
 
 MANY = 500
-"""With more clusters than this the distribution over all patterns is taken to be normal."""
+"""With more clusters than this, of which none stands out, the distribution over all patterns is normal."""
+
+_ENOUGH_EQUALS = 100.0  # none stands out: they vary as much as this many equal ones
 
 _DECIMALS = 12  # sums of floats that differ by less are equal
 
@@ -59,11 +66,16 @@ class SignFlips:
         means: Sorted mean differences of the cases in the flipped clusters, one per pattern that flips any.
         empty: Patterns that flip nothing; the observed one always counts as such.
         exact: Whether every pattern was enumerated.
+        p_value: One-sided p for a drop, computed over all patterns: the share whose total is lower, and of
+            ties as above. Where nothing changed there is no evidence, and the value is 1.
+        p_rise: The same for a rise.
     """
 
     means: NDArray[np.float64]
     empty: int
     exact: bool
+    p_value: float
+    p_rise: float
 
     @property
     def patterns(self) -> int:
@@ -74,16 +86,6 @@ class SignFlips:
     def described(self) -> str:
         """How many patterns were looked at, in words."""
         return "every pattern" if self.exact else f"{self.patterns - 1:,} draws"
-
-    @property
-    def p_value(self) -> float:
-        """One-sided p for a drop: the share of patterns whose total is lower, and of ties as above.
-
-        Where nothing changed there is no evidence, and the value is 1.
-        """
-        if not self.means.any():
-            return 1.0
-        return _share_below(self.means, self.empty, 1.0 if self.exact else 0.5)
 
     def bounds(self, level: float) -> tuple[float, float]:
         """Return (lower, upper) for the mean difference in [−1, 1], each one-sided at `level`.
@@ -96,8 +98,8 @@ class SignFlips:
                 return -1.0, 1.0
             lower, upper = float(self.means[rank - 1]), float(self.means[-rank])
         else:
-            lower = -_mid_quantile(-self.means[::-1], self.empty, level)
-            upper = _mid_quantile(self.means, self.empty, level)
+            lower = -_mid_quantile(-self.means[::-1], self.empty, level, self.p_rise)
+            upper = _mid_quantile(self.means, self.empty, level, self.p_value)
         return max(lower, -1.0), min(upper, 1.0)
 
 
@@ -144,10 +146,8 @@ class LargeSampleFlips:
         return max((b - root) / a, -1.0), min((b + root) / a, 1.0)
 
 
-def sign_flips(
-    totals: NDArray[np.float64], sizes: NDArray[np.float64], *, seed: int, draws: int = DRAWS
-) -> FlipTest:
-    """Flip the signs of clusters: all patterns when there are at most `draws`, else random ones.
+def sign_flips(totals: NDArray[np.float64], sizes: NDArray[np.float64], *, draws: int = DRAWS) -> FlipTest:
+    """Flip the signs of clusters: all patterns of at most `ENUMERATED` clusters, else random ones.
 
     The result depends neither on the order of the clusters nor on which side is called the candidate,
     other than by its sign.
@@ -155,8 +155,7 @@ def sign_flips(
     Args:
         totals: Sum of the differences of each cluster, shape (G,).
         sizes: Cases in each cluster, shape (G,).
-        seed: Of the random patterns.
-        draws: How many patterns to draw, the observed one not counted.
+        draws: How many patterns to draw for the interval, the observed one not counted.
 
     Source: Hartigan, "Using subsample values as typical values", JASA 64:1303–1317 (1969), for the
     interval; Phipson & Smyth, Stat Appl Genet Mol Biol 9(1):39 (2010), for counting the observed pattern.
@@ -164,11 +163,11 @@ def sign_flips(
     import numpy as np
 
     groups = len(totals)
-    if groups > MANY:
+    if groups > MANY and effective_count(totals) >= _ENOUGH_EQUALS:
         squares = (float(totals @ totals), float(totals @ sizes), float(sizes @ sizes))
         return LargeSampleFlips(math.fsum(totals), squares, float(sizes.sum()))
     columns = np.stack([totals, sizes], axis=1)
-    exact = groups < 63 and 2**groups <= draws
+    exact = groups <= ENUMERATED
     mirrored = False
     if exact:
         numbers = np.arange(2**groups, dtype=np.uint64)[:, None]
@@ -176,13 +175,19 @@ def sign_flips(
         sums = flipped.astype(np.float64) @ columns
     else:
         columns, mirrored = _canonical(columns)
-        sums = np.concatenate([np.zeros((1, 2)), _random_sums(columns, seed, draws)])  # observed: no flip
+        sums = np.concatenate([np.zeros((1, 2)), _random_sums(columns, draws)])  # observed: no flip
     some = sums[:, 1] > 0
     means = np.round(sums[some, 0] / sums[some, 1], _DECIMALS)
     means.sort()
     if mirrored:
         means = -means[::-1]
-    return SignFlips(means=means, empty=int((~some).sum()), exact=exact)
+    return SignFlips(
+        means=means,
+        empty=int((~some).sum()),
+        exact=exact,
+        p_value=flip_p_value(totals),
+        p_rise=flip_p_value(-totals),
+    )
 
 
 def _canonical(columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
@@ -201,7 +206,7 @@ def _canonical(columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]
     return columns[order], False
 
 
-def _random_sums(columns: NDArray[np.float64], seed: int, draws: int) -> NDArray[np.float64]:
+def _random_sums(columns: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
     """Return the sums over the flipped clusters of random patterns, shape (draws, 2).
 
     Eight clusters at a time: the 256 sums that they can have are looked up by a random byte.
@@ -214,25 +219,19 @@ def _random_sums(columns: NDArray[np.float64], seed: int, draws: int) -> NDArray
     padded[:groups] = columns
     bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float64)
     tables = bits @ padded.reshape(blocks, 8, 2)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    flipped = np.frombuffer(generator.bytes(blocks * draws), dtype=np.uint8).reshape(blocks, draws)
+    seed = data_seed(columns / columns[:, 1].max())  # copies of every case choose the same patterns
+    flipped = random_bytes(np.random.PCG64(seed), (blocks, draws))
     sums = np.zeros((draws, 2))
     for table, pattern in zip(tables, flipped, strict=True):
         sums += table[pattern]
     return sums
 
 
-def _share_below(means: NDArray[np.float64], empty: int, tie: float) -> float:
-    """Return the share of patterns with a mean above 0, those at 0 or without any counting `tie` each."""
-    above = len(means) - int(means.searchsorted(0.0, side="right"))
-    at = len(means) - int(means.searchsorted(0.0, side="left")) - above
-    return (above + tie * (at + empty)) / (len(means) + empty)
-
-
-def _mid_quantile(means: NDArray[np.float64], empty: int, level: float) -> float:
+def _mid_quantile(means: NDArray[np.float64], empty: int, level: float, p_value: float) -> float:
     """Return where the mid-p of "the difference is at least δ" falls to `level`, linear between atoms.
 
-    0 is always a point of the curve, so that the bound lies above it exactly when p > level.
+    The computed p-value at δ = 0 is a point of the curve, and what was drawn on either side is held to it: so
+    the bound lies above 0 exactly when p > level.
     """
     import numpy as np
 
@@ -242,10 +241,13 @@ def _mid_quantile(means: NDArray[np.float64], empty: int, level: float) -> float
     shares = (above + (counts + empty) / 2.0) / patterns
     values = np.append(atoms, atoms[-1])  # beyond the last atom only the observed pattern is left
     shares = np.append(shares, empty / 2.0 / patterns)
+    if atoms[0] <= 0.0 <= atoms[-1] and atoms[0] < atoms[-1]:
+        at = int(values.searchsorted(0.0))
+        if 0.0 not in atoms:
+            values, shares = np.insert(values, at, 0.0), np.insert(shares, at, p_value)
+        shares[at] = p_value
+        shares[:at] = np.maximum(shares[:at], p_value)
+        shares[at + 1 :] = np.minimum(shares[at + 1 :], p_value)
     if level < shares[-1]:
         return 1.0
-    if atoms[0] < 0.0 < atoms[-1] and 0.0 not in atoms:
-        at = int(values.searchsorted(0.0))
-        values = np.insert(values, at, 0.0)
-        shares = np.insert(shares, at, _share_below(means, empty, 0.5))
     return float(np.interp(level, shares[::-1], values[::-1]))

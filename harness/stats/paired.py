@@ -83,7 +83,6 @@ def compare_pairs(
     clusters: Sequence[Hashable] | None = None,
     *,
     alpha: float,
-    seed: int = 0,
     single: bool = True,
 ) -> Comparison:
     """Compare paired scores.
@@ -93,7 +92,6 @@ def compare_pairs(
         baseline: Scores of the same cases in the same order, shape (n,).
         clusters: Cluster of each case; None makes each case its own.
         alpha: Level of the one-sided bounds and of the two-sided interval.
-        seed: Of the permutation test's draws.
         single: Whether a score is one answer rather than a mean of several, so that 0 and 1 mean wrong
             and right.
     """
@@ -115,7 +113,7 @@ def compare_pairs(
         # Treating a drop as changes of full size is no worst case here: there are no others.
         spread = Spread(n, groups, (up + down) / groups, measured=False)
     else:
-        flips = sign_flips(grouped.totals, grouped.sizes, seed=seed)
+        flips = sign_flips(grouped.totals, grouped.sizes)
         p_value, method = flips.p_value, f"{FLIPS} ({flips.described})"
         found = moments(grouped.totals, grouped.sizes)
         measured = up + down >= FEW_CHANGED and error is not None

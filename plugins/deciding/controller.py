@@ -212,7 +212,6 @@ class Controller:
             planned=selected,
             partial=selected < plan.expected,
             baseline_problem=problem,
-            seed=self._session.settings.sampling.seed,
         )
 
     def _of(self, plan: SuitePlan, role: Role, checkpoint: Checkpoint) -> list[CaseResult]:
