@@ -126,7 +126,7 @@ def test_units_are_seen_through_float_errors() -> None:
 
 
 @pytest.mark.parametrize("decimals", [3, None])
-def test_a_p_value_near_alpha_is_one_number_under_every_seed(decimals: int | None) -> None:
+def test_a_p_value_near_alpha_is_one_number_in_every_order(decimals: int | None) -> None:
     """60 graded cases whose p-value lies within the noise of 10,000 draws of alpha."""
     rng = np.random.default_rng(3)
     for _ in range(10_000):
@@ -140,9 +140,8 @@ def test_a_p_value_near_alpha_is_one_number_under_every_seed(decimals: int | Non
         pytest.fail("no such draw")
     verdicts = {
         (found.status, found.p_value, found.bounds)
-        for order in (np.arange(60), rng.permutation(60), rng.permutation(60))
-        for seed in range(4)
-        for found in [compare_scores(candidate[order], baseline[order], margin=0.0, seed=seed)]
+        for order in (np.arange(60), *(rng.permutation(60) for _ in range(8)))
+        for found in [compare_scores(candidate[order], baseline[order], margin=0.0)]
     }
     assert len(verdicts) == 1
 
