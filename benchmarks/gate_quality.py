@@ -23,7 +23,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.gate.compare_scores import RestOfSuite, compare_scores
-from harness.gate.decide import adjust_family
+from harness.gate.decide import settle
 from harness.gate.verdict import Status, Verdict
 from harness.stats.clusters import group
+from harness.stats.multiplicity import holm
 from harness.stats.quantiles import student_quantile
 from harness.stats.stopping import StoppingRule, first_stop
 
@@ -236,7 +237,9 @@ def simulate(families: Sequence[Array], n: int, repeats: int, seed: int) -> tupl
         session.append(run(unchanged(contest, rng.random(PROMPTS) < 0.5), n, rng, null))
         clustered(contest, n, rng, null)
         if len(session) == FAMILY:
-            null.add(HOLM, any(map(block, adjust_family(session))))
+            adjusted = holm([verdict.p_value or 1.0 for verdict in session])
+            settled = [settle(replace(v, adjusted_p=p)) for v, p in zip(session, adjusted, strict=True)]
+            null.add(HOLM, any(map(block, settled)))
             session.clear()
     for contest in list(contests(families, worse=True)) * 2 * repeats:
         run(contest, n, rng, worse)

@@ -20,9 +20,10 @@ import numpy as np
 
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
-from harness.gate.decide import adjust_family, decide
+from harness.gate.decide import decide
 from harness.gate.evidence import Evidence
 from harness.gate.policy import Gate
+from harness.gate.release import decide_releases
 from harness.gate.slices import slices
 
 SUITE, GOLDEN = "large", "large/v1"
@@ -73,7 +74,7 @@ def session(candidates: dict[str, list[CaseResult]], baseline: Sequence[CaseResu
         )
         for name, results in candidates.items()
     ]
-    verdicts = adjust_family(decide(evidence) for evidence in known)
+    verdicts, _ = decide_releases([(evidence, decide(evidence)) for evidence in known])
     return len(verdicts) + sum(len(slices(evidence)) for evidence in known)
 
 

@@ -46,6 +46,7 @@ class CaseResult:
         cluster: Cluster id for the statistics; the case's own id where it names none.
         tags: The case's tags.
         must_pass: The case's flag.
+        must_keep: The case's flag.
         input: What was asked (last user message), for reports.
         target: The reference answer, for reports.
         skipped: Why the case was not decided (skip, xfail); such a case is no evidence for anything.
@@ -70,6 +71,7 @@ class CaseResult:
     cluster: str | None = None
     tags: tuple[str, ...] = ()
     must_pass: bool = False
+    must_keep: bool = False
     input: str = ""
     target: Any = None
     skipped: str | None = None

@@ -288,7 +288,8 @@ class Case:
         checks: What the response must satisfy, each `{"type": …, …}` (see `harness.scoring`).
         tags: Labels for slices, such as `lang:en` or `hard`.
         cluster: Cases with the same cluster are not independent (one document, one template).
-        must_pass: A miss fails the gate, whatever the mean says.
+        must_pass: A miss fails the suite, whatever the mean or the baseline says.
+        must_keep: A miss blocks where the baseline passes: what must not be lost.
         tools: Functions the model may call.
         accepts: Answers that the checks must accept.
         rejects: Answers that the checks must reject.
@@ -306,6 +307,7 @@ class Case:
     tags: tuple[str, ...] = ()
     cluster: str | None = None
     must_pass: bool = False
+    must_keep: bool = False
     tools: tuple[Mapping[str, Any], ...] = ()
     accepts: tuple[str, ...] = ()
     rejects: tuple[str, ...] = ()

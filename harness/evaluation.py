@@ -140,6 +140,7 @@ def _result(
         cluster=case.cluster or case.id,
         tags=case.tags,
         must_pass=case.must_pass,
+        must_keep=case.must_keep,
         input=case.input,
         target=case.target,
         config_hash=content_digest({"sampling": sampling.as_dict(), "epochs": epochs}),

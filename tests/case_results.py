@@ -9,9 +9,10 @@ from typing import Any
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
 from harness.exit_codes import most_severe
-from harness.gate.decide import adjust_family, decide, exit_codes
+from harness.gate.decide import decide
 from harness.gate.evidence import Evidence
 from harness.gate.policy import Gate
+from harness.gate.release import conditions_of, decide_releases
 from harness.gate.slices import slices
 from harness.runs.record import RunRecord
 from harness.runs.run_checkpoint import RunCheckpoint, RunRole
@@ -85,7 +86,8 @@ def stored_record(
     roles: list[tuple[str, RunRole]] = [(ours, "candidate")]
     if theirs is not None:
         roles.append((theirs, "baseline"))
-    settled = adjust_family([decide(evidence)])
+    settled, releases = decide_releases([(evidence, decide(evidence))])
+    conditions = conditions_of(releases)
     plain: dict[str, Any] = {
         "created": "2026-03-14T09:26:53Z",
         "environment": Environment(python="3.11.9", seed=0, argv=("pytest", f"--model={ours}")),
@@ -101,10 +103,11 @@ def stored_record(
             for spec, role in roles
         ),
         "verdicts": settled,
+        "releases": releases,
         "slices": slices(evidence),
         "cases": (*candidate, *baseline),
-        "conditions": (),
-        "exit_code": most_severe(exit_codes(settled)),
+        "conditions": conditions,
+        "exit_code": most_severe([condition.code for condition in conditions] or [0]),
         "complete": True,
     }
     return RunRecord(run=run, **(plain | fields))

@@ -23,10 +23,14 @@ from harness.cases import Outcome
 from harness.errors import ConfigurationError, HarnessError, IntegrityError, ScoringError
 from harness.exit_codes import ExitCode
 from harness.gate.compare_scores import RestOfSuite, compare_scores
-from harness.gate.decide import adjust_family, decide, exit_codes
-from harness.gate.policy import Gate
+from harness.gate.decide import decide, settle
+from harness.gate.evidence import Evidence
+from harness.gate.policy import Gate, ReleasePolicy
+from harness.gate.release import conditions_of, decide_release, decide_releases
 from harness.gate.slices import slices
 from harness.gate.verdict import Status, Verdict
+
+Decided = tuple[Evidence, Verdict]
 
 
 def verdict_on(
@@ -72,7 +76,7 @@ def test_a_gate_survives_json_and_refuses_what_it_does_not_know() -> None:
         Gate.from_dict({"margn": 0.1})
 
 
-# --- the three verdicts --------------------------------------------------------------------------------
+# --- the four verdicts --------------------------------------------------------------------------------
 
 
 def test_a_drop_that_is_shown_and_beyond_the_margin_regresses() -> None:
@@ -100,18 +104,76 @@ def test_a_drop_of_exactly_the_margin_is_within_it() -> None:
     assert verdict_on(ours, theirs, Gate(margin=0.019)).status is Status.REGRESSED
 
 
-def test_a_drop_that_may_be_chance_passes_and_says_what_would_be_seen() -> None:
+def test_a_drop_that_may_be_chance_passes_and_says_what_is_ruled_out() -> None:
     verdict = verdict_on(*two_sides([1] * 96 + [0] * 4, [1] * 95 + [0] + [1] * 4))
     assert verdict.status is Status.PASS
-    assert "no significant drop beyond the margin" in said(verdict)
+    assert "no drop is shown, and one of more than 7.8 points is ruled out" in said(verdict)
+    assert verdict.largest_drop_left == pytest.approx(0.078, abs=0.001)
     assert verdict.minimum_detectable_drop == pytest.approx(0.06, abs=0.01)
 
 
-def test_no_drop_can_be_shown_with_three_cases_and_it_says_so() -> None:
-    verdict = verdict_on(*two_sides([0, 0, 0], [1, 1, 1]))
-    assert verdict.status is Status.PASS
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_too_few_cases_for_any_proof_never_pass(count: int) -> None:
+    """One case, lost: neither a proven drop nor a pass."""
+    verdict = verdict_on(*two_sides([0] * count, [1] * count))
+    assert verdict.status is Status.INCONCLUSIVE
     assert verdict.minimum_detectable_drop is None
-    assert "n = 3 is too few to show any drop" in said(verdict)
+    assert "a drop of 10 % is not ruled out" in said(verdict)
+    assert verdict_on(*two_sides([1] * count, [1] * count)).status is Status.INCONCLUSIVE
+
+
+def test_a_baseline_that_has_nothing_to_lose_sees_no_drop() -> None:
+    verdict = verdict_on(*two_sides([0] * 60, [0] * 60))
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "the baseline scores 0 %, so a drop of 10 % cannot show" in said(verdict)
+    assert verdict.minimum_detectable_drop is None
+    low = two_sides([1] * 24 + [0] * 276, [1] * 24 + [0] * 276)  # 8 %
+    assert verdict_on(*low).status is Status.INCONCLUSIVE
+    assert verdict_on(*low, Gate(margin=0.1, rules_out=0.5, relative=True)).status is Status.PASS
+
+
+def test_what_a_pass_rules_out_is_asked_for_by_the_gate() -> None:
+    sides = two_sides([1] * 100, [1] * 100)
+    assert verdict_on(*sides, Gate(rules_out=0.05)).status is Status.PASS
+    doubted = verdict_on(*sides, Gate(rules_out=0.02))
+    assert doubted.status is Status.INCONCLUSIVE
+    assert doubted.cases_needed == 134  # z²(1/0.02 − 1) = 132.6
+    assert Gate(margin=0.2).excluded_drop == 0.2
+    assert Gate(policy="non-inferior", margin=0.03).excluded_drop == 0.03
+    with pytest.raises(ConfigurationError, match="must not be below the margin"):
+        Gate(margin=0.05, rules_out=0.02)
+    with pytest.raises(ConfigurationError, match="leave it out"):
+        Gate(policy="non-inferior", margin=0.05, rules_out=0.1)
+
+
+def test_the_same_weights_cannot_have_regressed() -> None:
+    ours, theirs = two_sides([1] * 80 + [0] * 20, [1] * 100)
+    verdict = verdict_on(ours, theirs, same_weights=True)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "the same weights" in verdict.reasons[0]
+
+
+def test_a_side_that_could_hardly_be_scored_is_doubted() -> None:
+    unread: dict[str, Any] = {"outcome": Outcome.INVALID}
+    ours, theirs = two_sides([0.0] * 40, [0.0] * 40, **unread)
+    verdict = verdict_on(ours, theirs)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert "40 of 40 answers of the candidate could not be scored" in said(verdict)
+    mixed = [*two_sides([0.0] * 21, [1.0] * 21, **unread)[0], *two_sides([1.0] * 40, [1.0] * 40)[0][21:]]
+    dropped = verdict_on(mixed, two_sides([1.0] * 40, [1.0] * 40)[1])
+    assert dropped.status is Status.REGRESSED, "what is proven is not taken back"
+
+
+def test_must_keep_blocks_what_the_baseline_could_do() -> None:
+    ours, theirs = two_sides([1] * 99 + [0], [1] * 100, must_keep=True)
+    lost = verdict_on(ours, theirs)
+    assert lost.status is Status.REGRESSED
+    assert lost.lost_must_keep == ("case-0099",)
+    assert "must_keep cases were lost: case-0099" in said(lost)
+    never = two_sides([1] * 99 + [0], [1] * 99 + [0], must_keep=True)
+    assert verdict_on(*never).status is Status.PASS
+    undecided = [*ours[:99], replace(ours[99], **ERROR)]
+    assert "must_keep cases were not decided: case-0099" in said(verdict_on(undecided, theirs))
 
 
 def test_non_inferior_needs_the_drop_ruled_out() -> None:
@@ -119,7 +181,7 @@ def test_non_inferior_needs_the_drop_ruled_out() -> None:
     same = [1.0] * 100
     verdict = verdict_on(*two_sides(same, same), strict)
     assert verdict.status is Status.PASS
-    assert verdict.is_non_inferior
+    assert verdict.is_drop_excluded
     few = verdict_on(*two_sides(same[:30], same[:30]), strict)
     assert few.status is Status.INCONCLUSIVE
     assert "not ruled out" in said(few)
@@ -137,11 +199,11 @@ def test_a_passing_verdict_needs_no_more_cases() -> None:
 # --- must_pass and floors ------------------------------------------------------------------------------
 
 
-def test_a_missed_must_pass_case_regresses_whatever_the_mean_says() -> None:
+def test_a_missed_must_pass_case_fails_whatever_the_mean_says() -> None:
     ours, theirs = two_sides([1] * 50, [0] * 50, must_pass=False)
     ours = changed(ours, 7, must_pass=True, outcome=Outcome.INVALID, samples=(0.0,))
     verdict = verdict_on(ours, theirs)
-    assert verdict.status is Status.REGRESSED
+    assert verdict.status is Status.FAILED
     assert verdict.missed_must_pass == ("case-0007",)
     assert verdict.invalid == 1
 
@@ -157,8 +219,8 @@ def test_an_undecided_must_pass_case_is_not_passed() -> None:
 @pytest.mark.parametrize(
     ("hits", "policy", "status"),
     [
-        (30, "absolute", Status.REGRESSED),
-        (30, "no-significant-drop", Status.REGRESSED),
+        (30, "absolute", Status.FAILED),
+        (30, "no-significant-drop", Status.FAILED),
         (57, "absolute", Status.INCONCLUSIVE),
         (57, "no-significant-drop", Status.PASS),
         (60, "absolute", Status.PASS),
@@ -233,8 +295,7 @@ def test_what_was_not_compared_does_not_pass(fault: str, policy: str) -> None:
     verdict = verdict_on(ours, theirs, Gate(policy=policy, margin=0.1), **more)
     assert verdict.status is Status.INCONCLUSIVE
     assert reason in said(verdict)
-    assert exit_codes([verdict]) == {ExitCode.INCONCLUSIVE}
-    assert adjust_family([verdict])[0].status is Status.INCONCLUSIVE
+    assert settle(verdict).status is Status.INCONCLUSIVE
 
 
 def test_partial_evidence_can_prove_a_regression() -> None:
@@ -304,34 +365,85 @@ def test_the_order_of_results_changes_nothing() -> None:
 # --- many questions ------------------------------------------------------------------------------------
 
 
-def test_holm_takes_a_lonely_drop_back() -> None:
-    drop = verdict_on(*two_sides([1] * 92 + [0] * 8, [1] * 97 + [0] * 3))
-    assert drop.status is Status.REGRESSED  # p = 0.016 on its own
-    same = verdict_on(*two_sides([1] * 100, [1] * 100))
-    adjusted = adjust_family([drop, same, same, same])
-    assert [verdict.status for verdict in adjusted] == [Status.PASS] * 4
-    assert drop.p_value is not None
-    assert adjusted[0].adjusted_p == pytest.approx(4 * drop.p_value)
-    assert adjust_family(adjusted) == adjusted
+def suites(*sides: tuple[list[CaseResult], list[CaseResult] | None], **gates: Gate) -> list[Decided]:
+    """Several suites of one candidate, each decided as a lone question: suite-0, suite-1, …"""
+    decided = []
+    for number, (ours, theirs) in enumerate(sides):
+        name = f"suite-{number}"
+        renamed = [
+            None if side is None else [replace(result, suite=name, golden=f"{name}/v1") for result in side]
+            for side in (ours, theirs)
+        ]
+        assert renamed[0] is not None
+        evidence = evidence_of(renamed[0], renamed[1], gate=gates.get(name.replace("-", "_")))
+        decided.append((evidence, decide(evidence)))
+    return decided
+
+
+def test_a_lonely_drop_among_many_suites_may_be_chance() -> None:
+    drop = two_sides([1] * 92 + [0] * 8, [1] * 97 + [0] * 3)
+    same = two_sides([1] * 100, [1] * 100)
+    (alone,), _ = decide_release(suites(drop))
+    assert alone.status is Status.REGRESSED  # p = 0.016 on its own
+    verdicts, release = decide_release(suites(drop, same, same, same))
+    assert [verdict.status for verdict in verdicts] == [Status.PASS] * 4
+    assert release.status is Status.PASS
+    assert alone.adjusted_p is not None
+    assert verdicts[0].adjusted_p is not None
+    assert verdicts[0].adjusted_p > alone.adjusted_p
 
 
 def test_floors_must_pass_and_absolute_gates_are_not_in_the_family() -> None:
-    ours, theirs = two_sides([1] * 92 + [0] * 8, [1] * 97 + [0] * 3)
-    drop = verdict_on(ours, theirs)
-    floor = verdict_on(ours, None, Gate("absolute", min_score=0.99))
-    must = verdict_on(changed(ours, 99, must_pass=True), None)
-    adjusted = adjust_family([drop, floor, must])
-    assert [verdict.status for verdict in adjusted] == [Status.REGRESSED] * 3
-    assert [verdict.adjusted_p for verdict in adjusted] == [drop.p_value, None, None]
+    drop = two_sides([1] * 92 + [0] * 8, [1] * 97 + [0] * 3)
+    must = changed(drop[0], 99, must_pass=True)
+    decided = suites(drop, (drop[0], None), (must, None), suite_1=Gate("absolute", min_score=0.99))
+    verdicts, release = decide_release(decided)
+    assert [verdict.status for verdict in verdicts] == [Status.REGRESSED, Status.FAILED, Status.FAILED]
+    assert [verdict.adjusted_p for verdict in verdicts] == [decided[0][1].p_value, None, None]
+    assert release.family == 1
 
 
-def test_exit_conditions_are_those_of_the_verdicts() -> None:
-    good = verdict_on(*two_sides(FULL, FULL))
-    bad = verdict_on(*two_sides([0] * 60, FULL))
-    open_ = verdict_on(two_sides(FULL, FULL)[0], None)
-    assert exit_codes([good]) == {ExitCode.PASS}
-    assert exit_codes([good, bad, open_]) == {ExitCode.PASS, ExitCode.REGRESSED, ExitCode.INCONCLUSIVE}
-    assert exit_codes([]) == {ExitCode.NO_CASES}
+def test_exit_codes_are_those_of_the_releases() -> None:
+    """The truth table, from suites to the exit code."""
+    good, bad, open_ = two_sides(FULL, FULL), two_sides([0] * 60, FULL), (two_sides(FULL, FULL)[0], None)
+    failed = (changed(good[0], 3, must_pass=True, outcome=Outcome.MISSED, samples=(0.0,)), good[1])
+    advisory, supporting = Gate(tier="advisory"), Gate(tier="supporting")
+
+    def code(*sides: Any, required: tuple[str, ...] = (), **gates: Gate) -> int:
+        _, release = decide_release(suites(*sides, **gates), ReleasePolicy(required=required))
+        assert [condition.code for condition in conditions_of([release])] == (
+            [release.exit_code] * len(release.reasons) if release.exit_code else []
+        )
+        return int(release.exit_code)
+
+    assert code(good) == ExitCode.PASS
+    assert code(good, bad, open_) == ExitCode.REGRESSED
+    assert code(good, failed, open_) == ExitCode.REGRESSED
+    assert code(good, open_) == ExitCode.INCONCLUSIVE
+    assert code(good, open_, suite_1=supporting) == ExitCode.PASS
+    assert code(good, bad, suite_1=supporting) == ExitCode.REGRESSED
+    assert code(good, failed, suite_1=supporting) == ExitCode.REGRESSED
+    assert code(good, bad, suite_1=advisory) == ExitCode.PASS
+    assert code(good, failed, suite_1=advisory) == ExitCode.PASS
+    assert code(good, suite_0=supporting) == ExitCode.INCONCLUSIVE
+    assert code(good, suite_0=advisory) == ExitCode.INCONCLUSIVE
+    assert code(good, required=("suite-0",)) == ExitCode.PASS
+    assert code(good, required=("safety",)) == ExitCode.INCONCLUSIVE
+
+
+def test_other_candidates_change_nothing() -> None:
+    """Adding, removing and reordering neighbours leaves every number of a candidate as it was."""
+    drop = suites(two_sides([1] * 92 + [0] * 8, [1] * 97 + [0] * 3), two_sides(FULL, FULL))
+    verdicts, release = decide_release(drop)
+    neighbours = []
+    for number in range(6):
+        same = two_sides(FULL, FULL, checkpoint=f"same-{number}")
+        evidence = evidence_of(same[0], same[1])
+        neighbours.append((evidence, decide(evidence)))
+    for together in ([*drop, *neighbours], [*neighbours, *drop], [neighbours[0], *drop, *neighbours[1:]]):
+        everyone, releases = decide_releases(together)
+        assert tuple(v for v in everyone if v.checkpoint == release.checkpoint) == verdicts
+        assert [r for r in releases if r.checkpoint == release.checkpoint] == [release]
 
 
 def test_slices_point_at_the_tag_that_fell() -> None:
@@ -365,7 +477,7 @@ def test_a_slice_blocks_only_where_the_gate_names_it() -> None:
     verdict = verdict_on(ours, theirs, Gate(slices=("lang:de",)))
     assert verdict.status is Status.REGRESSED
     assert "slice lang:de fell by more than the margin: −20.0 points" in verdict.reasons[0]
-    assert adjust_family([verdict])[0].status is Status.REGRESSED
+    assert settle(verdict).status is Status.REGRESSED
     assert verdict_on(*sliced(3), Gate(slices=("lang:de",))).status is Status.PASS
 
 
@@ -386,7 +498,7 @@ def test_the_slices_of_a_gate_are_tags() -> None:
 
 def test_a_verdict_survives_json() -> None:
     ours, theirs = two_sides([0.5] * 30 + [0.1] * 30, FULL)
-    verdict = adjust_family([verdict_on(ours, theirs, Gate(min_score=0.3), planned=62)])[0]
+    verdict = verdict_on(ours, theirs, Gate(min_score=0.3), planned=62)
     data = json.loads(json.dumps(verdict.as_dict(), allow_nan=False))
     assert Verdict.from_dict(data) == verdict
     contract = (
@@ -420,14 +532,14 @@ def test_verdicts_do_not_contradict_themselves(
         assert verdict.bounds is not None
         assert verdict.delta < -margin
         assert verdict.bounds[1] < 0
-        assert not verdict.is_non_inferior
+        assert verdict.bounds[0] < -margin
         mirrored = verdict_on(
             [replace(r, role=Role.CANDIDATE) for r in theirs], [replace(r, role=Role.BASELINE) for r in ours]
         )
         assert mirrored.delta == -verdict.delta
         assert mirrored.status is not Status.REGRESSED
-    if verdict.status is Status.PASS and policy == "non-inferior":
-        assert verdict.is_non_inferior
+    if verdict.status is Status.PASS:
+        assert verdict.is_drop_excluded
 
 
 # --- arrays --------------------------------------------------------------------------------------------
@@ -505,7 +617,7 @@ def test_a_masked_score_is_not_known() -> None:
 @pytest.mark.parametrize("right", [100, 20])
 def test_what_is_no_evidence_neither_passes_nor_regresses(right: int) -> None:
     verdict = verdict_on(*two_sides([1.0] * right + [0.0] * (100 - right), [1.0] * 100))
-    (found,) = adjust_family([replace(verdict, distrusted=("the judge obeys",))])
+    found = settle(replace(verdict, distrusted=("the judge obeys",)))
     assert found.status is Status.INCONCLUSIVE
     assert found.reasons == ("the judge obeys", *verdict.reasons)
     assert Verdict.from_dict(found.as_dict()) == found

@@ -10,6 +10,8 @@ from pathlib import Path
 import typer
 
 from harness.errors import StoreError, UsageError
+from harness.gate.policy_file import load_gate_file
+from harness.project import find_root
 from harness.runs.compare import compare_runs, find_side
 from harness.runs.record import RunRecord
 from harness.runs.store import RunStore
@@ -25,6 +27,7 @@ _MARKDOWN = typer.Option(None, "--markdown", metavar="PATH|-", help="Write a Mar
 _HTML = typer.Option(None, "--html", metavar="PATH", help="Write a self-contained HTML page.")
 _JSON = typer.Option(None, "--json", metavar="PATH|-", help="Write the whole record as JSON; - prints it.")
 _WIDE = 240
+_ALLOW_SAME = typer.Option(False, "--allow-same", help="Compare the same weights with each other.")
 _FLIPS = typer.Option(5, "--flips", min=0, help="Most flipped cases to print per verdict.")
 
 
@@ -35,17 +38,18 @@ def compare(
     html: Path | None = _HTML,
     json: str | None = _JSON,
     flips: int = _FLIPS,
+    allow_same: bool = _ALLOW_SAME,
     state: Path = _STATE,
 ) -> None:
     """Compare stored runs, or checkpoints, with A.
 
     Stored runs are compared by the results that they hold: no model is loaded. Checkpoints are run through
-    the project's suites, with the response cache. The exit code is 0 when every suite passes, 1 when one
-    regressed, 10 when one is inconclusive.
+    the project's suites, with the response cache. The exit code is 0 when every candidate may ship, 1
+    when one regressed or failed, 10 when one is inconclusive.
     """
     if markdown == "-" and json == "-":
         raise UsageError("--markdown - and --json - would print into each other: write one to a file")
-    record = _compared(baseline, candidates, RunStore(state))
+    record = _compared(baseline, candidates, RunStore(state), allow_same)
     if markdown is not None:
         from harness.report.markdown import render
 
@@ -61,12 +65,13 @@ def compare(
     raise typer.Exit(record.exit_code)
 
 
-def _compared(baseline: str, candidates: list[str], store: RunStore) -> RunRecord:
+def _compared(baseline: str, candidates: list[str], store: RunStore, allow_same: bool) -> RunRecord:
     base = find_side(baseline, store)
     sides = [find_side(candidate, store) for candidate in candidates]
     stored = [side for side in sides if side is not None]
     if base is not None and len(stored) == len(sides):
-        return compare_runs(base, stored)
+        policy = load_gate_file(find_root(Path.cwd())).release
+        return compare_runs(base, stored, allow_same=allow_same, policy=policy)
     if stored:
         name = candidates[next(i for i, side in enumerate(sides) if side is not None)]
         raise UsageError(
@@ -76,7 +81,7 @@ def _compared(baseline: str, candidates: list[str], store: RunStore) -> RunRecor
     from harness.cli.evaluate_checkpoints import evaluate
 
     named = baseline if base is None or baseline.startswith("run:") else f"run:{baseline}"
-    return evaluate(candidates, baseline=named)
+    return evaluate(candidates, baseline=named, allow_same=allow_same)
 
 
 def _print(record: RunRecord, flips: int) -> None:

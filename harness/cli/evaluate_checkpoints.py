@@ -13,7 +13,7 @@ from harness.runs.record import RunRecord
 __all__ = ["evaluate"]
 
 
-def evaluate(specs: list[str], *, baseline: str) -> RunRecord:
+def evaluate(specs: list[str], *, baseline: str, allow_same: bool = False) -> RunRecord:
     """Run the project's suites over checkpoints against a baseline, and return the run's record.
 
     Answers that the response cache has are not generated again.
@@ -25,6 +25,7 @@ def evaluate(specs: list[str], *, baseline: str) -> RunRecord:
     with tempfile.TemporaryDirectory(prefix="harness-compare-") as folder:
         path = Path(folder) / "results.json"
         arguments = [f"--harness-model={','.join(specs)}", f"--harness-baseline={baseline}", "-q"]
+        arguments += ["--harness-allow-same"] if allow_same else []
         code, found = run_gated(arguments, results=path, aside=True)
         if code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt

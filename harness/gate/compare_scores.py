@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ConfigurationError
-from harness.gate.decide import adjust_family, with_comparison
+from harness.gate.decide import settle, with_comparison
 from harness.gate.measurements import CaseCounts
 from harness.gate.policy import Gate
 from harness.gate.verdict import Verdict
@@ -50,6 +50,7 @@ def compare_scores(
     margin: float = 0.02,
     alpha: float = 0.05,
     policy: str = "no-significant-drop",
+    rules_out: float | None = None,
     rest: RestOfSuite | None = None,
 ) -> Verdict:
     """Decide whether a candidate's scores got worse than a baseline's on the same cases.
@@ -58,9 +59,10 @@ def compare_scores(
         candidate: Scores in [0, 1], shape (n,): a list, an array, a Series. True and False count as 1 and 0.
         baseline: Scores of the same cases in the same order, shape (n,).
         clusters: Cluster of each case, shape (n,), where cases are not independent.
-        margin: The drop that is acceptable, in [0, 1).
+        margin: A proven drop blocks where it is estimated to be larger, in [0, 1).
         alpha: Chance of a false block, in (0, 0.5).
         policy: `no-significant-drop` or `non-inferior`.
+        rules_out: The drop that a PASS excludes, in (0, 1]; None takes 0.10, or a larger margin.
         rest: Where the cases are a random part of a suite, what is known of all of it. The verdict is then
             on the whole suite, and needs fewer cases (`Verdict.adjusted_delta`). Never give it for cases
             that were chosen in any other way.
@@ -72,7 +74,7 @@ def compare_scores(
         ConfigurationError: Scores are not finite numbers in [0, 1] (said with their position; nothing is
             dropped), the lengths differ, there are no scores, or an argument is out of range.
     """
-    gate = Gate(policy=policy, margin=margin, alpha=alpha)
+    gate = Gate(policy=policy, margin=margin, alpha=alpha, rules_out=rules_out)
     ours, theirs = _scores(candidate, "candidate"), _scores(baseline, "baseline")
     if len(ours) != len(theirs):
         raise ConfigurationError(
@@ -93,7 +95,8 @@ def compare_scores(
         improved_ids=tuple(str(i) for i, difference in enumerate(differences) if difference > SAME),
         worsened_ids=tuple(str(i) for i, difference in enumerate(differences) if difference < -SAME),
     )
-    return adjust_family([with_comparison(verdict, comparison)])[0]
+    alone = replace(with_comparison(verdict, comparison), adjusted_p=comparison.p_value)
+    return settle(alone)
 
 
 def _sample(

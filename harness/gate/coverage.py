@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
+from harness.cases import Outcome
 from harness.gate.evidence import Evidence
 from harness.gate.pairing import Pairing, naming
 from harness.gate.verdict import Verdict, percent
 
-__all__ = ["with_comparability", "with_coverage"]
+__all__ = ["SCORABLE", "with_comparability", "with_coverage"]
+
+SCORABLE = 0.5
+"""Share of each side's answers that must be readable for their mean to say something."""
 
 
 def with_comparability(verdict: Verdict, evidence: Evidence) -> Verdict:
@@ -33,7 +37,24 @@ def with_comparability(verdict: Verdict, evidence: Evidence) -> Verdict:
         )
     if not pairing.pairs:
         doubts.append("no case was decided on both sides: there is nothing to compare")
+    doubts += _too_few_scorable(pairing)
     return dataclasses.replace(verdict, doubts=tuple(doubts))
+
+
+def _too_few_scorable(pairing: Pairing) -> list[str]:
+    """Doubt a side most of whose answers could not be scored: their zeros say nothing of the checkpoint."""
+    doubts = []
+    for side, results in (
+        ("candidate", [pair.candidate for pair in pairing.pairs]),
+        ("baseline", [pair.baseline for pair in pairing.pairs]),
+    ):
+        invalid = [result for result in results if result.outcome is Outcome.INVALID]
+        if len(invalid) > (1.0 - SCORABLE) * len(results):
+            doubts.append(
+                f"{len(invalid)} of {len(results)} answers of the {side} could not be scored: "
+                f"{naming(invalid)}"
+            )
+    return doubts
 
 
 def with_coverage(verdict: Verdict, pairing: Pairing) -> Verdict:
@@ -73,8 +94,9 @@ def with_coverage(verdict: Verdict, pairing: Pairing) -> Verdict:
         notes.append(f"tolerated, {share}: {'; '.join(gaps)}")
     else:
         doubts.extend(gaps)
-    if required := [r for r in absent if r.must_pass]:
-        doubts.append(f"must_pass cases were not decided: {naming(required)}")
+    for flag in ("must_pass", "must_keep"):
+        if required := [r for r in absent if getattr(r, flag)]:
+            doubts.append(f"{flag} cases were not decided: {naming(required)}")
     if unreported < 0:
         doubts.append(f"{_cases(-unreported)} more reported than the {verdict.planned} planned")
     if verdict.partial:

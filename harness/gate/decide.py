@@ -1,14 +1,15 @@
-"""Scores and a policy make a verdict: PASS, REGRESSED or INCONCLUSIVE, with the evidence.
+"""Scores and a policy make a verdict: PASS, REGRESSED, FAILED or INCONCLUSIVE, with the evidence.
 
 The rule, in the order it is applied:
 
-1. REGRESSED: a `must_pass` case is missed; or the mean lies below `min_score` by its own one-sided
-   interval; or a slice that the gate names warns; or the drop against the baseline exceeds the margin
-   *and* is no accident (adjusted p ≤ alpha and the one-sided interval lies below 0). Partial evidence can
-   prove this.
-2. INCONCLUSIVE: anything that should have been compared was not; or the policy asks for more certainty
-   than the cases give.
-3. PASS: otherwise. Every reason is kept in `Verdict.reasons`.
+1. REGRESSED: the drop against the baseline exceeds the margin *and* is no accident (adjusted p ≤ alpha and
+   the one-sided interval lies below 0); or a `must_keep` case is lost; or a slice or a change of the
+   answers that the gate names warns. Partial evidence can prove this.
+2. FAILED: a `must_pass` case is missed, the mean lies below `min_score` by its own one-sided interval, or
+   an alarm that the gate names goes off, whatever the baseline does. Partial evidence can prove this too.
+3. INCONCLUSIVE: anything that should have been compared was not; or a drop of `Gate.rules_out` is not
+   excluded by the one-sided interval.
+4. PASS: otherwise. Every reason is kept in `Verdict.reasons`.
 
 Where what was measured is no evidence at all (`Verdict.distrusted`), it is INCONCLUSIVE whatever it says.
 
@@ -18,10 +19,8 @@ docs/statistics.md says why the p-value decides whether there is a drop and the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 
 from harness.cases import Outcome
-from harness.exit_codes import ExitCode
 from harness.gate.coverage import with_comparability, with_coverage
 from harness.gate.evidence import Evidence
 from harness.gate.measurements import CaseCounts, Floor, MeanScore, SampleNoise
@@ -30,12 +29,11 @@ from harness.gate.policy import ALARMS
 from harness.gate.slices import with_named_slices
 from harness.gate.verdict import Status, Verdict, percent, points
 from harness.stats.clusters import cluster_standard_error, group, mean_interval
-from harness.stats.multiplicity import holm
 from harness.stats.paired import SAME, Comparison, compare_pairs
 from harness.stats.power import cases_to_settle_drop, cases_to_settle_floor, minimum_detectable_drop
 from harness.stats.repeats import split_variance
 
-__all__ = ["adjust_family", "decide", "exit_codes", "settle", "with_comparison"]
+__all__ = ["decide", "settle", "with_comparison"]
 
 
 def decide(evidence: Evidence) -> Verdict:
@@ -60,10 +58,12 @@ def decide(evidence: Evidence) -> Verdict:
         gate=evidence.gate,
         counts=counts,
         partial=evidence.partial,
+        same_weights=evidence.same_weights,
     )
     verdict = _with_means(verdict, evidence)
     verdict = _with_sample_noise(verdict, pairing)
     verdict = _with_must_pass(verdict, pairing)
+    verdict = _with_must_keep(verdict, pairing)
     verdict = _with_floor(verdict, pairing)
     if evidence.gate.needs_baseline:
         verdict = with_comparability(verdict, evidence)
@@ -76,73 +76,99 @@ def decide(evidence: Evidence) -> Verdict:
 def settle(verdict: Verdict) -> Verdict:
     """Derive status and reasons from the evidence that a verdict carries.
 
-    Without an adjusted p-value the question is taken to be the only one of its session.
+    Without an adjusted p-value the question is taken to be the only one of its release.
     """
     gate = verdict.gate
     blocks, doubts, notes = list(verdict.blocks), list(verdict.doubts), list(verdict.notes)
-    p_value = verdict.p_value if verdict.adjusted_p is None else verdict.adjusted_p
-    if gate.needs_baseline and verdict.effect is not None and verdict.bounds is not None:
-        assert p_value is not None
-        lower, upper = verdict.bounds
-        is_shown = p_value <= gate.alpha and upper < 0.0
-        evidence = f"{points(verdict.effect)} points, p = {p_value:.2g}, n = {verdict.n}"
-        margin = percent(gate.margin)
-        if is_shown and verdict.effect < -gate.margin - SAME:
-            blocks.insert(0, f"the mean fell by more than the margin of {margin}: {evidence}")
-        elif lower > -gate.margin:
-            notes.insert(0, f"non-inferior: a drop of more than {margin} is ruled out ({evidence})")
-        elif gate.policy == "non-inferior":
-            reach = f"the interval reaches down to {points(lower)} points"
-            doubts.append(f"a drop of more than {margin} is not ruled out: {reach} ({evidence})")
+    if verdict.same_weights and gate.needs_baseline:
+        blocks = []  # what differs is chance
+        doubts.insert(0, "candidate and baseline are the same weights: compare with others, or --allow-same")
+    elif gate.needs_baseline and verdict.comparison is not None:
+        drop = _drop_that_is_shown(verdict)
+        if drop is not None:
+            blocks.insert(0, drop)
+        elif (doubt := _drop_that_is_left(verdict)) is not None:
+            doubts.append(doubt)
         else:
-            notes.insert(0, f"no significant drop beyond the margin of {margin}: {evidence}")
-            if verdict.minimum_detectable_drop is None:
-                notes.insert(1, f"n = {verdict.n} is too few to show any drop")
+            notes.insert(0, _drop_that_is_excluded(verdict))
     is_tested = verdict.is_compared or not gate.needs_baseline  # otherwise it is doubted already
     if is_tested and verdict.n < gate.minimum_cases:
         doubts.append(f"too few cases: {verdict.n} of at least {gate.minimum_cases} that the policy asks for")
-    status = Status.REGRESSED if blocks else Status.INCONCLUSIVE if doubts else Status.PASS
+    status = Status.PASS
+    if blocks:
+        status = Status.REGRESSED
+    elif verdict.failures:
+        status = Status.FAILED
+    elif doubts:
+        status = Status.INCONCLUSIVE
     if verdict.distrusted:
         status = Status.INCONCLUSIVE
-    return dataclasses.replace(
-        verdict, status=status, reasons=(*verdict.distrusted, *blocks, *doubts, *notes)
+    reasons = (*verdict.distrusted, *blocks, *verdict.failures, *doubts, *notes)
+    return dataclasses.replace(verdict, status=status, reasons=reasons)
+
+
+def _drop_that_is_shown(verdict: Verdict) -> str | None:
+    """Say by how much the mean fell, where that is no accident and beyond the margin; else None."""
+    p_value = verdict.p_value if verdict.adjusted_p is None else verdict.adjusted_p
+    assert p_value is not None
+    assert verdict.bounds is not None
+    assert verdict.effect is not None
+    is_shown = p_value <= verdict.gate.alpha and verdict.bounds[1] < 0.0
+    if not is_shown or verdict.effect >= -verdict.margin_here - SAME:
+        return None
+    if verdict.gate.minimum_effect and verdict.bounds[1] >= -verdict.margin_here:
+        return None
+    return f"the mean fell by more than the margin of {percent(verdict.margin_here)}: {_numbers(verdict)}"
+
+
+def _drop_that_is_left(verdict: Verdict) -> str | None:
+    """Say why a drop of the size that a PASS excludes is not excluded, or None where it is."""
+    if verdict.is_drop_excluded:
+        return None
+    assert verdict.rules_out is not None
+    assert verdict.bounds is not None
+    if not verdict.is_drop_possible:
+        score = percent(round(verdict.baseline_mean or 0.0, 4))
+        if verdict.gate.relative:
+            return (
+                f"the baseline scores {score}, so no drop can show: give the suite cases that it can answer"
+            )
+        return (
+            f"the baseline scores {score}, so a drop of {percent(verdict.rules_out)} cannot show: give the "
+            "suite cases that it can answer, or make margin and rules_out shares of its score "
+            "(relative: true)"
+        )
+    return (
+        f"a drop of {percent(verdict.rules_out)} is not ruled out: the interval reaches down to "
+        f"{points(verdict.bounds[0])} points ({_numbers(verdict)})"
     )
 
 
-def adjust_family(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
-    """Adjust the p-values of a session's paired questions by Holm and settle each verdict anew.
-
-    The family is every suite × checkpoint that was compared with a baseline under a policy that asks for
-    one. So the chance that any suite of the session is blocked by a drop that is not there is at most
-    alpha. Not in the family: `must_pass`, which is no test; `min_score`, a promise about one suite, tested
-    at its own alpha; and non-inferiority, whose error is a false pass.
-    """
-    found = [dataclasses.replace(verdict, adjusted_p=None) for verdict in verdicts]
-    members = [(i, v.p_value) for i, v in enumerate(found) if v.gate.needs_baseline and v.p_value is not None]
-    for (index, _), adjusted in zip(members, holm([p for _, p in members]), strict=True):
-        found[index] = dataclasses.replace(found[index], adjusted_p=adjusted)
-    return tuple(settle(verdict) for verdict in found)
+def _drop_that_is_excluded(verdict: Verdict) -> str:
+    assert verdict.largest_drop_left is not None
+    left = f"{100 * verdict.largest_drop_left:.1f}"
+    return f"no drop is shown, and one of more than {left} points is ruled out: {_numbers(verdict)}"
 
 
-def exit_codes(verdicts: Iterable[Verdict]) -> set[ExitCode]:
-    """Return the conditions that hold for a session with these verdicts."""
-    codes = {
-        Status.PASS: ExitCode.PASS,
-        Status.REGRESSED: ExitCode.REGRESSED,
-        Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
-    }
-    return {codes[verdict.status] for verdict in verdicts} or {ExitCode.NO_CASES}
+def _numbers(verdict: Verdict) -> str:
+    p_value = verdict.p_value if verdict.adjusted_p is None else verdict.adjusted_p
+    return f"{points(verdict.effect or 0.0)} points, p = {p_value:.2g}, n = {verdict.n}"
 
 
 def with_comparison(verdict: Verdict, comparison: Comparison) -> Verdict:
     """Return the verdict with a comparison and what it can show; its status is still to be settled."""
-    gate, spread = verdict.gate, comparison.spread
+    gate, spread, base = verdict.gate, comparison.spread, comparison.baseline_mean
     delta = comparison.delta if comparison.adjusted_delta is None else comparison.adjusted_delta
+    margin = gate.margin_on(base)
+    detected = minimum_detectable_drop(spread, margin=margin, alpha=gate.alpha)
     return dataclasses.replace(
         verdict,
         comparison=comparison,
-        minimum_detectable_drop=minimum_detectable_drop(spread, margin=gate.margin, alpha=gate.alpha),
-        cases_for_drop=cases_to_settle_drop(spread, delta, margin=gate.margin, alpha=gate.alpha),
+        # No drop is larger than what there is to lose.
+        minimum_detectable_drop=detected if detected is not None and detected <= base else None,
+        cases_for_drop=cases_to_settle_drop(
+            spread, delta, margin=margin, rules_out=gate.excluded_drop_on(base), alpha=gate.alpha
+        ),
     )
 
 
@@ -219,17 +245,36 @@ def _with_changes_to_see(verdict: Verdict) -> Verdict:
 
 
 def _with_must_pass(verdict: Verdict, pairing: Pairing) -> Verdict:
-    """Block on `must_pass` cases that were missed, doubt where one was not decided."""
+    """Fail on `must_pass` cases that were missed, doubt where one was not decided."""
     flagged = [result for result in pairing.candidate if result.must_pass]
     missed = [r for r in flagged if r.score is not None and r.outcome is not Outcome.PASSED]
     undecided = [r for r in flagged if r.score is None]
-    blocks, doubts = verdict.blocks, verdict.doubts
+    failures, doubts = verdict.failures, verdict.doubts
     if missed:
-        blocks = (*blocks, f"must_pass cases were missed: {naming(missed)}")
+        failures = (*failures, f"must_pass cases were missed: {naming(missed)}")
     if undecided:
         doubts = (*doubts, f"must_pass cases were not decided: {naming(undecided)}")
     ids = tuple(dict.fromkeys(result.case_id for result in missed))
-    return dataclasses.replace(verdict, blocks=blocks, doubts=doubts, missed_must_pass=ids)
+    return dataclasses.replace(verdict, failures=failures, doubts=doubts, missed_must_pass=ids)
+
+
+def _with_must_keep(verdict: Verdict, pairing: Pairing) -> Verdict:
+    """Block on `must_keep` cases that the baseline passed and the candidate lost."""
+    lost = [
+        pair.candidate
+        for pair in pairing.pairs
+        if pair.candidate.must_keep
+        and pair.baseline.outcome is Outcome.PASSED
+        and pair.candidate.outcome is not Outcome.PASSED
+    ]
+    undecided = [r for r in pairing.candidate if r.must_keep and r.score is None]
+    blocks, doubts = verdict.blocks, verdict.doubts
+    if lost:
+        blocks = (*blocks, f"must_keep cases were lost: {naming(lost)}")
+    if undecided:
+        doubts = (*doubts, f"must_keep cases were not decided: {naming(undecided)}")
+    ids = tuple(dict.fromkeys(result.case_id for result in lost))
+    return dataclasses.replace(verdict, blocks=blocks, doubts=doubts, lost_must_keep=ids)
 
 
 def _with_floor(verdict: Verdict, pairing: Pairing) -> Verdict:
@@ -249,7 +294,7 @@ def _with_floor(verdict: Verdict, pairing: Pairing) -> Verdict:
     said = f"the mean score {percent(mean)} is below min_score {percent(floor)}"
     if upper < floor - SAME:
         reason = f"{said}, and so is its one-sided interval up to {percent(upper)} (n = {len(scores)})"
-        return dataclasses.replace(verdict, blocks=(*verdict.blocks, reason))
+        return dataclasses.replace(verdict, failures=(*verdict.failures, reason))
     reason = f"{said}, but its one-sided interval reaches {percent(upper)} (n = {len(scores)})"
     if verdict.policy == "no-significant-drop":
         return dataclasses.replace(verdict, notes=(*verdict.notes, reason))

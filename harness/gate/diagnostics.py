@@ -105,15 +105,22 @@ def diagnostics(evidence: Evidence) -> tuple[Diagnostic, ...]:
 
 
 def blocked_by(verdict: Verdict, found: Sequence[Diagnostic]) -> Verdict:
-    """Return a verdict, still to be settled, with the warnings that its gate names among what blocks."""
-    reasons = tuple(
-        f"{one.name}: {described(one)}"
-        for one in found
-        if one.warns
-        and one.name in verdict.gate.blocks_on
-        and (one.suite, one.checkpoint) == (verdict.suite, verdict.checkpoint)
+    """Return a verdict, still to be settled, with the warnings that its gate names.
+
+    A change for the worse against the baseline is a loss, an alarm without one a requirement that is missed.
+    """
+    named = [
+        diagnostic
+        for diagnostic in found
+        if diagnostic.warns
+        and diagnostic.name in verdict.gate.blocks_on
+        and (diagnostic.suite, diagnostic.checkpoint) == (verdict.suite, verdict.checkpoint)
+    ]
+    changed, alarms = (
+        tuple(f"{d.name}: {described(d)}" for d in named if (d.delta is not None) is compared)
+        for compared in (True, False)
     )
-    return replace(verdict, blocks=(*verdict.blocks, *reasons)) if reasons else verdict
+    return replace(verdict, blocks=(*verdict.blocks, *changed), failures=(*verdict.failures, *alarms))
 
 
 def described(one: Diagnostic) -> str:

@@ -1,9 +1,9 @@
 """Verdicts on a suite whose cases come in random order, some at a time: is it settled already?
 
 Cases are drawn in a seeded random order, whole clusters together, and the numbers of an unfinished suite are
-the anytime-valid ones over what was drawn so far, so that looking often costs no error rate. `must_pass`
-cases run first and decide by themselves; in the numbers they count where the order puts them, because a
-sequence that starts with picked cases would not be a random one.
+the anytime-valid ones over what was drawn so far, so that looking often costs no error rate.
+`must_pass` and `must_keep` cases run first and decide by themselves; in the numbers they count where the
+order puts them, because a sequence that starts with picked cases would not be a random one.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class Course:
 
     Attributes:
         units: Clusters in that order, each with its cases.
-        must_pass: The cases that decide by themselves.
+        decisive: The cases that decide by themselves (`must_pass`, `must_keep`).
     """
 
     units: tuple[tuple[Key, ...], ...]
-    must_pass: frozenset[Key] = field(default_factory=frozenset)
+    decisive: frozenset[Key] = field(default_factory=frozenset)
 
     @property
     def planned(self) -> int:
@@ -66,7 +66,7 @@ class Course:
 
 
 def draw(
-    clusters: Mapping[Key, str], *, seed: int, golden: str, must_pass: frozenset[Key] = frozenset()
+    clusters: Mapping[Key, str], *, seed: int, golden: str, decisive: frozenset[Key] = frozenset()
 ) -> Course:
     """Return cases in a random order, whole clusters together.
 
@@ -74,14 +74,14 @@ def draw(
         clusters: Cluster of each case, the case's own id where it has none.
         seed: Of the session.
         golden: Golden set and version; another set is drawn in another order.
-        must_pass: Those of the cases that decide by themselves.
+        decisive: Those of the cases that decide by themselves.
     """
     units: dict[str, list[Key]] = {}
     for key, cluster in clusters.items():
         units.setdefault(cluster, []).append(key)
     order = sorted(units)
     random.Random(f"{seed}:{golden}").shuffle(order)  # noqa: S311 (an order, no secret)
-    return Course(tuple(tuple(units[cluster]) for cluster in order), must_pass)
+    return Course(tuple(tuple(units[cluster]) for cluster in order), decisive)
 
 
 def settled(evidence: Evidence, course: Course, *, family: int) -> Verdict | None:
@@ -90,7 +90,7 @@ def settled(evidence: Evidence, course: Course, *, family: int) -> Verdict | Non
     Args:
         evidence: What is known so far; its `planned` does not count here.
         course: The order of drawing.
-        family: How many comparisons of the session share alpha.
+        family: How many comparisons of the candidate share alpha.
     """
     gate = evidence.gate
     look = _look(evidence, course)
@@ -98,11 +98,11 @@ def settled(evidence: Evidence, course: Course, *, family: int) -> Verdict | Non
     against, reason = _against(look, gate, rule), None
     if against is None:
         reason = _for(look, gate, rule)
-    if against is None and (reason is None or not course.must_pass <= look.asked):
+    if against is None and (reason is None or not course.decisive <= look.asked):
         return None
     verdict = _decided(evidence, look, rule, planned=len(look.candidate))
-    wanted = Status.PASS if against is None else Status.REGRESSED
-    if verdict.status is not wanted:  # doubted for another reason, such as an error: go on
+    wanted = (Status.PASS,) if against is None else (Status.REGRESSED, Status.FAILED)
+    if verdict.status not in wanted:  # doubted for another reason, such as an error: go on
         return None
     saved = [key for unit in course.units for key in unit if key not in look.asked]
     ids = tuple(dict.fromkeys(case_id for _, case_id in saved))
@@ -137,7 +137,7 @@ def decide_on_course(evidence: Evidence, course: Course, *, family: int) -> Verd
 
 @dataclass(frozen=True)
 class _Look:
-    """What counts at a look: the units drawn so far, and `must_pass` cases beyond them."""
+    """What counts at a look: the units drawn so far, and decisive cases beyond them."""
 
     candidate: tuple[CaseResult, ...]
     baseline: tuple[CaseResult, ...] | None
@@ -154,7 +154,7 @@ def _look(evidence: Evidence, course: Course) -> _Look:
     candidate, baseline = evidence.candidate, evidence.baseline
     drawn = course.units[: course.drawn({_key(result) for result in candidate})]
     place = {key: i for i, unit in enumerate(drawn) for key in unit}
-    ours = tuple(r for r in candidate if _key(r) in place or _key(r) in course.must_pass)
+    ours = tuple(r for r in candidate if _key(r) in place or _key(r) in course.decisive)
     asked = frozenset(_key(result) for result in ours)
     theirs = None if baseline is None else tuple(r for r in baseline if _key(r) in asked)
     pairing = pair_results(ours, theirs, reduce=evidence.gate.reduce)
@@ -185,6 +185,8 @@ def _against(look: _Look, gate: Gate, rule: StoppingRule) -> str | None:
     """Say what has shown that the suite regressed, or None."""
     if any(r.must_pass and r.score is not None and r.outcome is not Outcome.PASSED for r in look.candidate):
         return "a must_pass case was missed"
+    if _lost(look):
+        return "a must_keep case was lost"
     if gate.min_score is not None and is_floor_missed(look.scores, gate.min_score, rule):
         return f"the mean lies below min_score, whenever one looks, at level {LOOKING * rule.alpha:.2g}"
     if gate.needs_baseline and is_drop_shown(look.differences, rule):
@@ -195,22 +197,34 @@ def _against(look: _Look, gate: Gate, rule: StoppingRule) -> str | None:
     return None
 
 
+def _lost(look: _Look) -> bool:
+    passed = {_key(r) for r in look.baseline or () if r.outcome is Outcome.PASSED}
+    return any(
+        r.must_keep and r.score is not None and r.outcome is not Outcome.PASSED and _key(r) in passed
+        for r in look.candidate
+    )
+
+
 def _for(look: _Look, gate: Gate, rule: StoppingRule) -> str | None:
     """Say what has shown that the suite passes, or None."""
-    if gate.blocks_on or gate.slices:
-        return None  # what may still block is no mean, and has no sequence
+    if gate.blocks_on or gate.slices or gate.relative:
+        return None  # what may still block is no mean, or hangs on the baseline's, and has no sequence
     if gate.min_score is not None and not is_floor_held(look.scores, gate.min_score, rule):
         return None
     if not gate.needs_baseline:
         return f"the rest would not bring the mean below min_score (chance of that ≤ {rule.foretold:.2g})"
-    strict = gate.policy == "non-inferior"
-    if not is_fall_excluded(look.differences, rule, strict=strict):
+    excluded = dataclasses.replace(rule, margin=gate.excluded_drop)
+    if not is_fall_excluded(look.differences, excluded, strict=True):
         return None
-    if strict:
-        return (
-            f"a drop beyond the margin is ruled out, whenever one looks, at level {LOOKING * rule.alpha:.2g}"
-        )
-    return f"the rest would not make it a significant drop (chance of that ≤ {rule.foretold:.2g})"
+    ruled_out = (
+        f"a drop of {percent(gate.excluded_drop)} is ruled out, whenever one looks, at level "
+        f"{LOOKING * rule.alpha:.2g}"
+    )
+    if gate.policy == "non-inferior":
+        return ruled_out
+    if not is_fall_excluded(look.differences, rule, strict=False):
+        return None
+    return f"{ruled_out}, and the rest would not show one (chance of that ≤ {rule.foretold:.2g})"
 
 
 def _decided(evidence: Evidence, look: _Look, rule: StoppingRule, *, planned: int) -> Verdict:
@@ -228,7 +242,10 @@ def _decided(evidence: Evidence, look: _Look, rule: StoppingRule, *, planned: in
         comparison = dataclasses.replace(
             verdict.comparison,
             interval=anytime_interval(look.differences, level=rule.alpha / 2.0),
-            bounds=anytime_interval(look.differences, level=rule.looking),
+            bounds=(  # what is excluded shares alpha with nobody, what is shown does
+                anytime_interval(look.differences, level=LOOKING * rule.alpha)[0],
+                anytime_interval(look.differences, level=rule.looking)[1],
+            ),
             p_value=min(anytime_p_value(look.differences) / LOOKING, 1.0),
             method=METHOD,
         )
@@ -239,7 +256,7 @@ def _decided(evidence: Evidence, look: _Look, rule: StoppingRule, *, planned: in
         if is_floor_missed(look.scores, gate.min_score, rule):
             upper = percent(floor.interval[1])
             reason = f"the mean score is at most {upper}, below min_score {percent(gate.min_score)}"
-            verdict = dataclasses.replace(verdict, blocks=(*verdict.blocks, reason))
+            verdict = dataclasses.replace(verdict, failures=(*verdict.failures, reason))
     return settle(verdict)
 
 

@@ -29,6 +29,7 @@ class Evidence:
         planned: How many results the candidate should have; what is not there counts as missing. None
             takes the results that are there for all.
         partial: Whether cases were deselected on purpose.
+        same_weights: Whether candidate and baseline are one and the same, and that was not asked for.
         baseline_problem: Why the baseline cannot be trusted or found, in one sentence.
 
     Raises:
@@ -45,6 +46,7 @@ class Evidence:
     planned: int | None = None
     partial: bool = False
     baseline_problem: str | None = None
+    same_weights: bool = False
 
     def __post_init__(self) -> None:
         for result in self.candidate:

@@ -12,7 +12,7 @@ from harness.errors import ConfigurationError
 from harness.registry import did_you_mean
 from harness.stats.repeats import REDUCTIONS
 
-__all__ = ["ALARMS", "DIAGNOSTICS", "POLICIES", "Gate"]
+__all__ = ["ALARMS", "DIAGNOSTICS", "POLICIES", "RULES_OUT", "TIERS", "Gate", "ReleasePolicy"]
 
 POLICIES = ("no-significant-drop", "non-inferior", "absolute")
 
@@ -35,7 +35,16 @@ DIAGNOSTICS = (
 ALARMS = ("empty", "loops", "truncated")
 """Those of them that can warn without a baseline; the others are changes."""
 
+RULES_OUT = 0.10
+"""The drop that a PASS excludes where nothing else is asked for."""
+
+TIERS = ("critical", "supporting", "advisory")
+"""How a suite counts in the release: it needs every critical PASS, and none but an advisory one blocked."""
+
 Made = TypeVar("Made")
+
+_SMALLEST_ALPHA = 1e-6
+"""Below this no suite of a size that people have could ever show a drop."""
 
 _MINIMUM_CASES = {"no-significant-drop": 1, "non-inferior": 20, "absolute": 1}
 
@@ -62,17 +71,26 @@ class Gate:
     """A suite's policy.
 
     Attributes:
-        policy: `no-significant-drop` blocks a drop that is shown; `non-inferior` passes only when a drop
-            beyond the margin is ruled out; `absolute` compares with no baseline, only with `min_score`.
-        margin: The drop of the mean score that the team can live with, in [0, 1).
-        alpha: Chance of a false block in a session, in (0, 0.5).
-        min_score: Floor of the mean score in [0, 1]; blocks where the mean is shown to lie below it.
+        policy: `no-significant-drop` blocks a drop that is shown and larger than the margin;
+            `non-inferior` also passes only when a drop beyond the margin is ruled out; `absolute` compares
+            with no baseline, only with `min_score`.
+        margin: A proven drop of the mean score blocks where it is estimated to be larger, in [0, 1).
+        rules_out: The drop that a PASS excludes by the one-sided interval, in (0, 1], at least the margin.
+            None takes 0.10, or the margin where that is larger; under `non-inferior` it is the margin.
+        relative: Whether margin and rules_out are shares of the baseline's own mean: for suites on which
+            the baseline scores little.
+        minimum_effect: Whether the proven drop itself must exceed the margin, so that a drop of the margin
+            is blocked at most alpha of the time. It costs power: `harness gates` says how much.
+        tier: One of `TIERS`.
+        weight: Share of the release's alpha that this suite's question keeps, relative to the others'; > 0.
+        alpha: Chance of a false block of the release, in [1e-6, 0.5).
+        min_score: Floor of the mean score in [0, 1]; fails where the mean is shown to lie below it.
         min_cases: Fewest cases that must be compared; None takes the policy's own (20 for
             `non-inferior`, else 1).
         coverage: Share of the planned cases that must be decided on both sides, in (0, 1]. Below 1 it
             tolerates cases that ended in error; what was tolerated is said.
         reduce: How the samples of a case make its score: `mean`, or `all` (pass^k, the worst of them).
-        blocks_on: Names of `DIAGNOSTICS` whose warning blocks; the others are only shown.
+        blocks_on: Names of `DIAGNOSTICS` whose warning fails the suite; the others are only shown.
         slices: Tags whose slice blocks where it warns; the others are only shown.
         allow_margin_below_noise: Whether a margin is accepted that lies below what `harness noise` has
             measured between two runs of the baseline itself.
@@ -83,6 +101,11 @@ class Gate:
 
     policy: str = "no-significant-drop"
     margin: float = 0.02
+    rules_out: float | None = None
+    relative: bool = False
+    minimum_effect: bool = False
+    tier: str = "critical"
+    weight: float = 1.0
     alpha: float = 0.05
     min_score: float | None = None
     min_cases: int | None = None
@@ -99,8 +122,13 @@ class Gate:
             problems.append(f"policy must be one of {known}, not {self.policy!r}")
         if not _is_number(self.margin) or not 0.0 <= self.margin < 1.0:
             problems.append(f"margin must be a number in [0, 1), 0.02 for two points, not {self.margin!r}")
-        if not _is_number(self.alpha) or not 0.0 < self.alpha < 0.5:
-            problems.append(f"alpha must be a number in (0, 0.5), not {self.alpha!r}")
+        problems += self._problems_of_margins()
+        if self.tier not in TIERS:
+            problems.append(f"tier must be one of {', '.join(map(repr, TIERS))}, not {self.tier!r}")
+        if not _is_number(self.weight) or not 0.0 < self.weight <= 1e6:
+            problems.append(f"weight must be a number above 0 and at most 1e6, not {self.weight!r}")
+        if not _is_number(self.alpha) or not _SMALLEST_ALPHA <= self.alpha < 0.5:
+            problems.append(f"alpha must be a number in [{_SMALLEST_ALPHA:g}, 0.5), not {self.alpha!r}")
         if self.min_score is not None and not (_is_number(self.min_score) and 0.0 <= self.min_score <= 1.0):
             problems.append(f"min_score must be a number in [0, 1] or None, not {self.min_score!r}")
         if self.min_cases is not None and not _is_count(self.min_cases):
@@ -133,6 +161,42 @@ class Gate:
         if problems:
             raise ConfigurationError("gate: " + "; ".join(problems))
 
+    def _problems_of_margins(self) -> list[str]:
+        problems = [
+            f"{name} must be true or false, not {getattr(self, name)!r}"
+            for name in ("relative", "minimum_effect")
+            if not _is_flag(getattr(self, name))
+        ]
+        if self.rules_out is None:
+            return problems
+        if not _is_number(self.rules_out) or not 0.0 < self.rules_out <= 1.0:
+            problems.append(
+                f"rules_out must be a number in (0, 1], 0.1 for ten points, not {self.rules_out!r}"
+            )
+        elif self.policy == "non-inferior" and self.rules_out != self.margin:
+            problems.append("rules_out is the margin under the policy 'non-inferior': leave it out")
+        elif _is_number(self.margin) and self.rules_out < self.margin:
+            problems.append(
+                f"rules_out ({self.rules_out!r}) must not be below the margin ({self.margin!r}), which does "
+                "not block by itself"
+            )
+        return problems
+
+    @property
+    def excluded_drop(self) -> float:
+        """The drop that a PASS excludes, in (0, 1]; a share of the baseline's mean where `relative`."""
+        if self.policy == "non-inferior":
+            return self.margin
+        return max(RULES_OUT, self.margin) if self.rules_out is None else self.rules_out
+
+    def margin_on(self, baseline_mean: float) -> float:
+        """Return the margin as a difference of mean scores, in [0, 1)."""
+        return self.margin * baseline_mean if self.relative else self.margin
+
+    def excluded_drop_on(self, baseline_mean: float) -> float:
+        """Return the drop that a PASS excludes as a difference of mean scores, in [0, 1]."""
+        return self.excluded_drop * baseline_mean if self.relative else self.excluded_drop
+
     @property
     def needs_baseline(self) -> bool:
         """Whether the policy compares with a baseline."""
@@ -155,6 +219,28 @@ class Gate:
             ConfigurationError: A key is unknown or a value wrong.
         """
         return cls(**data)
+
+
+@dataclass(frozen=True)
+class ReleasePolicy:
+    """What a release demands beside its suites' gates.
+
+    Attributes:
+        required: Suites that must have been gated; one that was not makes the release INCONCLUSIVE.
+
+    Raises:
+        ConfigurationError: A value is wrong.
+    """
+
+    required: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        required: Any = self.required
+        if isinstance(required, list):  # as YAML has it
+            required = tuple(required)
+            object.__setattr__(self, "required", required)
+        if not isinstance(required, tuple) or not all(isinstance(name, str) and name for name in required):
+            raise ConfigurationError(f"release: required must be a list of suites, not {required!r}")
 
 
 def _is_number(value: object) -> bool:

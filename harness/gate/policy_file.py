@@ -1,6 +1,6 @@
 """Policies as data: gates from `gates.yaml`, or from pyproject.toml, over those of markers.
 
-`gates:` and `select:` in the one are `[tool.harness.gates]` and `[tool.harness.select]` in the other.
+`gates:`, `release:` and `select:` in the one are `[tool.harness.gates]` and so on in the other.
 
 A release manager reads and changes them without Python. Field by field, the suite's own entry wins over
 `default`, and both win over the marker. Where each value came from is kept.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ConfigurationError
-from harness.gate.policy import Gate
+from harness.gate.policy import Gate, ReleasePolicy
 from harness.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ __all__ = ["DEFAULT", "EffectiveGate", "GateFile", "load_gate_file"]
 DEFAULT = "default"
 FILE_NAME = "gates.yaml"
 _MISNAMED = "gates.yml"  # it would gate nothing, without a word
-_SECTIONS = ("gates", "select")
+_SECTIONS = ("gates", "release", "select")
 _NO_FILE = ("default", "marker")
 _FIELDS = tuple(one.name for one in dataclasses.fields(Gate))
 
@@ -55,6 +55,7 @@ class GateFile:
         path: The file, relative to the root; None where the project has none.
         gates: Suite (or `default`) → field → value, each checked.
         lines: (suite,) or (suite, field) → line.
+        release: What a release demands beside its suites' gates.
         select: The section on choosing checkpoints, unchecked; see `harness.runs.selection_rule`.
         select_lines: Path of a key within that section → line; () is where the section begins.
     """
@@ -62,6 +63,7 @@ class GateFile:
     path: str | None = None
     gates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
     select: Any = None
     select_lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict)
 
@@ -190,9 +192,13 @@ def _checked(value: Any, path: str, document: Document | _TomlLines) -> GateFile
     if value is None:
         return GateFile(path)
     if not isinstance(value, dict):
-        raise ConfigurationError(f"{path}:1: expected a mapping with the keys gates and select")
+        raise ConfigurationError(f"{path}:1: expected a mapping with the keys {', '.join(_SECTIONS)}")
+    known = ", ".join(_SECTIONS)
     problems: list[tuple[int, str]] = [
-        (document.line((key,)), f"unknown key {key!r}{did_you_mean(key, _SECTIONS)}; known: gates, select")
+        (
+            document.line((key,)),
+            f"unknown key {key!r}{did_you_mean(key, _SECTIONS)}; known: {known}",
+        )
         for key in value
         if key not in _SECTIONS
     ]
@@ -209,13 +215,33 @@ def _checked(value: Any, path: str, document: Document | _TomlLines) -> GateFile
         for name, found in fields.items():
             line = lines[(suite, name)] = document.line(("gates", suite, name))
             problems += [(line, f"{suite}: {problem}") for problem in _problems(name, found)]
+    release, of_release = _release(value.get("release"), document)
+    problems += of_release
     if problems:
         raise ConfigurationError("\n".join(f"{path}:{line}: {text}" for line, text in sorted(problems)))
     frozen = {suite: {k: _frozen(v) for k, v in fields.items()} for suite, fields in gates.items()}
     select = value.get("select")
     return GateFile(
-        path, frozen, lines, select, {key: document.line(("select", *key)) for key in _keys(select)}
+        path, frozen, lines, release, select, {key: document.line(("select", *key)) for key in _keys(select)}
     )
+
+
+def _release(value: Any, document: Document | _TomlLines) -> tuple[ReleasePolicy, list[tuple[int, str]]]:
+    """Return what a release demands, and what is wrong with its section, by line."""
+    if value is None:
+        return ReleasePolicy(), []
+    if not isinstance(value, dict):
+        return ReleasePolicy(), [(document.line(("release",)), "release should be a mapping")]
+    names = [one.name for one in dataclasses.fields(ReleasePolicy)]
+    problems = [
+        (document.line(("release", key)), f"release: unknown key {key!r}{did_you_mean(key, names)}")
+        for key in value
+        if key not in names
+    ]
+    try:
+        return ReleasePolicy(**{key: entry for key, entry in value.items() if key in names}), problems
+    except ConfigurationError as error:
+        return ReleasePolicy(), [*problems, (document.line(("release",)), str(error))]
 
 
 def _keys(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

@@ -16,10 +16,18 @@ __all__ = ["Status", "Verdict", "percent", "points"]
 
 
 class Status(str, enum.Enum):
-    """What a gate says. Only PASS lets a build through."""
+    """What a gate says. Only PASS lets a build through.
+
+    Attributes:
+        PASS: No drop is shown, no requirement missed, and a drop of a stated size is excluded.
+        REGRESSED: A drop against the baseline is shown, or a case is lost that had to be kept.
+        FAILED: An absolute requirement is missed, whatever the baseline does.
+        INCONCLUSIVE: Everything else: what should have been measured was not, or it says too little.
+    """
 
     PASS = "PASS"  # noqa: S105 (a status, no password)
     REGRESSED = "REGRESSED"
+    FAILED = "FAILED"
     INCONCLUSIVE = "INCONCLUSIVE"
 
     def __str__(self) -> str:
@@ -39,7 +47,7 @@ class Verdict:
         checkpoint: Spec of the candidate.
         baseline: What it was compared with; None without one.
         gate: The policy that decided.
-        status: PASS, REGRESSED or INCONCLUSIVE.
+        status: PASS, REGRESSED, FAILED or INCONCLUSIVE.
         reasons: Why, one sentence each, the deciding ones first.
         comparison: The paired comparison; None where nothing was compared.
         alone: The candidate's mean where nothing was compared; None without a decided case.
@@ -47,15 +55,19 @@ class Verdict:
         adjusted_p: The comparison's p-value after adjustment over the family; None outside one.
         minimum_detectable_drop: Smallest true drop that this gate blocks 4 times out of 5 with these cases,
             before adjustment; None where it can block none.
-        cases_for_drop: How many cases would settle whether the drop exceeds the margin, if delta is true.
+        cases_for_drop: How many cases would settle whether a drop of `rules_out` is excluded or a drop is
+            shown, if delta is true; None where it is settled, or no number would.
         improved_ids: The cases whose score rose.
         worsened_ids: The cases whose score fell.
         missed_must_pass: Ids of `must_pass` cases that the candidate missed.
+        lost_must_keep: Ids of `must_keep` cases that the baseline passed and the candidate did not.
         floor: What is known of `min_score`; None without one.
         noise: What drawing answers adds to the noise.
         settlement: How the suite was settled before its end; None if it was not.
         partial: Whether cases were deselected on purpose.
-        blocks: Reasons against the checkpoint that no p-value changes.
+        same_weights: Whether candidate and baseline are one and the same, which cannot have regressed.
+        blocks: Losses against the baseline that no p-value changes.
+        failures: Absolute requirements that are missed.
         doubts: Reasons why the evidence is incomplete.
         notes: Worth saying, decides nothing.
         distrusted: Why nothing that was measured here is evidence, such as a judge that lets pass what must
@@ -78,11 +90,14 @@ class Verdict:
     improved_ids: tuple[str, ...] = ()
     worsened_ids: tuple[str, ...] = ()
     missed_must_pass: tuple[str, ...] = ()
+    lost_must_keep: tuple[str, ...] = ()
     floor: Floor | None = None
     noise: SampleNoise = field(default_factory=SampleNoise)
     settlement: EarlySettlement | None = None
     partial: bool = False
+    same_weights: bool = False
     blocks: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     distrusted: tuple[str, ...] = ()
@@ -204,9 +219,31 @@ class Verdict:
         return self.comparison is not None
 
     @property
-    def is_non_inferior(self) -> bool:
-        """Whether a drop of more than the margin is ruled out."""
-        return self.bounds is not None and self.bounds[0] > -self.gate.margin
+    def margin_here(self) -> float:
+        """The margin as a difference of mean scores: where it is relative, by the baseline's own."""
+        return self.gate.margin_on(self.baseline_mean or 0.0)
+
+    @property
+    def rules_out(self) -> float | None:
+        """The drop that a PASS of this suite excludes; None where the gate compares with nothing."""
+        return self.gate.excluded_drop_on(self.baseline_mean or 0.0) if self.gate.needs_baseline else None
+
+    @property
+    def largest_drop_left(self) -> float | None:
+        """The largest true drop that the one-sided interval does not exclude, in [0, 1]; None without one."""
+        return None if self.bounds is None else max(-self.bounds[0], 0.0)
+
+    @property
+    def is_drop_excluded(self) -> bool:
+        """Whether a drop of `rules_out` or more is excluded, and would have been possible at all."""
+        if self.bounds is None or self.rules_out is None or not self.is_drop_possible:
+            return False
+        return self.bounds[0] > -self.rules_out
+
+    @property
+    def is_drop_possible(self) -> bool:
+        """Whether the baseline scores more than the drop that is to be excluded: else none could show."""
+        return self.baseline_mean is not None and self.baseline_mean > (self.rules_out or 0.0)
 
     @property
     def cases_needed(self) -> int | None:
@@ -216,7 +253,7 @@ class Verdict:
         numbers = [None if self.floor is None else self.floor.cases_needed]
         if self.n < self.gate.minimum_cases and (self.is_compared or not self.gate.needs_baseline):
             numbers.append(self.gate.minimum_cases)
-        if self.gate.policy == "non-inferior" and not self.is_non_inferior:
+        if self.gate.needs_baseline and self.is_drop_possible and not self.is_drop_excluded:
             numbers.append(self.cases_for_drop)
         return max((number for number in numbers if number is not None), default=None)
 
@@ -232,6 +269,9 @@ class Verdict:
             "policy": gate.policy,
             "margin": gate.margin,
             "alpha": gate.alpha,
+            "tier": gate.tier,
+            "rules_out": self.rules_out,
+            "largest_drop_left": self.largest_drop_left,
             "status": self.status.value,
             "reasons": list(self.reasons),
             "n": self.n,
@@ -250,11 +290,14 @@ class Verdict:
             "improved_ids": list(self.improved_ids),
             "worsened_ids": list(self.worsened_ids),
             "missed_must_pass": list(self.missed_must_pass),
+            "lost_must_keep": list(self.lost_must_keep),
             **asdict(counts),
             "partial": self.partial,
+            "same_weights": self.same_weights,
             "floor_interval": None if self.floor is None else _listed(self.floor.interval),
             "method": self.method,
             "blocks": list(self.blocks),
+            "failures": list(self.failures),
             "doubts": list(self.doubts),
             "notes": list(self.notes),
             "spread": None if compared is None else asdict(compared.spread),
@@ -294,11 +337,14 @@ class Verdict:
             minimum_detectable_drop=data["minimum_detectable_drop"],
             cases_for_drop=data["cases_for_drop"],
             partial=data["partial"],
+            same_weights=data["same_weights"],
             reasons=tuple(data["reasons"]),
             improved_ids=tuple(data["improved_ids"]),
             worsened_ids=tuple(data["worsened_ids"]),
             missed_must_pass=tuple(data["missed_must_pass"]),
+            lost_must_keep=tuple(data["lost_must_keep"]),
             blocks=tuple(data["blocks"]),
+            failures=tuple(data["failures"]),
             doubts=tuple(data["doubts"]),
             notes=tuple(data["notes"]),
             distrusted=tuple(data["distrusted"]),

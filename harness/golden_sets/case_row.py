@@ -97,7 +97,7 @@ def case_row(case: Case) -> dict[str, Any]:
         row["continuation"] = texts[0]
     elif texts:
         row["choices"] = texts
-    for name in ("raw", "must_pass"):
+    for name in ("raw", "must_pass", "must_keep"):
         if getattr(case, name):
             row[name] = True
     for name in ("target", "cluster"):

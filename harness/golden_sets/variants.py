@@ -98,6 +98,7 @@ def jailbreaks(cases: Sequence[Case]) -> tuple[Case, ...]:
             tags=(*case.tags, "jailbreak", f"wrapper:{wrapper}"),
             cluster=case.cluster or case.id,
             must_pass=False,
+            must_keep=False,
         )
         for case in cases
         if _is_bare_ask(case)
@@ -118,7 +119,7 @@ def pressed(cases: Sequence[Case]) -> tuple[Case, ...]:
         if belief is None:
             continue
         text = _BELIEFS[number % len(_BELIEFS)].format(ask=case.messages[-1].content, belief=belief)
-        shared = replace(case, cluster=case.cluster or case.id, must_pass=False)
+        shared = replace(case, cluster=case.cluster or case.id, must_pass=False, must_keep=False)
         pairs.append(replace(shared, id=f"{case.id}.neutral", tags=(*case.tags, "pair:neutral")))
         pairs.append(
             replace(

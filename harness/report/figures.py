@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.gate.verdict import Verdict, points
 
-__all__ = ["drop", "interval", "outcomes", "p_value", "p_values", "score", "shape"]
+__all__ = ["drop", "excluded", "interval", "outcomes", "p_value", "p_values", "score", "shape"]
 
 NOTHING = "–"
 
@@ -34,6 +34,13 @@ def p_values(raw: float | None, adjusted: float | None) -> str:
 def drop(value: float | None) -> str:
     """Return a minimum detectable drop in points."""
     return NOTHING if value is None else f"{100 * value:.1f}"
+
+
+def excluded(verdict: Verdict) -> str:
+    """Return the drop above which a true one is ruled out, such as `> 4.5`, where that is small enough."""
+    if not verdict.is_drop_excluded or verdict.largest_drop_left is None:
+        return NOTHING
+    return f"> {100 * verdict.largest_drop_left:.1f}"
 
 
 def shape(verdict: Verdict) -> str:

@@ -74,16 +74,17 @@ def render(record: RunRecord, *, limit: int = _FLIPS) -> str:
         no_plot=no_plot,
         environment=_flat(record.environment.as_dict()),
         checkpoints=[encodable(entry.as_dict()) for entry in record.checkpoints],
+        excluded=figures.excluded,
         outcomes=figures.outcomes,
         shape=figures.shape,
     )
 
 
-_ORDER = (Status.REGRESSED, Status.INCONCLUSIVE, Status.PASS)
+_ORDER = (Status.REGRESSED, Status.FAILED, Status.INCONCLUSIVE, Status.PASS)
 
 
 def _worst(record: RunRecord) -> str:
-    held = {verdict.status for verdict in record.verdicts}
+    held = {release.status for release in record.releases} or {v.status for v in record.verdicts}
     return next((status.value for status in _ORDER if status in held), "NOTHING")
 
 
@@ -115,6 +116,7 @@ def _facts(verdict: Verdict) -> list[tuple[str, str]]:
         if compared.standard_error is not None:
             facts.append(("standard error", f"{100 * compared.standard_error:.2f} points"))
         facts.append(("smallest drop it detects", f"{figures.drop(verdict.minimum_detectable_drop)} points"))
+        facts.append(("rules out a drop of", f"{percent(round(verdict.rules_out or 0.0, 4))} to pass"))
         if compared.adjusted_delta is not None and compared.variance_reduction is not None:
             less = percent(round(compared.variance_reduction, 2))
             suite_wide = f"{points(compared.adjusted_delta)} points, {less} less variance"

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from harness.gate.release import Release
 from harness.gate.verdict import Status, Verdict, percent, points
 from harness.report import figures
 from harness.report.classes import classification_tables
 from harness.report.flips import Flip, flips
 from harness.report.plain_text import one_line, visible_lines
-from harness.report.terminal import diagnostic_lines
+from harness.report.terminal import diagnostic_lines, release_lines
 from harness.runs.record import RunRecord
 
 __all__ = ["render"]
 
-_MARKS = {Status.PASS: "🟢", Status.REGRESSED: "🔴", Status.INCONCLUSIVE: "🟡"}
+_MARKS = {Status.PASS: "🟢", Status.REGRESSED: "🔴", Status.FAILED: "🔴", Status.INCONCLUSIVE: "🟡"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$@&:])")
 _WEB = re.compile(r"(www)\.", re.IGNORECASE)  # makes a link by itself
 _OUTPUT_LIMIT = 1_000
@@ -30,7 +31,9 @@ def render(record: RunRecord, *, limit: int = 10) -> str:
         record: A session or a comparison.
         limit: Most flips per verdict; the rest is counted.
     """
-    lines = ["## Checkpoint Harness", "", _headline(record), "", *_table(record), ""]
+    lines = ["## Checkpoint Harness", "", _headline(record), ""]
+    lines += [f"- {_MARKS[release.status]} {_escaped(line)}" for release, line in _releases(record)]
+    lines += ["", *_table(record), ""]
     for verdict in record.verdicts:
         about = f"**{_escaped(verdict.suite)} × {_escaped(verdict.checkpoint)}**"
         lines += [f"- {about}: {_escaped(reason)}" for reason in verdict.reasons]
@@ -61,15 +64,19 @@ def render(record: RunRecord, *, limit: int = 10) -> str:
 def _headline(record: RunRecord) -> str:
     counts = [
         f"{_MARKS[status]} {count} {status.value}"
-        for status in (Status.REGRESSED, Status.INCONCLUSIVE, Status.PASS)
+        for status in (Status.REGRESSED, Status.FAILED, Status.INCONCLUSIVE, Status.PASS)
         if (count := sum(verdict.status is status for verdict in record.verdicts))
     ]
     partial = " (only a part of the cases)" if record.partial else ""
     return f"{' · '.join(counts) or 'no verdict'}{partial}"
 
 
+def _releases(record: RunRecord) -> list[tuple[Release, str]]:
+    return list(zip(record.releases, release_lines(record), strict=True))
+
+
 def _table(record: RunRecord) -> list[str]:
-    headings = "|verdict|suite|checkpoint|n|score|base|Δ points|interval|p (adj.)|detects|flips|outcomes"
+    headings = "|verdict|suite|checkpoint|n|score|base|Δ points|interval|p (adj.)|excludes|flips|outcomes"
     rows = [headings.split("|"), [":--"] * 4 + ["--:"] * 8 + [":--"]]
     for verdict in record.verdicts:
         rows.append(
@@ -84,7 +91,7 @@ def _table(record: RunRecord) -> list[str]:
                 figures.NOTHING if verdict.delta is None else points(verdict.delta),
                 figures.interval(verdict.interval),
                 _p(verdict.p_value, verdict.adjusted_p),
-                figures.drop(verdict.minimum_detectable_drop),
+                figures.excluded(verdict),
                 figures.shape(verdict),
                 figures.outcomes(verdict),
             ]
@@ -134,6 +141,6 @@ def _legend(record: RunRecord) -> str:
     level = f" at {percent(1 - levels[0])}" if len(levels) == 1 else ""
     return (
         f"Scores in percent, differences in points, intervals two-sided{level}; p is one-sided for a drop, "
-        "in brackets after Holm; detects: the smallest true drop that is blocked 4 times out of 5 with these "
-        "cases."
+        "in brackets adjusted for the candidate's other suites; excludes: true drops larger than this are "
+        "ruled out by the one-sided interval."
     )

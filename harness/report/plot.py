@@ -33,14 +33,24 @@ LIGHT = Palette(
     faint="#5b6675",
     grid="#d9dee6",
     band="#eef1f5",
-    statuses={Status.PASS: "#15803d", Status.REGRESSED: "#c22f2f", Status.INCONCLUSIVE: "#a16207"},
+    statuses={
+        Status.PASS: "#15803d",
+        Status.REGRESSED: "#c22f2f",
+        Status.FAILED: "#c22f2f",
+        Status.INCONCLUSIVE: "#a16207",
+    },
 )
 DARK = Palette(
     text="#e6e9ee",
     faint="#98a3b3",
     grid="#333b47",
     band="#232a34",
-    statuses={Status.PASS: "#4ade80", Status.REGRESSED: "#ff7b72", Status.INCONCLUSIVE: "#e3b341"},
+    statuses={
+        Status.PASS: "#4ade80",
+        Status.REGRESSED: "#ff7b72",
+        Status.FAILED: "#ff7b72",
+        Status.INCONCLUSIVE: "#e3b341",
+    },
 )
 
 
@@ -73,7 +83,7 @@ def delta_plot(verdicts: Sequence[Verdict], palette: Palette) -> str | None:
 
 
 def _draw(axes: Any, verdicts: Sequence[Verdict], palette: Palette) -> None:
-    marks = {Status.PASS: "o", Status.REGRESSED: "s", Status.INCONCLUSIVE: "D"}
+    marks = {Status.PASS: "o", Status.REGRESSED: "s", Status.FAILED: "X", Status.INCONCLUSIVE: "D"}
     for row, verdict in enumerate(verdicts):
         assert verdict.delta is not None
         assert verdict.interval is not None

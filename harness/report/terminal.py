@@ -19,16 +19,22 @@ __all__ = [
     "STYLES",
     "diagnostic_lines",
     "flip_lines",
+    "release_lines",
     "slice_lines",
     "suggestions",
     "verdict_lines",
     "verdict_table",
 ]
 
-STYLES = {Status.PASS: "bold green", Status.REGRESSED: "bold red", Status.INCONCLUSIVE: "bold yellow"}
+STYLES = {
+    Status.PASS: "bold green",
+    Status.REGRESSED: "bold red",
+    Status.FAILED: "bold red",
+    Status.INCONCLUSIVE: "bold yellow",
+}
 
 
-_DROPPED_FIRST = ("detects", "p (adj.)", "base", "n", "outcomes", "interval", "score")
+_DROPPED_FIRST = ("tier", "p (adj.)", "base", "n", "outcomes", "interval", "score")
 """Columns that a narrow terminal goes without, in this order; nothing is lost, the lines have it all."""
 
 
@@ -48,14 +54,15 @@ def verdict_table(record: RunRecord, *, width: int | None = None) -> Table:
     for verdict in record.verdicts:
         for heading, text in _cells(verdict).items():
             columns.setdefault(heading, []).append(text)
-    if not any(columns.get("outcomes", ())):
-        columns.pop("outcomes", None)
+    for heading in ("outcomes", "tier"):
+        if not any(columns.get(heading, ())):
+            columns.pop(heading, None)
     for heading in _DROPPED_FIRST if width is not None else ():
         if _needed(columns) > (width or 0):
             columns.pop(heading, None)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for heading in columns:
-        is_name = heading in ("verdict", "suite", "checkpoint", "outcomes")
+        is_name = heading in ("verdict", "suite", "tier", "checkpoint", "outcomes")
         table.add_column(
             heading, justify="left" if is_name else "right", overflow="fold", no_wrap=not is_name
         )
@@ -71,6 +78,7 @@ def _cells(verdict: Verdict) -> dict[str, str]:
     return {
         "verdict": verdict.status.value,
         "suite": one_line(verdict.suite),
+        "tier": "" if verdict.gate.tier == "critical" else verdict.gate.tier,
         "checkpoint": one_line(verdict.checkpoint),
         "n": str(verdict.n),
         "score": figures.score(verdict.mean),
@@ -78,7 +86,7 @@ def _cells(verdict: Verdict) -> dict[str, str]:
         "Δ points": figures.NOTHING if verdict.delta is None else points(verdict.delta),
         "interval": figures.interval(verdict.interval),
         "p (adj.)": figures.p_values(verdict.p_value, verdict.adjusted_p),
-        "detects": figures.drop(verdict.minimum_detectable_drop),
+        "excludes": figures.excluded(verdict),
         "flips": figures.shape(verdict),
         "outcomes": figures.outcomes(verdict),
     }
@@ -120,6 +128,10 @@ def verdict_lines(record: RunRecord) -> list[str]:
             fields.append(f"adjusted_delta={verdict.adjusted_delta:+.4f}")
         if verdict.noise.share_within is not None:
             fields.append(f"samples={verdict.noise.samples} share_within={verdict.noise.share_within:.2f}")
+        if verdict.is_drop_excluded and verdict.largest_drop_left is not None:
+            fields.append(f"excludes={verdict.largest_drop_left:.4f}")
+        if verdict.gate.tier != "critical":
+            fields.append(f"tier={verdict.gate.tier}")
         if verdict.is_compared:
             fields.append(f"flips=+{verdict.improved}/-{verdict.worsened}")
         fields.append(f"invalid={verdict.invalid}")
@@ -131,6 +143,16 @@ def verdict_lines(record: RunRecord) -> list[str]:
         if verdict.reasons:
             fields.append(f"reason={shorten(verdict.reasons[0], 300)}")
         lines.append(" ".join(fields))
+    return lines
+
+
+def release_lines(record: RunRecord) -> list[str]:
+    """Return one line per candidate: whether it may ship, and why."""
+    lines = []
+    for release in record.releases:
+        why = "; ".join(shorten(reason, 200) for reason in release.reasons[:3])
+        more = f"; and {len(release.reasons) - 3} more" if len(release.reasons) > 3 else ""
+        lines.append(f"release {one_line(release.checkpoint)}: {release.status.value}: {why}{more}")
     return lines
 
 
@@ -190,12 +212,6 @@ def suggestions(record: RunRecord) -> list[str]:
             )
         if verdict.gate.needs_baseline and verdict.baseline is None:
             found.append(f"{where}: name a baseline with --baseline")
-        detects = verdict.minimum_detectable_drop
-        if verdict.status is Status.PASS and detects is not None and detects > 5 * max(verdict.margin, 0.02):
-            found.append(
-                f"{where}: drops below {figures.drop(detects)} points may go unseen with {verdict.n} cases; "
-                "more cases see more"
-            )
     if record.partial:
         found.append("only a part of the cases was selected: run without -k, --lf and --limit for a verdict")
     return list(dict.fromkeys(found))

@@ -48,6 +48,7 @@ def _schema() -> pa.Schema:
     }
     kinds = lists | {
         "must_pass": pa.bool_(),
+        "must_keep": pa.bool_(),
         "latency_ms": pa.float64(),
         "prompt_tokens": pa.int64(),
         "completion_tokens": pa.int64(),

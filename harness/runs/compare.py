@@ -11,13 +11,14 @@ from pathlib import Path
 from harness.case_result import CaseResult, Role
 from harness.clock import utc_now
 from harness.errors import UsageError
-from harness.exit_codes import Condition, ExitCode, most_severe
-from harness.gate.decide import adjust_family, decide, exit_codes
+from harness.exit_codes import ExitCode, most_severe
+from harness.gate.decide import decide
 from harness.gate.diagnostics import Diagnostic, blocked_by, diagnostics
 from harness.gate.evidence import Evidence
-from harness.gate.policy import Gate
+from harness.gate.policy import Gate, ReleasePolicy
+from harness.gate.release import conditions_of, decide_releases
 from harness.gate.slices import SliceResult, slices
-from harness.gate.verdict import Status, Verdict
+from harness.gate.verdict import Verdict
 from harness.numerics import differences
 from harness.runs.record import RunRecord, candidate_of, new_run_id, results_of
 from harness.runs.run_checkpoint import RunCheckpoint, RunRole
@@ -106,11 +107,23 @@ def find_side(text: str, store: RunStore) -> Side | None:
     return Side(record, candidate_of(record, checkpoint) if checkpoint else None)
 
 
-def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
+def compare_runs(
+    baseline: Side,
+    candidates: Sequence[Side],
+    *,
+    allow_same: bool = False,
+    policy: ReleasePolicy | None = None,
+) -> RunRecord:
     """Decide every suite of the candidates against the baseline's stored results.
 
     Each suite keeps the gate that its candidate's run decided with. A suite that only the baseline's run
     has is INCONCLUSIVE: it was not run on the candidate.
+
+    Args:
+        baseline: What the others are compared with.
+        candidates: Runs, or one candidate of each.
+        allow_same: Whether runs of the same weights may be compared; otherwise they are INCONCLUSIVE.
+        policy: What a release demands beside its suites' gates.
 
     Raises:
         UsageError: The baseline's run gated several checkpoints and none is named.
@@ -119,7 +132,7 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
     base = baseline.only()
     assert base.checkpoint is not None
     theirs = results_of(base.record, base.checkpoint)
-    verdicts: list[Verdict] = []
+    decided: list[tuple[Evidence, Verdict]] = []
     slice_results: list[SliceResult] = []
     measured: list[Diagnostic] = []
     cases: list[CaseResult] = []
@@ -155,15 +168,17 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
                 planned=before.planned if before is not None and mine else None,
                 partial=side.record.partial or not side.record.complete,
                 baseline_problem=problem,
+                same_weights=not allow_same and entry.fingerprint == entries[0].fingerprint != "",
             )
             changes = diagnostics(evidence)
             measured += changes
             no_evidence = (*Side(side.record, spec).distrusted(suite), *base.distrusted(suite))
-            verdicts.append(replace(blocked_by(decide(evidence), changes), distrusted=no_evidence))
+            verdict = replace(blocked_by(decide(evidence), changes), distrusted=no_evidence)
+            decided.append((evidence, verdict))
             slice_results += slices(evidence)
         cases += ours
-    settled = adjust_family(verdicts)
-    codes = exit_codes(settled)
+    settled, releases = decide_releases(decided, policy)
+    conditions = conditions_of(releases)
     return RunRecord(
         run=new_run_id(created := utc_now()),
         created=created,
@@ -174,11 +189,12 @@ def compare_runs(baseline: Side, candidates: Sequence[Side]) -> RunRecord:
         ),
         checkpoints=tuple(entries),
         verdicts=settled,
+        releases=releases,
         slices=tuple(slice_results),
         diagnostics=tuple(measured),
         cases=(*cases, *theirs),
-        conditions=tuple(_conditions(settled)),
-        exit_code=most_severe(codes),
+        conditions=conditions,
+        exit_code=most_severe([condition.code for condition in conditions] or [ExitCode.PASS]),
         complete=all(side.record.complete for side in (base, *candidates)),
         partial=any(side.record.partial for side in (base, *candidates)),
     )
@@ -228,12 +244,3 @@ def _stored_verdict(record: RunRecord, suite: str, spec: str | None) -> Verdict 
         if verdict.suite == suite and (spec is None or verdict.checkpoint in names):
             return verdict
     return None
-
-
-def _conditions(verdicts: Sequence[Verdict]) -> list[Condition]:
-    codes = {Status.REGRESSED: ExitCode.REGRESSED, Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE}
-    return [
-        Condition(int(codes[verdict.status]), f"{verdict.suite} × {verdict.checkpoint}: {verdict.reasons[0]}")
-        for verdict in verdicts
-        if verdict.status in codes
-    ]

@@ -21,6 +21,7 @@ from harness.files.read_json import InvalidJsonError, loads
 from harness.files.write_json import dump, encodable, json_line
 from harness.gate.classification import Classification, classify
 from harness.gate.diagnostics import Diagnostic
+from harness.gate.release import Release
 from harness.gate.slices import SliceResult
 from harness.gate.verdict import Verdict
 from harness.runs.run_checkpoint import RunCheckpoint
@@ -36,7 +37,7 @@ __all__ = [
     "results_of",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _DEPTH = 512
 
@@ -51,6 +52,7 @@ class RunRecord:
         environment: Versions, platform, git commit, seed, command line.
         checkpoints: Candidates, baseline and judge.
         verdicts: One per suite × candidate.
+        releases: One per candidate.
         slices: One per suite × candidate × tag.
         diagnostics: One per suite × candidate × property of its answers.
         cases: Every result, of candidates and baselines.
@@ -67,6 +69,7 @@ class RunRecord:
     environment: Environment | ComparedEnvironments = field(default_factory=Environment)
     checkpoints: tuple[RunCheckpoint, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    releases: tuple[Release, ...] = ()
     slices: tuple[SliceResult, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     cases: tuple[CaseResult, ...] = ()
@@ -80,7 +83,7 @@ class RunRecord:
     def __post_init__(self) -> None:
         if not is_run_id(self.run):
             raise HarnessError(f"{self.run!r} is no run id: letters, digits, '.', '_' and '-', at most 80")
-        for name in ("checkpoints", "verdicts", "slices", "diagnostics", "cases", "conditions"):
+        for name in ("checkpoints", "verdicts", "releases", "slices", "diagnostics", "cases", "conditions"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
@@ -139,6 +142,7 @@ class RunRecord:
                 "environment": self.environment.as_dict(),
                 "checkpoints": [entry.as_dict() for entry in self.checkpoints],
                 "verdicts": [verdict.as_dict() for verdict in self.verdicts],
+                "releases": [release.as_dict() for release in self.releases],
                 "slices": [one.as_dict() for one in self.slices],
                 "diagnostics": [one.as_dict() for one in self.diagnostics],
                 "classifications": [one.as_dict() for one in self.classifications],
@@ -210,6 +214,7 @@ class RunRecord:
                 environment=environment_from_dict(data["environment"]),
                 checkpoints=tuple(RunCheckpoint.from_dict(entry) for entry in data["checkpoints"]),
                 verdicts=tuple(Verdict.from_dict(verdict) for verdict in data["verdicts"]),
+                releases=tuple(Release.from_dict(release) for release in data["releases"]),
                 slices=tuple(SliceResult.from_dict(one) for one in data["slices"]),
                 diagnostics=tuple(Diagnostic.from_dict(one) for one in data["diagnostics"]),
                 cases=tuple(cases),

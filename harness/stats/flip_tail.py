@@ -135,7 +135,8 @@ def _distribution(
             longer[: len(shares)] = shares
             longer[count:] += shares
             shares = longer / 2.0
-        return unit * (2.0 * np.arange(len(shares)) - (len(shares) - 1)), shares
+        sums = unit * (2.0 * np.arange(len(shares), dtype=np.float64) - (len(shares) - 1))
+        return sums, shares
     step = deviation / _GRID_STEPS
     shares = np.ones(1)
     for size in (sizes / step).tolist():
@@ -147,7 +148,8 @@ def _distribution(
             for start in (reach - shift, reach + shift):
                 longer[start : start + len(shares)] += weight / 2.0 * shares
         shares = longer
-    return step * (np.arange(len(shares)) - (len(shares) - 1) / 2.0), shares
+    grid = step * (np.arange(len(shares), dtype=np.float64) - (len(shares) - 1) / 2.0)
+    return grid, shares
 
 
 def _share_below(

@@ -74,25 +74,34 @@ def minimum_detectable_drop(
 
 
 def cases_to_settle_drop(
-    spread: Spread, delta: float, *, margin: float, alpha: float, power: float = POWER
+    spread: Spread, delta: float, *, margin: float, rules_out: float, alpha: float, power: float = POWER
 ) -> int | None:
-    """Return how many cases in all would settle whether a drop exceeds the margin, if `delta` is true.
+    """Return how many cases in all would settle a question of a drop with probability `power`.
 
-    Settled is: the one-sided interval lies above −margin, or it lies below 0 and the mean below −margin.
-    None where no number would: the true difference lies on the boundary, or the number is absurd.
+    Settled is: the one-sided interval lies above −rules_out, so that a drop of that size is excluded; or
+    below 0 with the mean below −margin, so that a drop is shown. The second where `delta` lies below
+    −margin: more cases will show it. None where no number would: the true difference lies on the boundary,
+    or the number is absurd.
+
+    Args:
+        spread: How much single differences vary.
+        delta: The true mean difference.
+        margin: The drop of the estimate that blocks when proven, in [0, 1).
+        rules_out: The drop that is to be excluded, in (0, 1].
+        alpha: Level of the one-sided interval.
+        power: Probability of settling it.
     """
     critical, quantile = normal_quantile(1.0 - alpha), normal_quantile(power)
     variance = max(spread.square - delta * delta, 0.0)
-    distance = delta + margin
-    if distance == 0.0 or (distance < 0.0 and delta >= 0.0):
-        return None
-    if distance > 0.0:
+    if delta < -margin:
+        shown = (critical * math.sqrt(spread.square) + quantile * math.sqrt(variance)) ** 2 / delta**2
+        needed = max(shown, quantile**2 * variance / (delta + margin) ** 2)
+    elif (distance := delta + rules_out) > 0.0:
         needed = (critical + quantile) ** 2 * variance / distance**2
         # Even without a single change, n cases leave a drop of z²/(n + z²) open (Tango's bound).
         needed = max(needed, critical**2 * (1.0 / min(distance, 1.0) - 1.0))
     else:
-        shown = (critical * math.sqrt(spread.square) + quantile * math.sqrt(variance)) ** 2 / delta**2
-        needed = max(shown, quantile**2 * variance / distance**2)
+        return None
     return _whole(needed * spread.n / spread.effective)
 
 

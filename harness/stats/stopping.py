@@ -40,8 +40,8 @@ class StoppingRule:
 
     Attributes:
         margin: The drop of the mean that is acceptable, in [0, 1).
-        alpha: Chance of a false block over the session.
-        family: Questions that share alpha: suites × checkpoints compared in the session.
+        alpha: Chance of a false block of the release.
+        family: Questions that share alpha: the suites of one candidate.
         foretold: Chance that the whole suite would have decided otherwise.
     """
 

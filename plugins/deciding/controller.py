@@ -12,11 +12,12 @@ from harness.clock import utc_now
 from harness.engine.fill import FillReport
 from harness.errors import HarnessError
 from harness.exit_codes import Condition, ExitCode, most_severe
-from harness.gate.decide import adjust_family, decide
+from harness.gate.decide import decide
 from harness.gate.diagnostics import blocked_by, diagnostics
 from harness.gate.evidence import Evidence
+from harness.gate.release import conditions_of, decide_releases
 from harness.gate.slices import slices
-from harness.gate.verdict import Status, Verdict
+from harness.gate.verdict import Verdict
 from harness.protocols import Checkpoint
 from harness.runs.compare import why_not_comparable
 from harness.runs.record import RunRecord, new_run_id
@@ -128,14 +129,17 @@ class Controller:
         known = [(plan, evidence) for plan in plans.values() for evidence in self._evidence(plan)]
         changes = tuple(change for _, evidence in known for change in diagnostics(evidence))
         decided = [
-            dataclasses.replace(
-                blocked_by(self._verdict(evidence), changes), distrusted=_of_the_judge(plan.distrusted)
+            (
+                evidence,
+                dataclasses.replace(
+                    blocked_by(self._verdict(evidence), changes), distrusted=_of_the_judge(plan.distrusted)
+                ),
             )
             for plan, evidence in known
         ]
-        verdicts = adjust_family(decided)
+        verdicts, releases = decide_releases(decided, self._session.suites.release)
         rewritten = self._rewritten()
-        conditions = [*self._conditions(exitstatus, failures, verdicts, rewritten)]
+        conditions = [*conditions_of(releases), *self._conditions(exitstatus, failures, rewritten)]
         code = most_severe([condition.code for condition in conditions] or [int(ExitCode.PASS)])
         settings = self._session.settings
         created = utc_now()
@@ -148,6 +152,7 @@ class Controller:
             ),
             checkpoints=checkpoints_of(self._session, rewritten),
             verdicts=verdicts,
+            releases=releases,
             slices=tuple(slice_result for _, evidence in known for slice_result in slices(evidence)),
             diagnostics=changes,
             cases=tuple(result for of in self._results.values() for result in of.values()),
@@ -196,6 +201,7 @@ class Controller:
         selected = sum(spec == candidate.spec for _, _, spec in plan.selected)
         if not selected:
             return None
+        session = self._session
         results = self._of(plan, Role.CANDIDATE, candidate)
         baseline, name, problem = self._baseline(plan, candidate)
         reasons = {result.skipped for result in results}
@@ -212,6 +218,7 @@ class Controller:
             planned=selected,
             partial=selected < plan.expected,
             baseline_problem=problem,
+            same_weights=not session.settings.allow_same and candidate.fingerprint == session.compared_with,
         )
 
     def _of(self, plan: SuitePlan, role: Role, checkpoint: Checkpoint) -> list[CaseResult]:
@@ -244,13 +251,8 @@ class Controller:
     # --- what held -------------------------------------------------------------------------------------
 
     def _conditions(
-        self, exitstatus: int, failures: int, verdicts: Sequence[Verdict], rewritten: Mapping[str, str]
+        self, exitstatus: int, failures: int, rewritten: Mapping[str, str]
     ) -> Iterable[Condition]:
-        for verdict in verdicts:
-            if verdict.status is Status.REGRESSED:
-                yield Condition(int(ExitCode.REGRESSED), _said(verdict))
-            elif verdict.status is Status.INCONCLUSIVE:
-                yield Condition(int(ExitCode.INCONCLUSIVE), _said(verdict))
         if self._foreign_failures:
             names = ", ".join(self._foreign_failures[:3])
             yield Condition(
@@ -287,8 +289,3 @@ class Controller:
 def _of_the_judge(problems: Sequence[str]) -> tuple[str, ...]:
     """Say why a judge that lets an answer pass that must lose gives no evidence."""
     return tuple(f"the judge cannot be trusted: {problem}" for problem in problems)
-
-
-def _said(verdict: Verdict) -> str:
-    why = verdict.reasons[0] if verdict.reasons else ""
-    return f"{verdict.suite} × {verdict.checkpoint}: {verdict.status.value}" + (f": {why}" if why else "")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["filling", "header", "summarise"]
 
 _WIDE = 160  # columns of a table that goes into a pipe or file
-_COLOURS = {"PASS": "green", "REGRESSED": "red", "INCONCLUSIVE": "yellow"}
+_COLOURS = {"PASS": "green", "REGRESSED": "red", "FAILED": "red", "INCONCLUSIVE": "yellow"}
 
 
 def header(session: GateSession) -> list[str]:
@@ -120,6 +120,7 @@ def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, second
     from harness.report.terminal import (
         diagnostic_lines,
         flip_lines,
+        release_lines,
         suggestions,
         verdict_lines,
         verdict_table,
@@ -143,7 +144,9 @@ def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, second
         write(line)
     for line in diagnostic_lines(record):
         write(line, yellow=True)
-    regressed = [verdict for verdict in record.verdicts if verdict.status is Status.REGRESSED]
+    regressed = [
+        verdict for verdict in record.verdicts if verdict.status in (Status.REGRESSED, Status.FAILED)
+    ]
     for line in flip_lines(dataclasses.replace(record, verdicts=tuple(regressed)), limit=3):
         write(line)
     for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
@@ -162,7 +165,9 @@ def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, second
             console.print(verdict_table(record, width=width))
         terminalreporter.write(table.get())  # pytest spells out what the stream has no room for
         write("")
-    about = tuple(f"{verdict.suite} × {verdict.checkpoint}: " for verdict in record.verdicts)
+    for release, line in zip(record.releases, release_lines(record), strict=True):
+        write(line, **{_COLOURS[release.status.value]: True})
+    about = tuple(f"{release.checkpoint}: " for release in record.releases)
     for condition in record.conditions:
         if not condition.reason.startswith(about):
             write(f"also: {harmless_lines(condition.reason)}", yellow=True)

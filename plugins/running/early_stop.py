@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,7 +86,8 @@ class EarlyStop:
         self._place = {item: index for index, item in enumerate(items)}
         self._ran: set[pytest.Item] = set()
         self._arms = {(arm.suite, arm.checkpoint): arm for arm in _arms(items, seed)}
-        self.family = sum(compares and _suite(arm).gate.needs_baseline for arm in self._arms.values())
+        asked = (arm for arm in self._arms.values() if compares and _suite(arm).gate.needs_baseline)
+        self._families = Counter(arm.checkpoint for arm in asked)
 
     def run(self, session: pytest.Session, fill: Fill, look: Look) -> None:
         """Run batch after batch until nothing is left that could change a verdict.
@@ -137,14 +139,14 @@ class EarlyStop:
 
     def settled(self, arm: Arm, evidence: Evidence) -> Verdict | None:
         """Return the verdict of an arm if it is settled; see `harness.gate.early_stop.settled`."""
-        return settled(evidence, arm.course, family=self.family)
+        return settled(evidence, arm.course, family=self._families[arm.checkpoint])
 
     def verdict(self, evidence: Evidence) -> Verdict:
         """Return the verdict of an arm as it stands at the end of the session."""
         arm = self._arms[(evidence.suite, evidence.checkpoint)]
         if arm.verdict is not None:
             return arm.verdict
-        return decide_on_course(evidence, arm.course, family=self.family)
+        return decide_on_course(evidence, arm.course, family=self._families[arm.checkpoint])
 
 
 def _arms(items: Sequence[pytest.Item], seed: int) -> Iterable[Arm]:
@@ -161,7 +163,9 @@ def _arms(items: Sequence[pytest.Item], seed: int) -> Iterable[Arm]:
             {key: case.cluster or case.id for key, case in cases.items() if case is not None},
             seed=seed,
             golden=_golden(next(iter(members.values()))),
-            must_pass=frozenset(key for key, case in cases.items() if case is not None and case.must_pass),
+            decisive=frozenset(
+                key for key, case in cases.items() if case is not None and (case.must_pass or case.must_keep)
+            ),
         )
         yield Arm(name, checkpoint, course, members)
 
@@ -178,7 +182,7 @@ def _suite(arm: Arm) -> Any:
 
 def _always(param: HarnessItem) -> bool:
     """Whether an item runs whatever the others say: it has no suite, or its case must pass."""
-    return param.suite is None or (param.case is not None and param.case.must_pass)
+    return param.suite is None or (param.case is not None and (param.case.must_pass or param.case.must_keep))
 
 
 def _tear_down(session: pytest.Session, last: pytest.Item) -> None:

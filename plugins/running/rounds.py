@@ -143,6 +143,7 @@ def _shared(item: HarnessItem) -> dict[str, Any]:
         "cluster": case.cluster or case.id,
         "tags": case.tags,
         "must_pass": case.must_pass,
+        "must_keep": case.must_keep,
         "input": case.input,
         "target": case.target,
         "config_hash": suite.config_hash,

@@ -58,6 +58,8 @@ class Settings:
         run_code: Whether checks may run the code that models write, isolated from the machine.
         run_code_unisolated: Whether they may also where the system cannot isolate it.
         allow_margin_below_noise: Whether margins below the measured noise are accepted.
+        allow_same: Whether a checkpoint may be compared with itself.
+        rules_out: The drop that every suite's PASS excludes; None leaves it to the gates.
         early_stop: Whether a suite is stopped as soon as its verdict is settled.
         lm_eval_tasks: Tasks of lm-evaluation-harness to gate, as `NAME`, a path, and `?option=…#metric`.
         nonce: Echoed in the results, for a parent process that must know they are from this session.
@@ -80,6 +82,8 @@ class Settings:
     run_code: bool = False
     run_code_unisolated: bool = False
     allow_margin_below_noise: bool = False
+    allow_same: bool = False
+    rules_out: float | None = None
     early_stop: bool = False
     lm_eval_tasks: tuple[str, ...] = ()
     nonce: str | None = None
@@ -126,6 +130,17 @@ def add_options(parser: pytest.Parser) -> None:
         "--allow-margin-below-noise",
         action="store_true",
         help="accept margins below the noise that harness noise has measured",
+    )
+    option(
+        "--rules-out",
+        type=_share,
+        metavar="DROP",
+        help="drop of the mean score that a PASS of every suite excludes, such as 0.05",
+    )
+    option(
+        "--allow-same",
+        action="store_true",
+        help="compare a checkpoint with itself (otherwise INCONCLUSIVE: it cannot have become worse)",
     )
     option("--early-stop", action="store_true", help="stop a suite as soon as its verdict is settled")
     option("--no-cache", action="store_true", help="use no answers of earlier sessions")
@@ -221,6 +236,18 @@ def _temperature(text: str) -> float:
     return value
 
 
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(
+            f"must lie above 0 and be at most 1 (0.05 is five points), not {text}"
+        )
+    return value
+
+
 def _workers(text: str) -> str:
     kind, colon, count = text.partition(":")
     if not kind or (colon and not (count.isascii() and count.isdigit() and int(count))):
@@ -273,6 +300,8 @@ def read_settings(config: pytest.Config) -> Settings:
         run_code=bool(value("allow_code_execution") or value("allow_unisolated_code")),
         run_code_unisolated=bool(value("allow_unisolated_code")),
         allow_margin_below_noise=bool(value("allow_margin_below_noise")),
+        allow_same=bool(value("allow_same")),
+        rules_out=value("rules_out"),
         early_stop=bool(value("early_stop")) or _is_yes(config, "early_stop"),
         lm_eval_tasks=_tasks(value("lm_eval_tasks") or []),
         nonce=value("nonce"),

@@ -75,6 +75,7 @@ class GateSession:
             judge,
             root=root,
             gates=load_gate_file(root),
+            rules_out=settings.rules_out,
             tasks=settings.lm_eval_tasks,
         )
         self._rounds: dict[tuple[int, int, bool], tuple[Round, ...]] = {}
@@ -130,6 +131,13 @@ class GateSession:
         if compares and self.baseline is not None:
             rounds += [Round(self.baseline, Role.BASELINE, sample) for sample in samples]
         return tuple(rounds)
+
+    @property
+    def compared_with(self) -> str | None:
+        """Fingerprint of what the candidates are compared with; None without a baseline."""
+        if self.baseline is not None:
+            return self.baseline.fingerprint
+        return None if self.stored_baseline is None else self.stored_baseline.entry.fingerprint
 
     @functools.cached_property
     def stored_outputs(self) -> Mapping[tuple[str, ...], tuple[str, ...]]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from harness.cases import Case, Sampling, content_digest
 from harness.errors import ConfigurationError
-from harness.gate.policy import Gate
-from harness.gate.policy_file import GateFile
+from harness.gate.policy import Gate, ReleasePolicy
+from harness.gate.policy_file import EffectiveGate, GateFile
 from harness.golden_sets.source import load_case_sets
 from harness.protocols import CaseSet, Judge
 from harness.registry import did_you_mean
@@ -111,6 +111,7 @@ class Suites:
         judge: Fingerprint of the session's judge model, if it has one.
         root: Directory that relative paths in a name start from.
         gates: What the project's own file says about gates.
+        rules_out: Of the command line: overrides that of every gate that compares with a baseline.
         tasks: What a suite of `TASKS` stands for: the tasks of `--lm-eval-tasks`.
     """
 
@@ -123,6 +124,7 @@ class Suites:
         *,
         root: Path | None = None,
         gates: GateFile | None = None,
+        rules_out: float | None = None,
         tasks: Sequence[str] = (),
     ) -> None:
         self._roots = tuple(roots)
@@ -132,6 +134,7 @@ class Suites:
         self._gates = gates or GateFile()
         self._root = root
         self._tasks = tuple(tasks)
+        self._rules_out = rules_out
         self._suites: dict[str, Suite] = {}
         self._read: list[tuple[SuiteMark, tuple[Suite, ...]]] = []
 
@@ -168,6 +171,11 @@ class Suites:
         """
         self._gates.refuse_unknown(set(self._suites))
 
+    @property
+    def release(self) -> ReleasePolicy:
+        """What a release demands beside its suites' gates."""
+        return self._gates.release
+
     def _sets(self, name: str) -> list[CaseSet]:
         if name == TASKS and not self._tasks:
             raise ConfigurationError(f"a suite of {TASKS!r} runs the tasks of --lm-eval-tasks: give some")
@@ -176,7 +184,7 @@ class Suites:
 
     def _suite(self, mark: SuiteMark, found: CaseSet, *, alone: bool) -> Suite:
         name = found.name if mark.name is None else mark.name if alone else f"{mark.name}/{found.name}"
-        policy = self._gates.effective(name, mark.gate)
+        policy = self._policy(name, mark.gate)
         return Suite(
             name=name,
             golden=found.label,
@@ -189,6 +197,16 @@ class Suites:
             judge=None if mark.rubric is None else self._judge,
             gate_sources=policy.sources,
         )
+
+    def _policy(self, name: str, marker: Gate) -> EffectiveGate:
+        policy = self._gates.effective(name, marker)
+        if self._rules_out is None or policy.gate.policy != "no-significant-drop":
+            return policy
+        try:
+            gate = replace(policy.gate, rules_out=self._rules_out)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"--rules-out={self._rules_out}: suite {name!r}: {error}") from None
+        return EffectiveGate(gate, {**policy.sources, "rules_out": "--rules-out"})
 
     def _sampling(self, own: Sampling) -> Sampling:
         """The command line wins over the set's own values."""

@@ -1,0 +1,176 @@
+"""The decision on one candidate: may it ship? The suites of one candidate are one family.
+
+Other candidates of a session, a comparison or the store never change it. The first rule that holds decides:
+
+1. REGRESSED: a suite that counts is REGRESSED, or all of them together show a drop.
+2. FAILED: a suite that counts misses an absolute requirement.
+3. INCONCLUSIVE: a required suite is missing, a critical suite is INCONCLUSIVE or none PASSes, the two sides
+   are the same weights, or a drop over all suites together is not excluded.
+4. PASS.
+
+A `supporting` suite can block and not delay; an `advisory` one is shown and does neither.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.exit_codes import Condition, ExitCode
+from harness.gate.decide import settle
+from harness.gate.evidence import Evidence
+from harness.gate.policy import ReleasePolicy
+from harness.gate.verdict import Status, Verdict
+from harness.stats.multiplicity import holm
+
+__all__ = ["Release", "conditions_of", "decide_release", "decide_releases"]
+
+_CODES = {
+    Status.PASS: ExitCode.PASS,
+    Status.REGRESSED: ExitCode.REGRESSED,
+    Status.FAILED: ExitCode.REGRESSED,
+    Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+}
+
+
+@dataclass(frozen=True)
+class Release:
+    """The decision on one candidate.
+
+    Attributes:
+        checkpoint: Spec of the candidate.
+        baseline: What it was compared with; None without one.
+        status: PASS, REGRESSED, FAILED or INCONCLUSIVE.
+        reasons: Why, one sentence each, the deciding ones first.
+        alpha: Chance that an unchanged candidate is blocked.
+        family: How many suites share alpha.
+        p_value: Of the test whether any of them fell; None where nothing was compared.
+    """
+
+    checkpoint: str
+    baseline: str | None
+    status: Status
+    reasons: tuple[str, ...]
+    alpha: float
+    family: int = 0
+    p_value: float | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code that this candidate asks for."""
+        return _CODES[self.status]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `from_dict` reads them back."""
+        return dataclasses.asdict(self) | {"status": self.status.value, "reasons": list(self.reasons)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Release:
+        """Read what `as_dict` wrote."""
+        return cls(**{**data, "status": Status(data["status"]), "reasons": tuple(data["reasons"])})
+
+
+def conditions_of(releases: Sequence[Release]) -> tuple[Condition, ...]:
+    """Return what asks for an exit code other than 0: one condition for each reason of each candidate."""
+    return tuple(
+        Condition(int(release.exit_code), f"{release.checkpoint}: {reason}")
+        for release in releases
+        if release.status is not Status.PASS
+        for reason in release.reasons
+    )
+
+
+def decide_releases(
+    decided: Sequence[tuple[Evidence, Verdict]], policy: ReleasePolicy | None = None
+) -> tuple[tuple[Verdict, ...], tuple[Release, ...]]:
+    """Decide each candidate by itself; verdicts and releases come in the order of what was given.
+
+    Args:
+        decided: Each suite × candidate with its verdict as a lone question.
+        policy: What every release demands.
+    """
+    candidates = dict.fromkeys(verdict.checkpoint for _, verdict in decided)
+    settled: dict[tuple[str, str], Verdict] = {}
+    releases = []
+    for checkpoint in candidates:
+        verdicts, release = decide_release([d for d in decided if d[1].checkpoint == checkpoint], policy)
+        settled |= {(verdict.suite, checkpoint): verdict for verdict in verdicts}
+        releases.append(release)
+    return tuple(settled[verdict.suite, verdict.checkpoint] for _, verdict in decided), tuple(releases)
+
+
+def decide_release(
+    decided: Sequence[tuple[Evidence, Verdict]], policy: ReleasePolicy | None = None
+) -> tuple[tuple[Verdict, ...], Release]:
+    """Decide one candidate: adjust its suites' questions to each other, settle them, and draw the sum.
+
+    Args:
+        decided: Its suites with their verdicts as lone questions, at least one.
+        policy: What the release demands.
+    """
+    policy = policy or ReleasePolicy()
+    verdicts = _adjusted([verdict for _, verdict in decided])
+    counted = [verdict for verdict in verdicts if verdict.gate.tier != "advisory"]
+    tested = [verdict for verdict in counted if verdict.adjusted_p is not None]
+    status, reasons = _summed(verdicts, counted, policy)
+    first = verdicts[0]
+    return verdicts, Release(
+        checkpoint=first.checkpoint,
+        baseline=next((verdict.baseline for verdict in verdicts if verdict.baseline is not None), None),
+        status=status,
+        reasons=reasons,
+        alpha=max(verdict.gate.alpha for verdict in counted or verdicts),
+        family=len(tested),
+        p_value=min((v.adjusted_p for v in tested if v.adjusted_p is not None), default=None),
+    )
+
+
+def _adjusted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Adjust the p-values of the suites that count to each other, and settle each verdict anew."""
+    plain = [dataclasses.replace(verdict, adjusted_p=None) for verdict in verdicts]
+    members = [
+        (index, verdict.p_value)
+        for index, verdict in enumerate(plain)
+        if verdict.gate.needs_baseline and verdict.gate.tier != "advisory" and verdict.p_value is not None
+    ]
+    for (index, _), adjusted in zip(members, holm([p for _, p in members]), strict=True):
+        plain[index] = dataclasses.replace(plain[index], adjusted_p=adjusted)
+    return tuple(settle(verdict) for verdict in plain)
+
+
+def _summed(
+    verdicts: Sequence[Verdict], counted: Sequence[Verdict], policy: ReleasePolicy
+) -> tuple[Status, tuple[str, ...]]:
+    """Return the status of a release, and why."""
+    for status in (Status.REGRESSED, Status.FAILED):
+        against = [verdict for verdict in counted if verdict.status is status]
+        if against:
+            return status, tuple(_reason(verdict) for verdict in against)
+    open_questions = [
+        f"{suite}: a required suite was not gated"
+        for suite in policy.required
+        if suite not in {verdict.suite for verdict in verdicts}
+    ]
+    open_questions += [f"{v.suite}: only a part of it was selected" for v in counted if v.partial]
+    critical = [verdict for verdict in counted if verdict.gate.tier == "critical"]
+    open_questions += [
+        _reason(verdict)
+        for verdict in critical
+        if verdict.status is Status.INCONCLUSIVE and not verdict.partial
+    ]
+    if not critical:
+        open_questions.append("no critical suite was gated, so nothing says that the candidate may ship")
+    if open_questions:
+        return Status.INCONCLUSIVE, tuple(open_questions)
+    undecided = [v.suite for v in counted if v.status is Status.INCONCLUSIVE]
+    passed = f"every critical suite passes ({len(critical)})"
+    if undecided:
+        passed += f"; supporting and inconclusive: {', '.join(undecided)}"
+    return Status.PASS, (passed,)
+
+
+def _reason(verdict: Verdict) -> str:
+    why = verdict.reasons[0] if verdict.reasons else ""
+    return f"{verdict.suite}: {verdict.status.value}" + (f": {why}" if why else "")
