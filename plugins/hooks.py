@@ -292,11 +292,15 @@ class Activity:
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> int | None:
         """Decide and store; whatever goes wrong here is an internal error, and is never raised."""
+        from harness.runs.earlier import with_earlier_runs
+        from harness.runs.store import RunStore
+
         from .deciding.results import report_gates, report_not_needed, write_results
 
         try:
             self._record = self._controller.decide(exitstatus, session.testsfailed)
             if self._record is not None:
+                self._record = with_earlier_runs(self._record, RunStore(self._session.settings.state))
                 write_results(self._record, self._session.settings)
                 report_gates(self._record, self._config)
                 if self._controller.early_stop is not None:

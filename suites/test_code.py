@@ -5,6 +5,6 @@ import pytest
 import harness
 
 
-@pytest.mark.suite("code", gate=harness.Gate(margin=0.02))
+@pytest.mark.suite("code", gate=harness.Gate(tier="supporting", margin=0.02))
 def test_code(case: harness.Case, response: harness.Response) -> None:
     harness.check(case, response)

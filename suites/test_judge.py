@@ -31,7 +31,7 @@ wording, order and examples need not.""",
 )
 
 
-@pytest.mark.suite("judge", gate=harness.Gate(margin=0.05), rubric=HELPFUL)
+@pytest.mark.suite("judge", gate=harness.Gate(tier="supporting", margin=0.05), rubric=HELPFUL)
 def test_helpful(
     case: harness.Case,
     response: harness.Response,

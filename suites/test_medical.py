@@ -5,6 +5,6 @@ import pytest
 import harness
 
 
-@pytest.mark.suite("medical", gate=harness.Gate(margin=0.0))
+@pytest.mark.suite("medical", gate=harness.Gate(tier="supporting", margin=0.0))
 def test_medical_advice(case: harness.Case, response: harness.Response) -> None:
     harness.check(case, response)

@@ -25,7 +25,7 @@ from harness.gate.policy import ReleasePolicy
 from harness.gate.verdict import Status, Verdict
 from harness.stats.multiplicity import holm
 
-__all__ = ["Release", "conditions_of", "decide_release", "decide_releases"]
+__all__ = ["EarlierRun", "Release", "conditions_of", "decide_release", "decide_releases"]
 
 _CODES = {
     Status.PASS: ExitCode.PASS,
@@ -33,6 +33,21 @@ _CODES = {
     Status.FAILED: ExitCode.REGRESSED,
     Status.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
 }
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """A stored run that gated the same weights before.
+
+    Attributes:
+        run: Its id.
+        created: ISO 8601 in UTC.
+        status: What it said of the candidate.
+    """
+
+    run: str
+    created: str
+    status: Status
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,7 @@ class Release:
         alpha: Chance that an unchanged candidate is blocked.
         family: How many suites share alpha.
         p_value: Of the test whether any of them fell; None where nothing was compared.
+        earlier: Stored runs of the same weights, oldest first: each was a try to pass.
     """
 
     checkpoint: str
@@ -56,6 +72,7 @@ class Release:
     alpha: float
     family: int = 0
     p_value: float | None = None
+    earlier: tuple[EarlierRun, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -64,12 +81,19 @@ class Release:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `from_dict` reads them back."""
-        return dataclasses.asdict(self) | {"status": self.status.value, "reasons": list(self.reasons)}
+        earlier = [dataclasses.asdict(run) | {"status": run.status.value} for run in self.earlier]
+        return dataclasses.asdict(self) | {
+            "status": self.status.value,
+            "reasons": list(self.reasons),
+            "earlier": earlier,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Release:
         """Read what `as_dict` wrote."""
-        return cls(**{**data, "status": Status(data["status"]), "reasons": tuple(data["reasons"])})
+        earlier = tuple(EarlierRun(**{**run, "status": Status(run["status"])}) for run in data["earlier"])
+        status, reasons = Status(data["status"]), tuple(data["reasons"])
+        return cls(**{**data, "status": status, "reasons": reasons, "earlier": earlier})
 
 
 def conditions_of(releases: Sequence[Release]) -> tuple[Condition, ...]:

@@ -157,6 +157,17 @@ class RunStore:
             raise IntegrityError(f"{folder / 'run.json'}: is the record of run {record.run!r}")
         return record
 
+    def head(self, run: str) -> RunRecord:
+        """Return a stored run without its cases.
+
+        Raises:
+            IntegrityError: Its file is damaged, missing or edited.
+        """
+        path = self.path / "runs" / run / "run.json"
+        head = read_json(path, error=IntegrityError)
+        _check_digest(path, head)
+        return RunRecord.from_head(head, ())
+
     def find(self, run: str) -> str:
         """Return the id that a run's id or its beginning stands for.
 
@@ -191,11 +202,8 @@ class RunStore:
         return tuple(sorted(summaries, key=lambda summary: (summary.created, summary.run)))
 
     def _summary(self, run: str) -> RunSummary:
-        path = self.path / "runs" / run / "run.json"
         try:
-            head = read_json(path, error=IntegrityError)
-            _check_digest(path, head)
-            record = RunRecord.from_head(head, ())
+            record = self.head(run)
         except StoreError as problem:
             return RunSummary(run, "", {}, None, complete=False, partial=False, problem=str(problem))
         return RunSummary(
