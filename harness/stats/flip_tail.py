@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["ENUMERATED", "effective_count", "flip_p_value", "lattice_unit"]
+__all__ = ["ENUMERATED", "effective_count", "flip_p_value", "lattice_unit", "total_p_value"]
 
 ENUMERATED = 13
 """Up to this many clusters every pattern weighs so much that ties with the observed one count in full."""
@@ -46,16 +46,27 @@ def flip_p_value(totals: NDArray[np.float64]) -> float:
     Args:
         totals: Sum of the differences of each cluster, shape (G,).
     """
+    ties = 1.0 if len(totals) <= ENUMERATED else 0.5
+    return total_p_value(math.fsum(totals), totals, ties=ties)
+
+
+def total_p_value(total: float, sizes: NDArray[np.float64], *, ties: float = 0.5) -> float:
+    """Return the probability that Σ ± size lies below `total`, and `ties` times that of hitting it.
+
+    Args:
+        total: What was observed, one of the values that the sum can have.
+        sizes: What each term adds or takes away, of either sign, shape (G,). Without any that is not 0 the
+            value is 1.
+        ties: What a pattern weighs that ties with the observed one.
+    """
     import numpy as np
 
-    ties = 1.0 if len(totals) <= ENUMERATED else 0.5
-    changed = np.round(totals[np.abs(totals) > 10.0**-_DECIMALS], _DECIMALS)
-    if not len(changed):
+    terms = np.sort(np.round(np.abs(sizes), _DECIMALS))[::-1]  # one order for every order of the cases
+    sizes = np.asarray(terms[terms > 0.0], dtype=np.float64)
+    if not len(sizes):
         return 1.0
-    sizes = np.sort(np.abs(changed))[::-1]  # one order for every order of the cases
-    total = math.fsum(changed)
     if total > 0.0 and ties == 0.5:
-        return 1.0 - flip_p_value(-totals)  # the two sides mirror each other exactly
+        return 1.0 - total_p_value(-total, sizes)  # the two sides mirror each other exactly
     variance = float(sizes @ sizes)
     large, small = sizes, sizes[:0]
     if len(sizes) > _ALL_PATTERNS:
@@ -135,8 +146,7 @@ def _distribution(
             longer[: len(shares)] = shares
             longer[count:] += shares
             shares = longer / 2.0
-        sums = unit * (2.0 * np.arange(len(shares), dtype=np.float64) - (len(shares) - 1))
-        return sums, shares
+        return np.asarray(unit * (2.0 * np.arange(len(shares)) - (len(shares) - 1)), np.float64), shares
     step = deviation / _GRID_STEPS
     shares = np.ones(1)
     for size in (sizes / step).tolist():
@@ -148,8 +158,7 @@ def _distribution(
             for start in (reach - shift, reach + shift):
                 longer[start : start + len(shares)] += weight / 2.0 * shares
         shares = longer
-    grid = step * (np.arange(len(shares), dtype=np.float64) - (len(shares) - 1) / 2.0)
-    return grid, shares
+    return np.asarray(step * (np.arange(len(shares)) - (len(shares) - 1) / 2.0), np.float64), shares
 
 
 def _share_below(
