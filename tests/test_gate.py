@@ -382,15 +382,29 @@ def suites(*sides: tuple[list[CaseResult], list[CaseResult] | None], **gates: Ga
 
 def test_a_lonely_drop_among_many_suites_may_be_chance() -> None:
     drop = two_sides([1] * 92 + [0] * 8, [1] * 97 + [0] * 3)
-    same = two_sides([1] * 100, [1] * 100)
+    noisy = two_sides([0] * 10 + [1] * 90, [1] * 90 + [0] * 10)
     (alone,), _ = decide_release(suites(drop))
     assert alone.status is Status.REGRESSED  # p = 0.016 on its own
-    verdicts, release = decide_release(suites(drop, same, same, same))
-    assert [verdict.status for verdict in verdicts] == [Status.PASS] * 4
+    verdicts, release = decide_release(suites(drop, noisy, noisy, noisy, noisy))
+    assert [verdict.status for verdict in verdicts] == [Status.PASS] * 5
     assert release.status is Status.PASS
     assert alone.adjusted_p is not None
     assert verdicts[0].adjusted_p is not None
     assert verdicts[0].adjusted_p > alone.adjusted_p
+    critical = {f"suite_{number}": Gate(tier="supporting", weight=0.05) for number in range(1, 5)}
+    verdicts, release = decide_release(suites(drop, noisy, noisy, noisy, noisy, **critical))
+    assert verdicts[0].status is Status.REGRESSED, "what keeps most of alpha is hardly diluted"
+
+
+def test_a_loss_spread_over_the_suites_blocks_the_release() -> None:
+    """Four points in each of ten suites: none is shown by itself, and together they are."""
+    loss = two_sides([0] * 9 + [1] * 91, [1] * 9 + [0] * 5 + [1] * 86)
+    assert decide_release(suites(loss))[1].status is not Status.REGRESSED
+    verdicts, release = decide_release(suites(*[loss] * 10))
+    assert release.status is Status.REGRESSED
+    assert release.delta == pytest.approx(-0.04)
+    assert Status.REGRESSED not in {verdict.status for verdict in verdicts}
+    assert "a loss spread over the suites is shown: −4.0 points" in release.reasons[0]
 
 
 def test_floors_must_pass_and_absolute_gates_are_not_in_the_family() -> None:

@@ -130,6 +130,7 @@ def decide_on_course(evidence: Evidence, course: Course, *, family: int) -> Verd
             verdict.comparison,
             p_value=min(verdict.comparison.p_value / (1.0 - LOOKING), 1.0),
             method=f"{verdict.comparison.method}; {LOOKING:.0%} of alpha went into looking early",
+            looked_early=True,
         )
         verdict = dataclasses.replace(verdict, comparison=comparison)
     return settle(verdict)
@@ -248,6 +249,7 @@ def _decided(evidence: Evidence, look: _Look, rule: StoppingRule, *, planned: in
             ),
             p_value=min(anytime_p_value(look.differences) / LOOKING, 1.0),
             method=METHOD,
+            looked_early=True,
         )
         verdict = dataclasses.replace(verdict, comparison=comparison)
     if gate.min_score is not None:

@@ -43,6 +43,7 @@ TIERS = ("critical", "supporting", "advisory")
 
 Made = TypeVar("Made")
 
+_WEIGHTS = {"critical": 1.0, "supporting": 0.5}
 _SMALLEST_ALPHA = 1e-6
 """Below this no suite of a size that people have could ever show a drop."""
 
@@ -83,6 +84,7 @@ class Gate:
             is blocked at most alpha of the time. It costs power: `harness gates` says how much.
         tier: One of `TIERS`.
         weight: Share of the release's alpha that this suite's question keeps, relative to the others'; > 0.
+            None takes 1 for a critical suite and 0.5 for a supporting one.
         alpha: Chance of a false block of the release, in [1e-6, 0.5).
         min_score: Floor of the mean score in [0, 1]; fails where the mean is shown to lie below it.
         min_cases: Fewest cases that must be compared; None takes the policy's own (20 for
@@ -105,7 +107,7 @@ class Gate:
     relative: bool = False
     minimum_effect: bool = False
     tier: str = "critical"
-    weight: float = 1.0
+    weight: float | None = None
     alpha: float = 0.05
     min_score: float | None = None
     min_cases: int | None = None
@@ -125,8 +127,8 @@ class Gate:
         problems += self._problems_of_margins()
         if self.tier not in TIERS:
             problems.append(f"tier must be one of {', '.join(map(repr, TIERS))}, not {self.tier!r}")
-        if not _is_number(self.weight) or not 0.0 < self.weight <= 1e6:
-            problems.append(f"weight must be a number above 0 and at most 1e6, not {self.weight!r}")
+        if self.weight is not None and not (_is_number(self.weight) and 0.0 < self.weight <= 1e6):
+            problems.append(f"weight must be a number above 0 and at most 1e6, or None, not {self.weight!r}")
         if not _is_number(self.alpha) or not _SMALLEST_ALPHA <= self.alpha < 0.5:
             problems.append(f"alpha must be a number in [{_SMALLEST_ALPHA:g}, 0.5), not {self.alpha!r}")
         if self.min_score is not None and not (_is_number(self.min_score) and 0.0 <= self.min_score <= 1.0):
@@ -181,6 +183,11 @@ class Gate:
                 "not block by itself"
             )
         return problems
+
+    @property
+    def share(self) -> float:
+        """`weight`, or that of the tier."""
+        return _WEIGHTS.get(self.tier, 0.0) if self.weight is None else self.weight
 
     @property
     def excluded_drop(self) -> float:

@@ -21,9 +21,12 @@ from typing import Any
 from harness.exit_codes import Condition, ExitCode
 from harness.gate.decide import settle
 from harness.gate.evidence import Evidence
+from harness.gate.pairing import cluster_of
 from harness.gate.policy import ReleasePolicy
-from harness.gate.verdict import Status, Verdict
-from harness.stats.multiplicity import holm
+from harness.gate.verdict import Status, Verdict, points
+from harness.stats.clusters import group
+from harness.stats.family import FamilyDecision, Question, decide_by_p_values, decide_family
+from harness.stats.paired import SAME
 
 __all__ = ["EarlierRun", "Release", "conditions_of", "decide_release", "decide_releases"]
 
@@ -61,7 +64,8 @@ class Release:
         reasons: Why, one sentence each, the deciding ones first.
         alpha: Chance that an unchanged candidate is blocked.
         family: How many suites share alpha.
-        p_value: Of the test whether any of them fell; None where nothing was compared.
+        p_value: Of the test whether anything in them fell; None where nothing was compared.
+        delta: Mean difference over all compared cases, in [−1, 1]; None where nothing was compared.
         earlier: Stored runs of the same weights, oldest first: each was a try to pass.
     """
 
@@ -72,6 +76,7 @@ class Release:
     alpha: float
     family: int = 0
     p_value: float | None = None
+    delta: float | None = None
     earlier: tuple[EarlierRun, ...] = ()
 
     @property
@@ -135,43 +140,90 @@ def decide_release(
         policy: What the release demands.
     """
     policy = policy or ReleasePolicy()
-    verdicts = _adjusted([verdict for _, verdict in decided])
-    counted = [verdict for verdict in verdicts if verdict.gate.tier != "advisory"]
-    tested = [verdict for verdict in counted if verdict.adjusted_p is not None]
-    status, reasons = _summed(verdicts, counted, policy)
-    first = verdicts[0]
+    plain = [dataclasses.replace(verdict, adjusted_p=None) for _, verdict in decided]
+    counted = [index for index, verdict in enumerate(plain) if verdict.gate.tier != "advisory"]
+    alpha = max(plain[index].gate.alpha for index in counted or range(len(plain)))
+    tested = [index for index in counted if plain[index].gate.needs_baseline and plain[index].is_compared]
+    family = _family([(decided[index][0], plain[index]) for index in tested], alpha)
+    if family is not None:
+        for index, adjusted in zip(tested, family.adjusted, strict=True):
+            plain[index] = dataclasses.replace(plain[index], adjusted_p=adjusted)
+    verdicts = tuple(settle(verdict) for verdict in plain)
+    spread = None if family is None else _spread_drop(family, [verdicts[index] for index in tested])
+    status, reasons = _summed(verdicts, [verdicts[index] for index in counted], policy, spread)
     return verdicts, Release(
-        checkpoint=first.checkpoint,
+        checkpoint=verdicts[0].checkpoint,
         baseline=next((verdict.baseline for verdict in verdicts if verdict.baseline is not None), None),
         status=status,
         reasons=reasons,
-        alpha=max(verdict.gate.alpha for verdict in counted or verdicts),
+        alpha=alpha,
         family=len(tested),
-        p_value=min((v.adjusted_p for v in tested if v.adjusted_p is not None), default=None),
+        p_value=None if family is None else family.p_value,
+        delta=None if family is None else family.pooled,
     )
 
 
-def _adjusted(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """Adjust the p-values of the suites that count to each other, and settle each verdict anew."""
-    plain = [dataclasses.replace(verdict, adjusted_p=None) for verdict in verdicts]
-    members = [
-        (index, verdict.p_value)
-        for index, verdict in enumerate(plain)
-        if verdict.gate.needs_baseline and verdict.gate.tier != "advisory" and verdict.p_value is not None
-    ]
-    for (index, _), adjusted in zip(members, holm([p for _, p in members]), strict=True):
-        plain[index] = dataclasses.replace(plain[index], adjusted_p=adjusted)
-    return tuple(settle(verdict) for verdict in plain)
+def _family(tested: Sequence[tuple[Evidence, Verdict]], alpha: float) -> FamilyDecision | None:
+    """Decide the suites' questions together; None where there is none."""
+    if not tested:
+        return None
+    questions = [_question(evidence, verdict) for evidence, verdict in tested]
+    looked = any(v.comparison is not None and v.comparison.looked_early for _, v in tested)
+    return (decide_by_p_values if looked else decide_family)(questions, alpha=alpha)
+
+
+def _question(evidence: Evidence, verdict: Verdict) -> Question:
+    import numpy as np
+
+    compared = verdict.comparison
+    assert compared is not None
+    pairs = evidence.pairing.pairs
+    clusters = [cluster_of(pair.candidate) for pair in pairs]
+    differences = np.array([pair.difference for pair in pairs], dtype=np.float64)
+    differences[np.abs(differences) <= SAME] = 0.0
+    grouped = group(differences, clusters)
+    # A variant of a set, such as `jailbreaks:safety`, asks about the same cases as the set itself.
+    origin = evidence.golden.rpartition(":")[2]
+    margin = verdict.margin_here
+    return Question(
+        totals=grouped.totals,
+        sizes=grouped.sizes,
+        p_value=compared.p_value,
+        units=[(origin, cluster) for cluster in dict.fromkeys(clusters)],
+        share=verdict.gate.share,
+        margin=margin,
+        is_below_zero=compared.bounds[1] < (-margin if verdict.gate.minimum_effect else 0.0),
+    )
+
+
+def _spread_drop(family: FamilyDecision, tested: Sequence[Verdict]) -> str | None:
+    """Say that all suites together fell where that is shown and no single one is; else None."""
+    if not family.blocks or family.named or any(verdict.same_weights for verdict in tested):
+        return None
+    numbers = f"p = {family.p_value:.2g} over {len(tested)} suites"
+    if family.suspects:
+        names = ", ".join(tested[index].suite for index in family.suspects)
+        return f"a drop is shown ({numbers}), though in no suite by itself: look first at {names}"
+    return f"a loss spread over the suites is shown: {points(family.pooled)} points, {numbers}"
 
 
 def _summed(
-    verdicts: Sequence[Verdict], counted: Sequence[Verdict], policy: ReleasePolicy
+    verdicts: Sequence[Verdict], counted: Sequence[Verdict], policy: ReleasePolicy, spread: str | None
 ) -> tuple[Status, tuple[str, ...]]:
-    """Return the status of a release, and why."""
+    """Return the status of a release, and why.
+
+    Args:
+        verdicts: Of all suites.
+        counted: Of those that are not advisory.
+        policy: What the release demands.
+        spread: That all suites together fell, though none is shown to by itself; None where that is not so.
+    """
     for status in (Status.REGRESSED, Status.FAILED):
         against = [verdict for verdict in counted if verdict.status is status]
         if against:
             return status, tuple(_reason(verdict) for verdict in against)
+        if spread is not None:
+            return Status.REGRESSED, (spread,)
     open_questions = [
         f"{suite}: a required suite was not gated"
         for suite in policy.required

@@ -304,6 +304,7 @@ class Verdict:
             "cases_for_drop": self.cases_for_drop,
             "cases_for_floor": None if self.floor is None else self.floor.cases_needed,
             "adjusted_delta": self.adjusted_delta,
+            "looked_early": compared is not None and compared.looked_early,
             "variance_reduction": None if compared is None else compared.variance_reduction,
             **asdict(self.noise),
             "stopped": None if settled is None else settled.rule,
@@ -368,6 +369,7 @@ def _comparison(data: Mapping[str, Any]) -> Comparison:
         spread=Spread(**data["spread"]),
         adjusted_delta=data["adjusted_delta"],
         variance_reduction=data["variance_reduction"],
+        looked_early=data["looked_early"],
     )
 
 

@@ -58,6 +58,8 @@ class Comparison:
         adjusted_delta: Over the whole suite, when only a random part of it was asked: standard error,
             interval, bounds and p-value are then of this estimate.
         variance_reduction: Share of the variance that this takes away.
+        looked_early: Whether one looked before all cases were in: the p-value allows for that, the
+            differences by themselves do not.
     """
 
     n: int
@@ -75,6 +77,7 @@ class Comparison:
     spread: Spread
     adjusted_delta: float | None = None
     variance_reduction: float | None = None
+    looked_early: bool = False
 
 
 def compare_pairs(

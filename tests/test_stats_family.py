@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from harness.stats.binary import mcnemar_p
+from harness.stats.family import Question, decide_family, label_suites, likelihood_ratio
 from harness.stats.flip_tail import ENUMERATED, flip_p_value
 from harness.stats.joint_flips import PATTERNS_AT_ONCE, joint_flips
 from harness.stats.multiplicity import holm
-from harness.stats.release import Question, decide_release, label_suites, likelihood_ratio
 
 quick = settings(deadline=None, max_examples=40)
 ALPHA = 0.05
@@ -75,7 +75,7 @@ def test_few_units_equal_brute_force(seed: int, shared: bool) -> None:
         for suite, size in enumerate(sizes)
     ]
     cluster_count = int(sizes.sum())
-    found = decide_release(questions, alpha=ALPHA)
+    found = decide_family(questions, alpha=ALPHA)
     assert found.draws == 0
     expected = brute_force(questions, 1.0 if cluster_count <= ENUMERATED else 0.5)
     assert found.p_value == pytest.approx(expected, abs=1e-12)
@@ -86,7 +86,7 @@ def test_draws_agree_with_brute_force(shared: bool) -> None:
     rng = np.random.default_rng(5)
     units = [list(range(start, start + 7)) for start in (0, 4, 8)] if shared else [None] * 3
     questions = [question(rng.normal(-0.15, 0.3, 7), units=names) for names in units]
-    found = decide_release(questions, alpha=ALPHA)
+    found = decide_family(questions, alpha=ALPHA)
     expected = brute_force(questions, 0.5) if shared else None
     assert found.draws >= PATTERNS_AT_ONCE
     if expected is not None:
@@ -143,7 +143,7 @@ def test_neither_the_order_of_suites_nor_of_cases_matters(seed: int, count: int,
         )
         for i in order
     ]
-    one, two = decide_release(questions, alpha=ALPHA), decide_release(moved, alpha=ALPHA)
+    one, two = decide_family(questions, alpha=ALPHA), decide_family(moved, alpha=ALPHA)
     assert two.p_value == one.p_value
     assert two.adjusted == tuple(one.adjusted[i] for i in order)
     assert [int(order[i]) for i in two.named] == list(one.named)
@@ -151,7 +151,7 @@ def test_neither_the_order_of_suites_nor_of_cases_matters(seed: int, count: int,
 
 def test_a_release_of_one_suite_is_that_suites_test() -> None:
     alone = question([-1.0] * 14 + [1.0] * 6 + [0.0] * 80, p_value=0.0368)
-    found = decide_release([alone], alpha=ALPHA)
+    found = decide_family([alone], alpha=ALPHA)
     assert (found.p_value, found.pooled_p_value, found.adjusted) == (0.0368, 0.0368, (0.0368,))
     assert (found.blocks, found.named, found.suspects) == (True, (0,), ())
 
@@ -159,21 +159,21 @@ def test_a_release_of_one_suite_is_that_suites_test() -> None:
 def test_copies_of_a_suite_change_nothing_where_they_share_their_cases() -> None:
     totals, names = [-1.0] * 14 + [1.0] * 5 + [0.0] * 80, list(range(99))
     alone = flip_p_value(np.array(totals))
-    copies = decide_release([question(totals, units=names)] * 10, alpha=ALPHA)
+    copies = decide_family([question(totals, units=names)] * 10, alpha=ALPHA)
     assert copies.p_value == pytest.approx(alone, abs=4 * math.sqrt(alone / copies.draws))
-    apart = decide_release([question(totals)] + [question([0.0] * 99)] * 9, alpha=ALPHA)
+    apart = decide_family([question(totals)] + [question([0.0] * 99)] * 9, alpha=ALPHA)
     assert apart.p_value == pytest.approx(alone, abs=0.01)  # where nothing changed nothing can be blocked
 
 
 def test_nothing_changed_is_no_evidence() -> None:
-    found = decide_release([question([0.0] * 20), question([0.0] * 30)], alpha=ALPHA)
+    found = decide_family([question([0.0] * 20), question([0.0] * 30)], alpha=ALPHA)
     assert (found.p_value, found.blocks, found.named) == (1.0, False, ())
 
 
 @pytest.mark.parametrize("shares", [[], [1.0, 0.0], [1.0, -1.0], [math.nan]])
 def test_a_family_without_suites_or_shares_is_refused(shares: list[float]) -> None:
     with pytest.raises(ValueError, match="share of alpha above 0"):
-        decide_release([question([-1.0], share=share) for share in shares], alpha=ALPHA)
+        decide_family([question([-1.0], share=share) for share in shares], alpha=ALPHA)
 
 
 # --- level and power -----------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_an_unchanged_candidate_is_rarely_blocked(count: int) -> None:
     rng = np.random.default_rng(count)
     runs = 600
     blocked = sum(
-        decide_release([flips(rng, 80, 0.15) for _ in range(count)], alpha=ALPHA).blocks for _ in range(runs)
+        decide_family([flips(rng, 80, 0.15) for _ in range(count)], alpha=ALPHA).blocks for _ in range(runs)
     )
     assert blocked / runs <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / runs)
     assert blocked / runs >= ALPHA - 4 * math.sqrt(ALPHA * (1 - ALPHA) / runs)  # alpha is used
@@ -195,7 +195,7 @@ def test_a_thin_loss_is_seen_where_holms_method_hardly_sees_it() -> None:
     runs, ours, holms = 150, 0, 0
     for _ in range(runs):
         questions = [flips(rng, 100, 0.22, drop=0.03) for _ in range(20)]
-        ours += decide_release(questions, alpha=ALPHA).blocks
+        ours += decide_family(questions, alpha=ALPHA).blocks
         holms += min(holm([q.p_value for q in questions])) <= ALPHA
     assert ours / runs > 0.7
     assert holms / runs < 0.4
@@ -206,12 +206,12 @@ def test_a_share_keeps_alpha_for_one_suite() -> None:
     runs, light, heavy = 80, 0, 0
     for _ in range(runs):
         questions = [flips(rng, 100, 0.22, drop=0.1 * (i == 0)) for i in range(20)]
-        light += decide_release(questions, alpha=ALPHA).blocks
+        light += decide_family(questions, alpha=ALPHA).blocks
         favoured = [
             question(q.totals, p_value=q.p_value, share=19.0 if i == 0 else 1.0)
             for i, q in enumerate(questions)
         ]
-        heavy += decide_release(favoured, alpha=ALPHA).blocks
+        heavy += decide_family(favoured, alpha=ALPHA).blocks
     assert heavy - light > 0.15 * runs
 
 
@@ -255,7 +255,7 @@ def test_no_suite_is_named_in_a_release_that_is_not_blocked() -> None:
 
 def test_a_thin_loss_blocks_without_naming_a_suite() -> None:
     thin = [-1.0] * 15 + [1.0] * 9 + [0.0] * 76
-    found = decide_release([question(thin, margin=0.02)] * 8, alpha=ALPHA)
+    found = decide_family([question(thin, margin=0.02)] * 8, alpha=ALPHA)
     assert found.blocks
     assert found.named == found.suspects == ()
     assert found.pooled == pytest.approx(-0.06)
@@ -265,15 +265,15 @@ def test_a_thin_loss_blocks_without_naming_a_suite() -> None:
 def test_a_suspect_is_shown_where_the_global_test_alone_rejects() -> None:
     thin = [-1.0] * 14 + [1.0] * 9 + [0.0] * 77
     suspect = [-1.0] * 17 + [1.0] * 6 + [0.0] * 77
-    found = decide_release([question(suspect), *[question(thin)] * 7], alpha=ALPHA)
+    found = decide_family([question(suspect), *[question(thin)] * 7], alpha=ALPHA)
     assert (found.blocks, found.named, found.suspects) == (True, (), (0,))
 
 
 def test_a_proven_drop_within_the_margin_does_not_block() -> None:
     small = [-1.0] * 30 + [1.0] * 5 + [0.0] * 1965
     same = question([1.0, -1.0] * 40, margin=0.02)
-    assert decide_release([question(small, margin=0.0), same], alpha=ALPHA).named == (0,)
-    tolerated = decide_release([question(small, margin=0.02), same], alpha=ALPHA)
+    assert decide_family([question(small, margin=0.0), same], alpha=ALPHA).named == (0,)
+    tolerated = decide_family([question(small, margin=0.02), same], alpha=ALPHA)
     assert tolerated.p_value < 0.001
     assert (tolerated.blocks, tolerated.named) == (False, ())
 
@@ -281,5 +281,5 @@ def test_a_proven_drop_within_the_margin_does_not_block() -> None:
 def test_an_estimate_of_its_own_takes_the_place_of_the_plain_total() -> None:
     plain = question([-1.0] * 6 + [1.0] * 5, p_value=0.003, z=2.75, delta=-0.08)
     other = question([1.0, -1.0] * 10)
-    assert decide_release([plain, other], alpha=ALPHA).p_value < 0.02
+    assert decide_family([plain, other], alpha=ALPHA).p_value < 0.02
     assert plain.mean == -0.08

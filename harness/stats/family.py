@@ -40,9 +40,10 @@ __all__ = [
     "DROP_IN_ALL",
     "DROP_IN_ONE",
     "POOLED_SHARE",
+    "FamilyDecision",
     "Question",
-    "Release",
-    "decide_release",
+    "decide_by_p_values",
+    "decide_family",
     "label_suites",
     "likelihood_ratio",
 ]
@@ -103,7 +104,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Release:
+class FamilyDecision:
     """What the suites of one candidate say together.
 
     Attributes:
@@ -130,7 +131,7 @@ class Release:
     suspects: tuple[int, ...]
 
 
-def decide_release(questions: Sequence[Question], *, alpha: float) -> Release:
+def decide_family(questions: Sequence[Question], *, alpha: float) -> FamilyDecision:
     """Decide whether a release shows a drop, and in which suites.
 
     With a single suite everything is the suite's own test. The order of suites, of clusters and of cases does
@@ -165,7 +166,7 @@ def decide_release(questions: Sequence[Question], *, alpha: float) -> Release:
     suspects = [i for i in beyond if questions[i].p_value <= alpha]
     blocks = is_shown and bool(suspects or (len(questions) > 1 and pooled < -margin - _SAME))
     named = [i for i in beyond if blocks and adjusted[i] <= alpha]
-    return Release(
+    return FamilyDecision(
         p_value=found.p_value,
         draws=found.draws,
         settled=found.settled,
@@ -175,6 +176,37 @@ def decide_release(questions: Sequence[Question], *, alpha: float) -> Release:
         blocks=blocks,
         named=tuple(named),
         suspects=tuple(i for i in suspects if i not in named),
+    )
+
+
+def decide_by_p_values(questions: Sequence[Question], *, alpha: float) -> FamilyDecision:
+    """Decide a release by its suites' own p-values alone: Bonferroni for all, Holm for the labels, with shares.
+
+    For p-values that allow for looking early: the differences by themselves no longer do, and there is no
+    test of all cases together.
+
+    Args:
+        questions: The suites of one candidate that count, at least one.
+        alpha: Chance that an unchanged candidate is blocked, in (0, ½).
+    """
+    shares, p_values = [q.share for q in questions], [q.p_value for q in questions]
+    whole = math.fsum(shares)
+    smallest = min(p * whole / share for p, share in zip(p_values, shares, strict=True))
+    p_value = min(smallest, 1.0)
+    adjusted = label_suites(p_values, shares, p_value)
+    cases = sum(question.cases for question in questions)
+    ranked = sorted(range(len(questions)), key=lambda i: (p_values[i] / shares[i], i))
+    named = tuple(i for i in ranked if questions[i].is_beyond_margin and adjusted[i] <= alpha)
+    return FamilyDecision(
+        p_value=p_value,
+        draws=0,
+        settled=True,
+        pooled=sum(question.mean * question.cases for question in questions) / cases,
+        pooled_p_value=p_value,
+        adjusted=adjusted,
+        blocks=bool(named),
+        named=named,
+        suspects=(),
     )
 
 
