@@ -236,7 +236,7 @@ class Verdict:
     @property
     def is_drop_excluded(self) -> bool:
         """Whether a drop of `rules_out` or more is excluded, and would have been possible at all."""
-        if self.bounds is None or self.rules_out is None or not self.is_drop_possible:
+        if self.bounds is None or self.rules_out is None or self.same_weights or not self.is_drop_possible:
             return False
         return self.bounds[0] > -self.rules_out
 

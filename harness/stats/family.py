@@ -180,7 +180,7 @@ def decide_family(questions: Sequence[Question], *, alpha: float) -> FamilyDecis
 
 
 def decide_by_p_values(questions: Sequence[Question], *, alpha: float) -> FamilyDecision:
-    """Decide a release by its suites' own p-values alone: Bonferroni for all, Holm for the labels, with shares.
+    """Decide a release by p-values alone: Bonferroni over all suites, Holm for the labels, with shares.
 
     For p-values that allow for looking early: the differences by themselves no longer do, and there is no
     test of all cases together.
