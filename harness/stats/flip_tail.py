@@ -29,10 +29,11 @@ ENUMERATED = 13
 
 _ALL_PATTERNS = 14  # up to this many values that are not 0, every pattern is looked at
 _NORMAL_FROM = 100.0  # so many equal values' worth, and Edgeworth's expansion is off by less than 2e-5
-_SMALL = 1.0 / 2_000.0  # share of the variance below which a value belongs to the normal rest
+_ALL_LARGE = 64  # with more values than this, those with less than this share of the variance are the rest
+_SMALL = 1.0 / 2_000.0
 _LATTICE_POINTS = 1 << 17
 _QUICK, _LATTICE_WORK = 2_000_000, 100_000_000  # additions: what is always spent, and where nothing else does
-_GRID_STEPS = 1_024  # per standard deviation
+_GRID_STEPS, _FINEST_STEPS = 256, 4_096  # per standard deviation: of 64 values and more, and of few
 _DECIMALS = 12  # sums of floats that differ by less are equal
 
 
@@ -74,7 +75,8 @@ def total_p_value(total: float, sizes: NDArray[np.float64], *, ties: float = 0.5
         if unit is None or _work(sizes, unit) > _QUICK:
             if effective_count(sizes) >= _NORMAL_FROM:
                 return _edgeworth(total, sizes, unit)
-            large, small = sizes[sizes**2 > _SMALL * variance], sizes[sizes**2 <= _SMALL * variance]
+            if len(sizes) > _ALL_LARGE:
+                large, small = sizes[sizes**2 > _SMALL * variance], sizes[sizes**2 <= _SMALL * variance]
     sums, shares = _distribution(large, math.sqrt(variance))
     rest = math.sqrt(float(small @ small))
     return min(max(_share_below(total, sums, shares, rest, ties), 0.0), 1.0)
@@ -125,9 +127,9 @@ def _distribution(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the values that Σ ± size can have, rising, and their probabilities.
 
-    Exact for few values and on a lattice. Otherwise on a grid of `_GRID_STEPS` points per standard deviation,
-    each value split between its two neighbours so that the mean stays; that adds less than 1e-4 to the
-    variance.
+    Exact for few values and on a lattice. Otherwise on a grid that is finer the fewer values there are, each
+    value split between its two neighbours so that the mean stays. What that adds to the variance is taken
+    back by drawing the grid together.
     """
     import numpy as np
 
@@ -147,17 +149,19 @@ def _distribution(
             longer[count:] += shares
             shares = longer / 2.0
         return np.asarray(unit * (2.0 * np.arange(len(shares)) - (len(shares) - 1)), np.float64), shares
-    step = deviation / _GRID_STEPS
-    shares = np.ones(1)
+    step = deviation / min(_GRID_STEPS * max(64.0 / len(sizes), 1.0) ** 2, _FINEST_STEPS)
+    shares, variance, added = np.ones(1), 0.0, 0.0
     for size in (sizes / step).tolist():
         whole = math.floor(size)
         part = size - whole
+        variance, added = variance + size * size, added + part * (1.0 - part)
         reach = whole + 1
         longer = np.zeros(len(shares) + 2 * reach)
         for shift, weight in ((whole, 1.0 - part), (reach, part)):
             for start in (reach - shift, reach + shift):
                 longer[start : start + len(shares)] += weight / 2.0 * shares
         shares = longer
+    step *= math.sqrt(variance / (variance + added))
     return np.asarray(step * (np.arange(len(shares)) - (len(shares) - 1) / 2.0), np.float64), shares
 
 
