@@ -37,7 +37,7 @@ from harness.stats.binary import mcnemar_p
 from harness.stats.flip_tail import flip_p_value
 from harness.stats.joint_flips import joint_flips
 from harness.stats.paired import compare_pairs
-from harness.stats.release import DROP_IN_ALL, DROP_IN_ONE, Question, decide_release
+from harness.stats.family import DROP_IN_ALL, DROP_IN_ONE, Question, decide_family
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array, Array, Array], Array]
@@ -145,7 +145,7 @@ def worse(rng: np.random.Generator, noisy: Sequence[Pair], drop: Drop) -> list[Q
 
 def blocks(release: Sequence[Question]) -> bool:
     """Whether this rule blocks."""
-    return decide_release(release, alpha=ALPHA).blocks
+    return decide_family(release, alpha=ALPHA).blocks
 
 
 def blocks_by_holm(release: Sequence[Question]) -> bool:
