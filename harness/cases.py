@@ -183,6 +183,8 @@ class Response:
         tool_calls: Calls the model made.
         model: The model name that the provider says has answered, where it says so.
         likelihoods: One for each of the request's continuations; `text` is the most likely of them.
+        unread_calls: Why calls that the model made are not among `tool_calls`, one phrase each: their
+            arguments cannot be read. That none was made must not be concluded from such an answer.
     """
 
     text: str
@@ -195,11 +197,19 @@ class Response:
     tool_calls: tuple[ToolCall, ...] = ()
     model: str | None = None
     likelihoods: tuple[Likelihood, ...] = ()
+    unread_calls: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
         """Whether the infrastructure failed, so that nothing is known about the model."""
         return self.finish_reason == "error"
+
+    @property
+    def unusable(self) -> str | None:
+        """Why there is nothing to score in it, whatever its text says; None where there is."""
+        if self.finish_reason == "context_overflow":
+            return self.detail or "the prompt does not fit the context window"
+        return "; ".join(self.unread_calls) or None
 
     @property
     def truncated(self) -> bool:
@@ -224,6 +234,8 @@ class Response:
         }
         if self.likelihoods:
             fields["likelihoods"] = [likelihood.as_dict() for likelihood in self.likelihoods]
+        if self.unread_calls:
+            fields["unread_calls"] = list(self.unread_calls)
         return fields
 
     @classmethod
@@ -232,6 +244,7 @@ class Response:
         fields = dict(data)
         fields["tool_calls"] = tuple([ToolCall(**call) for call in fields.get("tool_calls", ())])
         fields["likelihoods"] = tuple(map(Likelihood.from_dict, fields.get("likelihoods", ())))
+        fields["unread_calls"] = tuple(fields.get("unread_calls", ()))
         return cls(**fields)
 
 

@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-__all__ = ["KEY", "Drip", "Hang", "LoopbackLLM", "Question", "Raw", "Redirect", "Reply", "Status"]
+__all__ = ["KEY", "Body", "Drip", "Hang", "LoopbackLLM", "Question", "Raw", "Redirect", "Reply", "Status"]
 
 KEY = "sk-canary-0123456789wxyz"  # its end is no hexadecimal number, as addresses in logs are
 """The key that the server takes: grep for it wherever it must not appear."""
@@ -107,6 +107,14 @@ class Raw:
 
 
 @dataclass(frozen=True)
+class Body:
+    """Any JSON body, with any status."""
+
+    value: Any
+    code: int = 200
+
+
+@dataclass(frozen=True)
 class Redirect:
     """A redirect that keeps the method."""
 
@@ -125,7 +133,7 @@ class Drip:
     pause_s: float = 0.02
 
 
-Fault = Status | Raw | Redirect | Hang | Drip
+Fault = Status | Raw | Body | Redirect | Hang | Drip
 Answers = Callable[[Question], str | Reply | Fault]
 
 
@@ -271,6 +279,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(provider, fault)
         elif isinstance(fault, Raw):
             self._send(200, fault.body, content_type=fault.content_type)
+        elif isinstance(fault, Body):
+            self._send(fault.code, json.dumps(fault.value).encode())
         elif isinstance(fault, Redirect):
             self._send(307, b"", headers={"location": fault.location})
         elif isinstance(fault, Hang):

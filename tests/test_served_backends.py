@@ -167,12 +167,13 @@ def test_tools_there_and_back(client: Client) -> None:
 
 
 @pytest.mark.parametrize("arguments", ['{"city": ', '["Rome"]', '{"city": NaN}'])
-def test_a_call_that_cannot_be_read_is_left_out_and_said(client: Client, arguments: str) -> None:
+def test_a_call_that_cannot_be_read_is_said(client: Client, arguments: str) -> None:
     with LoopbackLLM(lambda _: Reply("", "tool_calls", (("weather", arguments),))) as server:
         (answer,) = client.ask(server, ask())
     assert not answer.failed
     assert answer.tool_calls == ()
-    assert "the arguments of the call to 'weather'" in str(answer.detail)
+    (unread,) = answer.unread_calls
+    assert "the arguments of the call to 'weather'" in unread
 
 
 def test_openai_sends_the_sampling_and_a_seed_per_sample(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +273,7 @@ def test_a_passing_fault_is_retried(client: Client, fault: Any) -> None:
         (Raw(b"<html>Sorry</html>", "text/html"), "answered 200 with a web page"),
         (Raw(b"{}"), "answered 200 without"),
         (Raw(b'{"error": "no workers"}'), "answered 200 with an error: no workers"),
-        (Reply("text", "because"), "reason 'because'"),
+        (Reply("text", "abort"), "reason 'abort'"),
         (Reply("text", None), "reason None"),
     ],
     ids=repr,
@@ -303,37 +304,15 @@ def test_spent_credit_is_not_retried(client: Client) -> None:
     assert "no credit left (429)" in str(answer.detail)
 
 
-@pytest.mark.parametrize(
-    ("message", "detail"),
-    [
-        (
-            "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 "
-            "tokens.",
-            "5000 tokens asked for, 4096 fit into the context window",
-        ),
-        (
-            "This model's maximum context length is 2048 tokens. However, you requested 3000 tokens (2900 in "
-            "the messages, 100 in the completion).",
-            "3000 tokens asked for, 2048 fit into the context window",
-        ),
-        ("prompt is too long: 208310 tokens > 200000 maximum", "208310 tokens asked for, 200000 fit into"),
-        (
-            "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000",
-            "209573 tokens asked for, 200000 fit into",
-        ),
-        (
-            "the request (9000 tokens) exceeds the available context size (8192 tokens), try increasing it",
-            "9000 tokens asked for, 8192 fit into",
-        ),
-        ("The prompt is too long for this model.", "The prompt is too long for this model."),
-    ],
-)
-def test_a_prompt_that_does_not_fit_says_both_lengths(client: Client, message: str, detail: str) -> None:
+def test_a_prompt_that_does_not_fit_says_both_lengths(client: Client) -> None:
+    message = (
+        "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens."
+    )
     with LoopbackLLM(lambda _: Status(400, message)) as server:
         (answer,) = client.ask(server, ask())
         assert server.attempts == 1
     assert (answer.text, answer.finish_reason) == ("", "context_overflow")
-    assert str(answer.detail).startswith(detail)
+    assert answer.detail == "prompt of 5000 tokens does not fit the context window of 4096"
 
 
 def test_the_retry_time_that_a_server_asks_for_is_kept(client: Client) -> None:

@@ -163,7 +163,11 @@ def said(name: str, change: Callable[[list[Any]], list[Any]]) -> Callable[[dict[
         (lambda body: body["usage"].update(completion_tokens=0), "wrote 0 tokens after 3 prompts"),
         (lambda body: body.pop("usage"), "wrote None tokens after 3 prompts"),
         (lambda body: body["choices"].pop(), "with 2 choices for 3 prompts"),
-        (each("index", 1), "with 3 choices for 3 prompts"),
+        (each("index", 1), "two choices have the index 1"),
+        (each("index", None), "a choice has the index None"),
+        (each("index", [0]), "a choice has the index [0]"),
+        (lambda body: body.update(usage={"completion_tokens": "3"}), "`usage.completion_tokens` is '3'"),
+        (lambda body: body.update(model="base"), "'base' has answered"),
     ],
 )
 def test_what_does_not_say_every_likelihood_is_an_error(
@@ -187,7 +191,7 @@ def test_faults_are_retried_and_overflow_is_told(place: Path) -> None:
         (overflow,) = ask(server, choices("the red", " box"))
     assert (overflow.finish_reason, overflow.detail) == (
         "context_overflow",
-        "140 tokens asked for, 128 fit into the context window",
+        "prompt of 139 tokens does not fit the context window of 128",
     )
 
 
@@ -229,6 +233,27 @@ def test_what_a_raw_prompt_cannot_be() -> None:
         assert server.attempts == 0
     assert "tools are shown by the chat template" in str(tools.detail)
     assert "takes messages only, no raw prompts" in str(raw.detail)
-    with LoopbackLLM(lambda _: Reply("x", "because")) as server:
+
+
+@pytest.mark.parametrize(
+    ("reply", "detail"),
+    [
+        (Reply("x", "because"), "reason 'because' is not known"),
+        (Reply("x", None), "finish reason None"),
+        (Reply("x", "tool_calls"), "ended with tool calls"),
+        (Reply(None), "a completion whose text is none"),
+        (Reply("x", model="other"), "'other' has answered"),
+    ],
+)
+def test_what_is_no_answer_to_a_raw_prompt(reply: Reply, detail: str) -> None:
+    with LoopbackLLM(lambda _: reply) as server:
         (odd,) = ask(server, Request((Message("user", "a"),), raw=True))
-    assert "reason 'because'" in str(odd.detail)
+    assert odd.failed
+    assert detail in str(odd.detail)
+
+
+def test_as_many_tokens_as_were_allowed_are_a_cut_answer() -> None:
+    raw = [Request((Message("user", "a"),), Sampling(tokens), raw=True) for tokens in (3, 4)]
+    with LoopbackLLM(lambda _: "x") as server:  # which counts 3
+        cut, whole = ask(server, *raw)
+    assert (cut.finish_reason, whole.finish_reason) == ("length", "stop")

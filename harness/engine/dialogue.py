@@ -23,7 +23,8 @@ def next_request(case: Case, sampling: Sampling, sample: int, answers: Sequence[
     if not answers:
         messages = opening
     else:
-        if len(answers) > len(turns) or answers[-1].finish_reason in ("error", "context_overflow"):
+        latest = answers[-1]
+        if len(answers) > len(turns) or latest.failed or latest.unusable is not None:
             return None
         messages = list(opening)
         for answer, turn in zip(answers, turns, strict=False):

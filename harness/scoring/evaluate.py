@@ -51,7 +51,8 @@ def score(case: Case, response: Response) -> Score:
 
     It passes when every check passes, and its value is the lowest of theirs. Otherwise it is *invalid* if
     every check that failed says so, and *missed* if one says that the answer is wrong. An empty answer is
-    invalid unless a check allows it, and so is a prompt that did not fit the context. An answer cut off at
+    invalid unless a check allows it, and so is a prompt that did not fit the context, or an answer with a
+    function call that nobody can read. An answer cut off at
     max_tokens is judged as it is: it passes if it already satisfies the checks. What a reasoning model thinks
     before its answer (`<think>…</think>`) is no part of it.
 
@@ -62,8 +63,8 @@ def score(case: Case, response: Response) -> Score:
     """
     if response.failed:
         raise InferenceError(response.detail or "the request got no answer")
-    if response.finish_reason == "context_overflow":
-        return Score.invalid(response.detail or "the prompt does not fit the context window")
+    if (unusable := response.unusable) is not None:
+        return Score.invalid(unusable)
     checks = compile_checks(case)
     if not checks:
         raise ScoringError(
@@ -126,6 +127,8 @@ def _why_empty(response: Response) -> str:
         return "no answer: the provider's content filter withheld it"
     if response.text:
         return "the answer is blank"
+    if response.detail:
+        return response.detail
     if response.completion_tokens:
         return f"empty answer ({response.completion_tokens} tokens, all of them special)"
     return "empty answer"

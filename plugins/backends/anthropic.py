@@ -12,23 +12,22 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, ClassVar
 
-from harness.cases import Message, Request, Response, ToolCall
+from harness.cases import Message, Request, Response
 from harness.protocols import BackendOptions, Checkpoint
 
 from . import served
+from .anthropic_message import read_message
+from .api_call import ApiCall
 from .arguments import choice, own
-from .asking import Ask, RejectedError, UnavailableError, ask_all
-from .finish_reason import normalise
-from .served import Call, Provider, ServedModel
-from .tool_calls import read_call
-from .wire import one_line, token_count
+from .asking import Ask, RejectedError, ask_all
+from .endpoint import ServedModel
+from .served import Provider
 
 __all__ = ["AnthropicBackend"]
 
 _PROVIDER = Provider("anthropic", "https://api.anthropic.com", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY")
 _VERSIONS = ("2026-10-21", "2023-06-01")
 _NOT_SENT = {"2026-10-21": "seed,temperature,top_p", "2023-06-01": "seed"}
-_PROMPT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 class AnthropicBackend:
@@ -76,7 +75,10 @@ class AnthropicBackend:
             create = client.messages.with_streaming_response.create
 
             async def ask(request: Request) -> Response:
-                call = Call(create, self._payload(model, request), _response)
+                max_tokens = request.sampling.max_tokens
+                read = partial(read_message, max_tokens=max_tokens)
+                payload = self._payload(model, request)
+                call = ApiCall(create, payload, read, max_tokens, remedy=_remedy)
                 return await served.attempt(call, anthropic.APIError, model)
 
             yield ask
@@ -142,36 +144,11 @@ def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     return shaped | ({"description": function["description"]} if "description" in function else {})
 
 
-def _response(reply: Mapping[str, Any], latency_ms: float) -> Response:
-    """Read a message.
-
-    Raises:
-        UnavailableError: It has no content, or does not say why it ended.
-    """
-    content, ended = reply.get("content"), reply.get("stop_reason")
-    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
-        raise UnavailableError("answered 200 without content blocks; is the base URL right?")
-    reason = normalise(ended) if isinstance(ended, str) else None
-    if reason is None or reason == "error":
-        raise UnavailableError(f"answered 200 with the stop reason {one_line(repr(ended), 40)}")
-    texts = [block.get("text") for block in content if block.get("type") == "text"]
-    calls: list[ToolCall] = []
-    detail = "the provider's safety system cut the answer" if reason == "content_filter" else None
-    for block in content:
-        if block.get("type") == "tool_use":
-            call = read_call(block.get("name"), block.get("input"), block.get("id"))
-            if isinstance(call, str):
-                detail = one_line(call)
-            else:
-                calls.append(call)
-    usage, model = reply.get("usage"), reply.get("model")
-    return Response(
-        text="".join(text for text in texts if isinstance(text, str)),
-        finish_reason=reason,
-        detail=detail,
-        prompt_tokens=token_count(usage, *_PROMPT_COUNTS),
-        completion_tokens=token_count(usage, "output_tokens"),
-        latency_ms=latency_ms,
-        tool_calls=tuple(calls),
-        model=model if isinstance(model, str) else None,
-    )
+def _remedy(parameters: Sequence[str], said: str) -> str | None:
+    """Return the `-M` argument under which a sampling parameter is not sent that the model does not take."""
+    refused = [name for name in ("temperature", "top_p") if name in parameters]
+    if refused:
+        return f"{_VERSIONS[0]} of the API sends no {' and no '.join(refused)}: -M api_version={_VERSIONS[0]}"
+    if "max_tokens" in parameters:
+        return "where that is too many for the model, lower --max-tokens"
+    return None

@@ -20,10 +20,12 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from harness.cases import Request, Response, content_digest
 from harness.errors import UsageError
 
-__all__ = ["Ask", "Connect", "Patience", "RejectedError", "UnavailableError", "ask_all"]
+__all__ = ["Ask", "Connect", "Patience", "RejectedError", "UnavailableError", "UnreadableError", "ask_all"]
 
 Ask = Callable[[Request], Awaitable[Response]]
-"""One attempt at one request. Raises `UnavailableError`, `RejectedError`, or a `UsageError` for them all."""
+"""One attempt at one request.
+
+Raises `UnavailableError`, `UnreadableError`, `RejectedError`, or a `UsageError` for them all."""
 
 Connect = Callable[[], AbstractAsyncContextManager[Ask]]
 """Opens a connection pool on the running event loop."""
@@ -51,6 +53,14 @@ class UnavailableError(Exception):
         self.lasting = lasting
 
 
+class UnreadableError(Exception):
+    """An answer came, and something in it is not understood.
+
+    It is not asked for again: that would draw until an answer can be read, and which can be depends on what
+    the model says.
+    """
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long and how often a request is tried.
@@ -69,7 +79,7 @@ class Patience:
 
 
 class _Outage:
-    """Counts requests without an answer since the last with one."""
+    """Counts requests without a usable answer since the last with one."""
 
     def __init__(self, concurrency: int) -> None:
         self._limit = max(_OUTAGE_AFTER, 2 * concurrency)
@@ -88,7 +98,7 @@ class _Outage:
         """Why nothing more is asked, once that is so."""
         if self._failures < self._limit:
             return None
-        return f"not asked, the {self._failures} requests before it got no answer: {self._reason}"
+        return f"not asked, the {self._failures} requests before it got no usable answer: {self._reason}"
 
 
 def ask_all(
@@ -160,7 +170,7 @@ async def _answer(ask: Ask, request: Request, patience: Patience, outage: _Outag
         return Response("", "error", detail=outage.verdict)
     try:
         response = await _persist(ask, request, patience)
-    except UnavailableError as error:
+    except (UnavailableError, UnreadableError) as error:
         outage.failed(str(error))
         return Response("", "error", detail=str(error))
     except RejectedError as error:
@@ -180,7 +190,7 @@ async def _persist(ask: Ask, request: Request, patience: Patience) -> Response:
             return await asyncio.wait_for(ask(request), limit)
         except asyncio.TimeoutError:
             raise UnavailableError(f"no complete answer within {limit:.3g} s") from None
-        except (UnavailableError, RejectedError, UsageError):
+        except (UnavailableError, UnreadableError, RejectedError, UsageError):
             raise
         except Exception as error:  # a connection lost in the middle of a body is no error of the SDK's
             raise UnavailableError(f"the request failed: {type(error).__name__}") from None

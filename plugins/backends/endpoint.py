@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from harness.errors import ConfigurationError, UsageError
 
-__all__ = ["ApiKey", "Endpoint", "read_key", "split_name"]
+__all__ = ["ApiKey", "Endpoint", "ServedModel", "read_key", "split_name"]
 
 _NAMED_URL = re.compile(r"(?P<model>.+?)@(?P<url>https?://.*)", re.DOTALL)
 _MASKED_KEY = re.compile(r"\bsk-[\w.*…-]{4,}")
@@ -83,6 +83,23 @@ class ApiKey:
     def redact(self, text: str) -> str:
         """Return an error's text without the secret, and without what a provider shows of one."""
         return _MASKED_KEY.sub("sk-***", self.hide(text))
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model behind an API, and what opens it.
+
+    Attributes:
+        endpoint: Where it is.
+        model: The name that is asked for.
+        key: What opens the endpoint.
+        also_called: Names that the server may give it in its answers, as the user said.
+    """
+
+    endpoint: Endpoint
+    model: str
+    key: ApiKey
+    also_called: tuple[str, ...] = ()
 
 
 def split_name(name: str) -> tuple[str, str | None]:

@@ -6,23 +6,24 @@ Raw prompts and likelihoods go to the text completions API beside it, where a se
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, ClassVar
 
-from harness.cases import Message, Request, Response, ToolCall, content_digest
+from harness.cases import Message, Request, Response, content_digest
 from harness.errors import ConfigurationError
 from harness.protocols import BackendOptions, Checkpoint
 from harness.registry import did_you_mean
 
 from . import served, text_completions
+from .api_call import ApiCall
 from .arguments import choice, own
-from .asking import Ask, UnavailableError, ask_all
-from .finish_reason import normalise
-from .served import Call, Provider, ServedModel
-from .tool_calls import read_call
-from .wire import one_line, token_count
+from .asking import Ask, ask_all
+from .chat_completion import read_chat_completion
+from .endpoint import ServedModel
+from .served import Provider
 
 __all__ = ["OpenAIBackend"]
 
@@ -30,6 +31,15 @@ _PROVIDER = Provider("openai", "https://api.openai.com/v1", "OPENAI_BASE_URL", "
 _LENGTH_FIELDS = ("auto", "max_tokens", "max_completion_tokens")
 _TEXT_API = "text completions"
 _OMITTABLE = ("seed", "stop", "temperature", "top_p")
+_OTHER_LENGTH_FIELD = {
+    "max_tokens": "max_completion_tokens",
+    "max_completion_tokens": "max_tokens",
+}
+_NOT_TAKEN = re.compile(
+    r"unsupported|not supported|not support|not permitted|unknown|unrecogni[sz]ed|unexpected|extra|instead",
+    re.IGNORECASE,
+)
+_ONE_OF_BOTH = re.compile(r"\b(?:both|only one|either)\b", re.IGNORECASE)
 
 
 class OpenAIBackend:
@@ -83,17 +93,37 @@ class OpenAIBackend:
 
             yield ask
 
-    def _call(self, client: Any, model: ServedModel, request: Request) -> Call:
+    def _call(self, client: Any, model: ServedModel, request: Request) -> ApiCall:
         completions = client.completions.with_streaming_response.create
+        max_tokens = request.sampling.max_tokens
         if request.continuations:
             payload = {"model": model.model, **text_completions.echo_payload(request)}
-            return Call(completions, payload, partial(text_completions.likelihoods, request), _TEXT_API)
+            read = partial(text_completions.likelihoods, request)
+            return ApiCall(completions, payload, read, payload["max_tokens"], _TEXT_API)
         if request.raw:
             prompt = text_completions.prompt_of(request)
-            payload = {"model": model.model, "prompt": prompt, "max_tokens": request.sampling.max_tokens}
-            return Call(completions, payload | self._drawn(request), text_completions.answer, _TEXT_API)
+            payload = {"model": model.model, "prompt": prompt, "max_tokens": max_tokens}
+            answer = partial(text_completions.answer, max_tokens=max_tokens)
+            payload |= self._drawn(request)
+            return ApiCall(completions, payload, answer, max_tokens, _TEXT_API, self._remedy)
         create = client.chat.completions.with_streaming_response.create
-        return Call(create, self._payload(model, request), _response)
+        read = partial(read_chat_completion, max_tokens=max_tokens)
+        return ApiCall(create, self._payload(model, request), read, max_tokens, remedy=self._remedy)
+
+    def _remedy(self, parameters: Sequence[str], said: str) -> str | None:
+        """Return the `-M` arguments under which parameters are not sent that a server does not take."""
+        for field, other in _OTHER_LENGTH_FIELD.items():
+            if field in parameters and (other in said or _NOT_TAKEN.search(said)):
+                return f"where the model takes no {field}, send it as {other}: -M max_tokens_field={other}"
+            if field in parameters:
+                return "where that is too many for the model, lower --max-tokens"
+        refused = [name for name in _OMITTABLE if name in parameters]
+        if refused == ["temperature", "top_p"] and _ONE_OF_BOTH.search(said):
+            refused = ["top_p"]
+        if not refused:
+            return None
+        listed = ",".join(sorted({*self._omitted, *refused}))
+        return f"where the model does not take {' and '.join(refused)}, leave it out: -M omit={listed}"
 
     def _payload(self, model: ServedModel, request: Request) -> dict[str, Any]:
         field = self._length_field
@@ -148,55 +178,3 @@ def _message(message: Message) -> dict[str, Any]:
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     return dict(tool) if "function" in tool else {"type": "function", "function": dict(tool)}
-
-
-def _response(completion: Mapping[str, Any], latency_ms: float) -> Response:
-    """Read a chat completion.
-
-    Raises:
-        UnavailableError: It has no choice, no message, or does not say why it ended.
-    """
-    choices = completion.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    message = first.get("message") if isinstance(first, dict) else None
-    if not isinstance(first, dict) or not isinstance(message, dict):
-        raise UnavailableError("answered 200 without a choice that holds a message; is the base URL right?")
-    ended = first.get("finish_reason")
-    reason = normalise(ended) if isinstance(ended, str) else None
-    if reason is None or reason == "error":
-        raise UnavailableError(f"answered 200 with the finish reason {one_line(repr(ended), 40)}")
-    text = message.get("content")
-    if text is None:
-        text = message.get("refusal") or ""  # a refusal under structured output is the model's answer too
-    if not isinstance(text, str):
-        raise UnavailableError("answered 200 with content that is no text")
-    calls, unread = _tool_calls(message.get("tool_calls"))
-    usage, model = completion.get("usage"), completion.get("model")
-    filtered = "the provider's content filter cut the answer" if reason == "content_filter" else None
-    return Response(
-        text=text,
-        finish_reason=reason,
-        detail=unread or filtered,
-        prompt_tokens=token_count(usage, "prompt_tokens"),
-        completion_tokens=token_count(usage, "completion_tokens"),
-        latency_ms=latency_ms,
-        tool_calls=calls,
-        model=model if isinstance(model, str) else None,
-    )
-
-
-def _tool_calls(entries: Any) -> tuple[tuple[ToolCall, ...], str | None]:
-    """Return the calls that can be read, and why others cannot."""
-    calls: list[ToolCall] = []
-    unread: str | None = None
-    for entry in entries if isinstance(entries, list) else ():
-        function = entry.get("function") if isinstance(entry, dict) else None
-        if not isinstance(function, dict):
-            unread = "a tool call without a function"
-            continue
-        call = read_call(function.get("name"), function.get("arguments"), entry.get("id"))
-        if isinstance(call, str):
-            unread = one_line(call)
-        else:
-            calls.append(call)
-    return tuple(calls), unread

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,22 +15,18 @@ from harness.cases import Response, content_digest
 from harness.errors import CheckpointError, MissingDependencyError
 from harness.protocols import BackendOptions, Checkpoint
 
+from .answering_model import read_aliases, require_model
+from .api_call import ApiCall
+from .api_error import error_in, interpret, meaning
 from .arguments import own, seconds, whole_number
 from .asking import Patience
-from .endpoint import ApiKey, Endpoint, read_key, split_name
-from .wire import interpret, read_object
+from .endpoint import Endpoint, ServedModel, read_key, split_name
+from .wire import read_object
 
-__all__ = [
-    "ARGUMENTS",
-    "Call",
-    "Provider",
-    "ServedModel",
-    "attempt",
-    "describe",
-    "find_model",
-    "open_client",
-    "patience_of",
-]
+__all__ = ["ARGUMENTS", "Provider", "attempt", "describe", "find_model", "open_client", "patience_of"]
+
+_READING = "2"
+"""Version of the rules by which answers are read: what others made of an answer is no answer of ours."""
 
 ARGUMENTS: Mapping[str, str] = {
     "base_url": "base URL of the API; a spec may name its own: provider/MODEL@https://host/v1",
@@ -39,6 +35,7 @@ ARGUMENTS: Mapping[str, str] = {
     "deadline": "most seconds for a request with all its retries (300)",
     "max_retries": "attempts after the first (4)",
     "retry_wait": "seconds before the first retry, doubled each time (0.5)",
+    "answers_as": "other names that servers give a model in their answers: ASKED=ANSWERED,ASKED=ANSWERED",
 }
 
 
@@ -50,15 +47,6 @@ class Provider:
     url: str
     url_variable: str
     key_variable: str
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """A model behind an API, and what opens it."""
-
-    endpoint: Endpoint
-    model: str
-    key: ApiKey
 
 
 def patience_of(options: BackendOptions, provider: Provider) -> Patience:
@@ -106,7 +94,8 @@ def find_model(name: str, provider: Provider, options: BackendOptions) -> Served
     endpoint = Endpoint.parse(url, source)
     is_own = endpoint.url == provider.url
     variable = provider.key_variable if is_own else given.get("api_key_env", provider.key_variable)
-    return ServedModel(endpoint, model, read_key(variable, endpoint))
+    also_called = read_aliases(given.get("answers_as", "")).get(model, ())
+    return ServedModel(endpoint, model, read_key(variable, endpoint), also_called)
 
 
 def describe(served: ServedModel, spec: str, provider: Provider, numerics: Mapping[str, str]) -> Checkpoint:
@@ -118,28 +107,11 @@ def describe(served: ServedModel, spec: str, provider: Provider, numerics: Mappi
         backend=provider.name,
         location=f"{served.model}@{served.endpoint.url}",
         fingerprint=content_digest(identity),
-        numerics=numerics,
+        numerics={**numerics, "reading": _READING},
     )
 
 
-@dataclass(frozen=True)
-class Call:
-    """One call of an API.
-
-    Attributes:
-        create: The SDK's method, with a streaming response.
-        payload: Its arguments.
-        read: From the JSON object that came back, and the milliseconds that it took, to the response.
-        api: Which of the endpoint's APIs it is, for messages.
-    """
-
-    create: Callable[..., Any]
-    payload: Mapping[str, Any]
-    read: Callable[[Mapping[str, Any], float], Response]
-    api: str = "chat"
-
-
-async def attempt(call: Call, api_error: type[Exception], model: ServedModel) -> Response:
+async def attempt(call: ApiCall, api_error: type[Exception], model: ServedModel) -> Response:
     """Make one attempt at a call.
 
     Args:
@@ -149,6 +121,7 @@ async def attempt(call: Call, api_error: type[Exception], model: ServedModel) ->
 
     Raises:
         UnavailableError: There was no usable answer, this time.
+        UnreadableError: Something in the answer is not understood, or another model gave it.
         RejectedError: This request is refused.
         UsageError: Whatever is asked of this endpoint will fail.
     """
@@ -157,9 +130,14 @@ async def attempt(call: Call, api_error: type[Exception], model: ServedModel) ->
         async with call.create(**call.payload) as body:
             reply = await read_object(body, model.key)
     except api_error as error:
-        outcome = interpret(error, model.endpoint, model.model, model.key, call.api)
+        outcome = interpret(error, call, model)
     else:
-        return call.read(reply, 1000 * (time.perf_counter() - started))
+        problem = error_in(reply)
+        if problem is None:
+            response = call.read(reply, 1000 * (time.perf_counter() - started))
+            require_model(model, response.model)
+            return response
+        outcome = meaning(problem, call, model)
     if isinstance(outcome, Exception):
         raise outcome  # here, where the SDK's error is no longer its context
     return outcome

@@ -14,9 +14,10 @@ from typing import Any
 from harness.cases import Request, Response
 from harness.likelihood import Likelihood
 
-from .asking import RejectedError, UnavailableError
-from .finish_reason import normalise
-from .wire import one_line, token_count
+from .asking import RejectedError, UnreadableError
+from .choices import choices_by_index
+from .finish_reason import read_ending
+from .wire import one_line, optional_text, token_count
 
 __all__ = ["answer", "echo_payload", "likelihoods", "prompt_of"]
 
@@ -74,28 +75,34 @@ def _prompts(texts: Sequence[tuple[str, str]]) -> Mapping[str, int]:
 # --- reading -------------------------------------------------------------------------------------------
 
 
-def answer(completion: Mapping[str, Any], latency_ms: float) -> Response:
+def answer(completion: Mapping[str, Any], latency_ms: float, *, max_tokens: int) -> Response:
     """Read the answer to a raw prompt.
 
+    Args:
+        completion: The JSON object that came.
+        latency_ms: How long it took.
+        max_tokens: How many tokens were allowed.
+
     Raises:
-        UnavailableError: It has no text, or does not say why it ended.
+        UnavailableError: There is no answer in it, or one that the server did not let end.
+        UnreadableError: Something in it is not understood; says what.
     """
-    (first,) = _choices(completion, 1)
-    ended, text = first.get("finish_reason"), first.get("text")
-    reason = normalise(ended) if isinstance(ended, str) else None
-    if reason is None or reason == "error":
-        raise UnavailableError(f"answered 200 with the finish reason {one_line(repr(ended), 40)}")
-    if not isinstance(text, str):
-        raise UnavailableError("answered 200 with a completion that is no text")
-    usage, model = completion.get("usage"), completion.get("model")
+    (choice,) = _choices(completion, 1)
+    usage = completion.get("usage")
+    tokens = token_count(usage, "completion_tokens")
+    ending = read_ending(choice.get("finish_reason"), tokens=tokens, max_tokens=max_tokens)
+    if ending.reason == "tool_calls":
+        raise UnreadableError("a text completion that ended with tool calls")
+    if not isinstance(choice.get("text"), str):
+        raise UnreadableError(f"a completion whose text is none: {one_line(repr(choice.get('text')), 80)}")
     return Response(
-        text=text,
-        finish_reason=reason,
-        detail="the provider's content filter cut the answer" if reason == "content_filter" else None,
+        text=choice["text"],
+        finish_reason=ending.reason,
+        detail=ending.detail,
         prompt_tokens=token_count(usage, "prompt_tokens"),
-        completion_tokens=token_count(usage, "completion_tokens"),
+        completion_tokens=tokens,
         latency_ms=latency_ms,
-        model=model if isinstance(model, str) else None,
+        model=optional_text(completion, "model"),
     )
 
 
@@ -104,7 +111,8 @@ def likelihoods(request: Request, completion: Mapping[str, Any], latency_ms: flo
 
     Raises:
         RejectedError: The server does not say them, or not of every token.
-        UnavailableError: The body is no answer to what was asked.
+        UnavailableError: There are no choices.
+        UnreadableError: The choices are not those of the prompts that were sent.
     """
     texts = _texts(request)
     places = _prompts(texts)
@@ -120,12 +128,11 @@ def likelihoods(request: Request, completion: Mapping[str, Any], latency_ms: flo
         for prompt, text in texts
     )
     best = max(range(len(found)), key=lambda place: found[place].logprob)
-    model = completion.get("model")
     return Response(
         request.continuations[best].text,
         latency_ms=latency_ms,
         likelihoods=found,
-        model=model if isinstance(model, str) else None,
+        model=optional_text(completion, "model"),
     )
 
 
@@ -134,13 +141,11 @@ _Echo = Sequence[tuple[Any, Any, Any]]
 
 
 def _choices(completion: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
-    choices = completion.get("choices")
-    if not isinstance(choices, list) or not all(isinstance(one, dict) for one in choices):
-        raise UnavailableError("answered 200 without choices; is the base URL right?")
-    places = {one.get("index", place): one for place, one in enumerate(choices)}
-    if len(choices) != count or set(places) != set(range(count)):
-        raise UnavailableError(f"answered 200 with {len(choices)} choices for {count} prompts")
-    return [places[place] for place in range(count)]
+    """Return the choices in the order of the prompts."""
+    choices = choices_by_index(completion)
+    if choices.keys() != set(range(count)):
+        raise UnreadableError(f"answered 200 with {len(choices)} choices for {count} prompts")
+    return [choices[place] for place in range(count)]
 
 
 def _echo(choice: Mapping[str, Any], whole: str) -> _Echo:

@@ -107,11 +107,12 @@ class HarnessModel:
             plan.add(self._checkpoint, request)
         self._engine.fill(plan)
         answers = [self._engine.ask_one(self._checkpoint, request) for request in requests]
-        unanswered = [one for one in answers if one.failed or one.finish_reason == "context_overflow"]
+        unanswered = [one for one in answers if one.failed or one.unusable is not None]
         if unanswered:
+            why = unanswered[0].unusable or unanswered[0].detail
             raise InferenceError(
                 f"{self._checkpoint.spec}: {len(unanswered)} of {len(answers)} requests got no answer, the "
-                f"first because: {unanswered[0].detail}; what is answered is kept for the next run"
+                f"first because: {why}; what is answered is kept for the next run"
             )
         return answers
 
