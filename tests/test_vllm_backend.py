@@ -5,9 +5,10 @@ No real engine runs here: these tests say nothing of vLLM's own numbers.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,86 @@ def test_an_engine_that_fails_is_an_error_of_every_request(
     }
     monkeypatch.setattr(vllm.LLM, "generate", lambda *given, **named: [])
     assert {one.finish_reason for one in answers(backend(place), "base", drawn(3))} == {"error"}
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
+    """Have the engine change each of its outputs before it hands them over."""
+    import vllm
+
+    generate = vllm.LLM.generate
+
+    def changed(self: Any, *given: Any, **named: Any) -> Any:
+        outputs = generate(self, *given, **named)
+        for output in outputs:
+            change(output)
+        return outputs
+
+    monkeypatch.setattr(vllm.LLM, "generate", changed)
+
+
+@pytest.mark.parametrize("word", ["abort", "error", "repetition", "STOP", None])
+def test_an_answer_that_did_not_end_by_itself_is_an_error(
+    place: Path, calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, word: str | None
+) -> None:
+    spoil(monkeypatch, lambda output: setattr(output.outputs[0], "finish_reason", word))
+    (found,) = answers(backend(place), "base", drawn(1))
+    assert (found.text, found.finish_reason) == ("", "error")
+    assert f"vllm ended the answer with {word!r}" in str(found.detail)
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        (lambda output: output.outputs.clear(), "vllm gave 0 answers to one prompt"),
+        (lambda output: output.outputs.append(output.outputs[0]), "vllm gave 2 answers to one prompt"),
+        (lambda output: setattr(output.outputs[0], "text", None), "without text"),
+        (lambda output: output.prompt_token_ids.append(1), "answered another prompt"),
+        (lambda output: setattr(output, "prompt_token_ids", None), "answered another prompt"),
+    ],
+)
+def test_an_output_that_is_no_answer_to_the_prompt_is_an_error(
+    place: Path,
+    calls: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Any], Any],
+    detail: str,
+) -> None:
+    spoil(monkeypatch, change)
+    (found,) = answers(backend(place), "base", drawn(1))
+    assert (found.text, found.finish_reason) == ("", "error")
+    assert detail in str(found.detail)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"logprob": float("nan"), "rank": 1},
+        {"logprob": 0.5, "rank": 1},
+        {"logprob": -1.0, "rank": None},
+        {"logprob": -1.0, "rank": 0},
+    ],
+    ids=repr,
+)
+def test_a_likelihood_that_is_none_is_an_error(
+    place: Path, calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, said: dict[str, Any]
+) -> None:
+    def change(output: Any) -> None:
+        for known in output.prompt_logprobs[1:]:
+            for logprob in known.values():
+                vars(logprob).update(said)
+
+    spoil(monkeypatch, change)
+    found = answers(backend(place), "base", scored()[:1])
+    assert found[0].failed
+    assert "no log-probability of token" in str(found[0].detail)
+
+
+def test_an_answer_that_the_window_ends_says_so(place: Path, calls: list[dict[str, Any]]) -> None:
+    (asked,) = drawn(1)
+    asked = dataclasses.replace(asked, sampling=Sampling(max_tokens=100))
+    (found,) = answers(backend(place, max_model_len="40"), "base", [asked])
+    assert found.finish_reason == "length"
+    assert "fill the context window of 40: the answer was cut after" in str(found.detail)
 
 
 @pytest.mark.parametrize(

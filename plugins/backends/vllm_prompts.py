@@ -11,6 +11,8 @@ from harness.likelihood import Likelihood
 
 __all__ = ["Prompt", "answered", "prompts_of"]
 
+_ROUNDING = 1e-3
+"""How far above 0 the log-probability of a certain token may come out; more is none."""
 _SEED_BITS = 63  # torch's generators take signed 64-bit seeds
 
 
@@ -137,24 +139,52 @@ def answered(
         request = requests[index]
         yield (
             index,
-            _scores(request, group, latency_ms) if request.continuations else _answer(group, latency_ms),
+            (_scores if request.continuations else _answer)(request, group, latency_ms),
         )
 
 
-def _answer(group: Sequence[tuple[Prompt, Any]], latency_ms: float) -> Response:
+def _answer(request: Request, group: Sequence[tuple[Prompt, Any]], latency_ms: float) -> Response:
     ((prompt, output),) = group
-    if not output.outputs:
-        return Response("", "error", detail="vllm gave no answer", prompt=prompt.prompt)
-    best = output.outputs[0]
-    known = best.finish_reason in ("stop", "length")
+    problem = _other_prompt(prompt, output) or _unfinished(output)
+    if problem is not None:
+        return Response("", "error", detail=problem, prompt=prompt.prompt)
+    (answer,) = output.outputs
     return Response(
-        best.text if known else "",
-        best.finish_reason if known else "error",
-        detail=None if known else f"vllm ended the answer with {best.finish_reason!r}",
+        answer.text,
+        answer.finish_reason,
+        detail=_cut_by_window(request, prompt, answer.finish_reason),
         prompt=prompt.prompt,
         prompt_tokens=prompt.prompt_tokens,
-        completion_tokens=len(best.token_ids),
+        completion_tokens=len(answer.token_ids),
         latency_ms=latency_ms,
+    )
+
+
+def _other_prompt(prompt: Prompt, output: Any) -> str | None:
+    """Say that an output belongs to another prompt than the one in its place."""
+    if list(output.prompt_token_ids or ()) == list(prompt.tokens):
+        return None
+    return "vllm answered another prompt than the one that was asked"
+
+
+def _unfinished(output: Any) -> str | None:
+    """Say why an output holds no whole answer: `abort`, and whatever vLLM may call its endings besides."""
+    if len(output.outputs) != 1:
+        return f"vllm gave {len(output.outputs)} answers to one prompt"
+    (answer,) = output.outputs
+    if answer.finish_reason not in ("stop", "length"):
+        return f"vllm ended the answer with {answer.finish_reason!r}: nobody knows whether it is whole"
+    return None if isinstance(answer.text, str) else "vllm gave an answer without text"
+
+
+def _cut_by_window(request: Request, prompt: Prompt, finish_reason: str) -> str | None:
+    """Say that an answer went on to the end of the context window, where that came before its limit."""
+    allowed = prompt.sampling["max_tokens"]
+    if finish_reason != "length" or allowed == request.sampling.max_tokens:
+        return None
+    return (
+        f"prompt and answer fill the context window of {prompt.prompt_tokens + allowed}: "
+        f"the answer was cut after {allowed} of at most {request.sampling.max_tokens} tokens"
     )
 
 
@@ -162,13 +192,16 @@ def _scores(request: Request, group: Sequence[tuple[Prompt, Any]], latency_ms: f
     count = len(request.continuations)
     total, tokens, greedy = [0.0] * count, [0] * count, [True] * count
     for prompt, output in group:
+        problem = _other_prompt(prompt, output)
         known = output.prompt_logprobs
-        if known is None or len(known) != len(prompt.tokens):
-            return Response("", "error", detail="vllm gave no prompt_logprobs", prompt=prompt.prompt)
+        if problem is None and (known is None or len(known) != len(prompt.tokens)):
+            problem = "vllm gave no prompt_logprobs"
+        if problem is not None:
+            return Response("", "error", detail=problem, prompt=prompt.prompt)
         for position in range(prompt.first, len(prompt.tokens)):
             said = (known[position] or {}).get(prompt.tokens[position])
-            if said is None:
-                detail = f"vllm says nothing of token {position} of {len(prompt.tokens)}"
+            if said is None or not _is_logprob(said):
+                detail = f"vllm gives no log-probability of token {position} of {len(prompt.tokens)}"
                 return Response("", "error", detail=detail, prompt=prompt.prompt)
             total[prompt.continuation] += float(said.logprob)
             tokens[prompt.continuation] += 1
@@ -186,3 +219,8 @@ def _scores(request: Request, group: Sequence[tuple[Prompt, Any]], latency_ms: f
         latency_ms=latency_ms,
         likelihoods=found,
     )
+
+
+def _is_logprob(said: Any) -> bool:
+    """Whether it has a log-probability, and the token's rank among all, which says whether it is greedy."""
+    return said.logprob <= _ROUNDING and isinstance(said.rank, int) and said.rank >= 1  # NaN is not ≤
