@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from harness.case_result import Role, combine_outcomes
-from harness.cases import Outcome, Score
+from harness.cases import Outcome, Response, Score
 from harness.errors import HarnessError, ScoringError
 from harness.report.plain_text import harmless_lines
-from harness.scoring import CheckFailed
+from harness.scoring import CheckFailed, InvalidOutput
 
 from ..session.item import Round, harness_item_of
 from ..session.stash import ROUND, SCORES
@@ -49,13 +49,15 @@ def call_test(item: pytest.Function, arguments: Mapping[str, Any]) -> None:
     """Call the test function of one of our items and keep its result.
 
     A miss is raised, and so becomes a red test, only where it blocks by itself: on a `must_pass` case of the
-    candidate, and in tests without a suite; or where the test is marked as an expected failure.
+    candidate, and in tests without a suite; or where the test is marked as an expected failure. A test whose
+    answer is unusable is not called: what it says of an answer that is not there would count.
     """
     __tracebackhide__ = True
     if harness_item_of(item).suite is None:
         item.obj(**arguments)
         return
     try:
+        _require_usable(item)
         returned = item.obj(**arguments)
     except pytest.xfail.Exception:
         raise
@@ -96,6 +98,14 @@ def interpret(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Tes
             item.stash[RESULT] = _missed(error)
         elif not isinstance(error, (AssertionError, pytest.fail.Exception)) or report.when == "setup":
             item.stash[RESULT] = _error(error)
+
+
+def _require_usable(item: pytest.Function) -> None:
+    """Raise `InvalidOutput` where an answer that the test asks for is none."""
+    several: Any = item.funcargs.get("responses", ())
+    for answer in (item.funcargs.get("response"), *several):
+        if isinstance(answer, Response) and answer.unusable is not None:
+            raise InvalidOutput(Score.invalid(answer.unusable))
 
 
 def _missed(error: BaseException) -> RoundResult:
