@@ -69,6 +69,7 @@ class Engine:
         self._keys: dict[int, tuple[Checkpoint, RequestKeys]] = {}
         self._openings: dict[tuple[int, int, int], _Opening] = {}
         self._dialogues: dict[tuple[int, int, int, int], _Dialogue] = {}
+        self._answered_by: dict[str, dict[str, None]] = {}
         self.report = FillReport()
 
     # --- checkpoints -----------------------------------------------------------------------------------
@@ -180,6 +181,8 @@ class Engine:
         report, answers = fill(plan, self._opened(), self._backend_of, progress=progress)
         self.report += report
         self._answers.update(answers)
+        for planned in plan:
+            self._note_model(planned.checkpoint, answers[planned.key])
 
     def answers(self, question: Question) -> tuple[Response, ...]:
         """Return the answers to a question's turns so far, without asking anything."""
@@ -188,7 +191,7 @@ class Engine:
             return dialogue[1]
         found: list[Response] = []
         while (turn := self._turn(question, found)) is not None:
-            response = self._known(turn.key)
+            response = self._known(turn)
             if response is None:
                 break
             found.append(response)
@@ -210,14 +213,38 @@ class Engine:
             response = found[-1]
         if response.failed:
             raise InferenceError(f"case {question.case.id}: {question.checkpoint.spec}: {response.detail}")
+        self.require_one_model(question.checkpoint)
         return response
 
     def ask_one(self, checkpoint: Checkpoint, request: Request) -> Response:
         """Answer one request now, from the cache where it is known."""
         return self._ask_now(PlannedRequest(checkpoint, request, request_key(checkpoint, request)))
 
+    def answered_by(self, checkpoint: Checkpoint) -> tuple[str, ...]:
+        """Return the models that gave this session's answers, as far as the server names them."""
+        return tuple(self._answered_by.get(checkpoint.fingerprint, ()))
+
+    def require_one_model(self, checkpoint: Checkpoint) -> None:
+        """Refuse answers that several models gave under one name: they are nobody's.
+
+        Raises:
+            InferenceError: The server has put another model behind the name, in this session or between this
+                one and an earlier one whose answers it shares.
+        """
+        names = self._answered_by.get(checkpoint.fingerprint, ())
+        if len(names) > 1:
+            raise InferenceError(
+                f"{checkpoint.spec}: the model changed behind its name, {' and '.join(names)} have answered: "
+                "pin a dated name, or ask everything anew with --no-cache"
+            )
+
+    def _note_model(self, checkpoint: Checkpoint, response: Response) -> None:
+        """Remember who has answered; rows of a recording may name whom they like."""
+        if response.model is not None and not checkpoint.keyed_by_case:
+            self._answered_by.setdefault(checkpoint.fingerprint, {})[response.model] = None
+
     def _ask_now(self, asked: PlannedRequest) -> Response:
-        known = self._known(asked.key)
+        known = self._known(asked)
         if known is not None:
             return known
         plan = Plan()
@@ -258,12 +285,13 @@ class Engine:
             self._openings[key] = opening
         return opening
 
-    def _known(self, key: str) -> Response | None:
-        response = self._answers.get(key)
+    def _known(self, asked: PlannedRequest) -> Response | None:
+        response = self._answers.get(asked.key)
         if response is None:
-            response = self._opened().get(key)
+            response = self._opened().get(asked.key)
             if response is not None:
-                self._answers[key] = response
+                self._answers[asked.key] = response
+                self._note_model(asked.checkpoint, response)
         return response
 
     def _backend_of(self, checkpoint: Checkpoint) -> Backend:

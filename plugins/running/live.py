@@ -72,6 +72,7 @@ class LiveCheckpoint:
         response = self._engine.ask_one(self._checkpoint, Request(turns, sampling, sample))
         if response.failed:
             raise InferenceError(f"{self.spec}: {response.detail}")
+        self._engine.require_one_model(self._checkpoint)
         return response
 
 
@@ -98,6 +99,7 @@ class JudgeHandle:
 
         Raises:
             JudgementError: The judge's reply cannot be used; the case ends in *error*.
+            InferenceError: Several models have answered under the judge's name: it is several judges.
         """
         rubric = self._suite.rubric
         if rubric is None:
@@ -108,4 +110,5 @@ class JudgeHandle:
             self._engine.ask_one(self._model, request)
             for request in rubric.requests(case, response, reference)
         ]
+        self._engine.require_one_model(self._model)
         return rubric.score(replies)

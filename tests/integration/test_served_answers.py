@@ -1,4 +1,4 @@
-"""Served answers through a whole session: what is unusable, and where the key may not be."""
+"""Served answers through a whole session: what is unusable, who has answered, where the key may not be."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ import harness
 def test_sum(case, response):
     assert not response.tool_calls
     assert "sorry" not in response.text
+"""
+JUDGED = """
+import pytest
+import harness
+
+@pytest.mark.suite("sums", rubric=harness.Rubric("Is it right?", scale="pass/fail"))
+def test_sum(case, response, judge, record_score):
+    record_score(judge(case, response))
 """
 
 
@@ -74,6 +82,84 @@ def test_no_test_passes_on_an_answer_that_nobody_can_read(served: Project) -> No
     unread, long = only_case(results, "c3"), only_case(results, "c4")
     assert (unread[0], "arguments of the call to 'add'" in unread[1]) == ("invalid", True)
     assert (long[0], "prompt of 5000 tokens does not fit" in long[1]) == ("invalid", True)
+
+
+# --- who has answered ------------------------------------------------------------------------------------
+
+
+def changing(after: int, name: str, answer: Any) -> Any:
+    """Answer under a dated name, and under `name` after so many questions."""
+
+    def answers(question: Question) -> Reply:
+        text = answer(question)
+        return Reply(text, model="gpt-2026-08-06" if question.number < after else name)
+
+    return answers
+
+
+def test_a_model_that_changes_behind_its_name_decides_nothing(served: Project) -> None:
+    served.golden("sums", sums(COUNT))
+    served.suite("sums")
+    with LoopbackLLM(changing(6, "gpt-2026-11-20", right)) as server, LoopbackLLM(right) as other:
+        models = f"--model=openai/gpt@{server.openai_url},openai/gpt@{other.openai_url}"
+        code, results = served.results(models, f"--baseline=openai/base@{other.openai_url}", *QUICK)
+        again, _ = served.results(models, f"--baseline=openai/base@{other.openai_url}", *QUICK)
+        assert server.attempts == COUNT
+    assert (code, again) == (10, 10)
+    assert [one["status"] for one in results["verdicts"]] == ["INCONCLUSIVE", "PASS"]
+    changed = [one for one in results["cases"] if server.openai_url in one["checkpoint"]]
+    assert {one["outcome"] for one in changed} == {"error"}
+    assert "gpt-2026-08-06 and gpt-2026-11-20 have answered" in changed[0]["explanation"]
+
+
+def test_a_model_that_changed_between_two_sessions_decides_nothing(served: Project) -> None:
+    """Half of the answers are an earlier session's, and another model's."""
+    served.golden("sums", sums(COUNT))
+    served.suite("sums")
+    with LoopbackLLM(changing(6, "gpt-2026-11-20", right)) as server:
+        arguments = (f"--model=openai/gpt@{server.openai_url}", "--baseline=replay/good.jsonl", *QUICK)
+        served.outputs("good", {f"c{i}": str(i + 1) for i in range(COUNT)})
+        served.results(*arguments, "--limit=6")
+        code, results = served.results(*arguments)
+        assert server.attempts == COUNT
+        anew, _ = served.results(*arguments, "--no-cache")
+    assert (code, anew) == (10, 0)
+    assert "--no-cache" in results["cases"][0]["explanation"]
+
+
+def test_another_model_in_the_answer_is_an_error(served: Project) -> None:
+    served.golden("sums", sums(COUNT))
+    served.suite("sums")
+    served.outputs("good", {f"c{i}": str(i + 1) for i in range(COUNT)})
+    with LoopbackLLM(lambda question: Reply(right(question), model="base")) as server:
+        arguments = (f"--model=openai/gpt@{server.openai_url}", "--baseline=replay/good.jsonl", *QUICK)
+        code, results = served.results(*arguments)
+        said, _ = served.results(*arguments, "-M", "answers_as=gpt=base")
+    assert (code, said) == (10, 0)
+    assert "-M answers_as=gpt=base" in only_case(results, "c0")[1]
+
+
+@pytest.mark.parametrize("later", ["gpt-2026-11-20", "another"])
+def test_a_judge_that_changes_in_mid_run_decides_nothing(served: Project, later: str) -> None:
+    served.golden("sums", sums(COUNT))
+    served.module(JUDGED)
+    for name in ("good", "bad"):
+        served.outputs(name, {f"c{i}": str(i + 1) if name == "good" else "no idea" for i in range(COUNT)})
+
+    def judge(question: Question) -> str:
+        fails = "no idea" in question.text or "leap year" in question.text
+        return json.dumps({"reasoning": "Seen.", "verdict": "fail" if fails else "pass"})
+
+    with LoopbackLLM(changing(10, later, judge)) as server:
+        code, results = served.results(
+            "--model=replay/bad.jsonl",
+            "--baseline=replay/good.jsonl",
+            f"--judge=openai/gpt@{server.openai_url}",
+            *QUICK,
+        )
+    assert code == 10
+    assert results["verdicts"][0]["status"] == "INCONCLUSIVE"
+    assert later in json.dumps(results["cases"])
 
 
 # --- the key ---------------------------------------------------------------------------------------------
