@@ -44,8 +44,19 @@ PLUGIN_LAYERS = [
     {"gate_plan"},
     {"pytest_plugin"},
 ]
-HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "pandas", "openai", "anthropic")
-HEAVY_BUT_USED = ("matplotlib", "scipy.stats", "statsmodels", "pyarrow", "rich", "pydantic", "typer", "numpy")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "datasets",
+    "accelerate",
+    "pandas",
+    "pyarrow",
+    "openai",
+    "anthropic",
+)
+HEAVY_BUT_USED = ("matplotlib", "scipy.stats", "statsmodels", "arro3", "rich", "pydantic", "typer", "numpy")
 
 PLUGIN = ("pytest_plugin", "running", "running.fixtures", "session", "session.options", "session.stash")
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from harness.cases import Case, Message, Outcome, Response, Sampling
 from harness.cli.main import app
-from harness.errors import ConfigurationError, GoldenSetError
+from harness.errors import ConfigurationError, GoldenSetError, MissingDependencyError
 from harness.golden_sets.case_row import parse_case
 from harness.golden_sets.read import load_golden
 from harness.interchange import export_cases, export_files, import_rows
@@ -187,6 +187,9 @@ def test_data_of_a_hub_is_read_from_a_file_beside_the_task(tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
 def test_tables_and_arrays_are_read(tmp_path: Path, kind: str) -> None:
     file = tmp_path / f"docs.{kind}"
+    if kind != "json":
+        pytest.importorskip("pandas")
+        pytest.importorskip("pyarrow")
     if kind == "csv":
         file.write_text("question,answer\n2 + 2?,4\n", encoding="utf-8")
     elif kind == "json":
@@ -199,6 +202,17 @@ def test_tables_and_arrays_are_read(tmp_path: Path, kind: str) -> None:
     head = HEAD.replace("json\n", f"{kind}\n", 1).replace("docs.jsonl", file.name)
     (case,) = cases(task(tmp_path, "doc_to_text: question\ndoc_to_target: answer\n", head=head))
     assert (case.input, case.target) == ("2 + 2?", "4")
+
+
+@pytest.mark.parametrize(("kind", "package"), [("csv", "pandas"), ("parquet", "pyarrow")])
+def test_a_table_without_its_reader_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, package: str
+) -> None:
+    (tmp_path / f"docs.{kind}").write_text("question,answer\n2 + 2?,4\n", encoding="utf-8")
+    monkeypatch.setitem(sys.modules, package, None)
+    head = HEAD.replace("json\n", f"{kind}\n", 1).replace("docs.jsonl", f"docs.{kind}")
+    with pytest.raises(MissingDependencyError, match=r"pip install 'checkpoint-harness\[dataframe\]'"):
+        cases(task(tmp_path, "doc_to_text: question\ndoc_to_target: answer\n", head=head))
 
 
 ANSWERS = [

@@ -47,7 +47,7 @@ def test_entry_points_load() -> None:
 
 def test_dependencies_are_those_that_are_imported() -> None:
     """Every required distribution is imported somewhere: what is not used is not asked for."""
-    names = {"ruamel.yaml": "ruamel"}
+    names = {"arro3-core": "arro3.core", "arro3-io": "arro3.io", "ruamel.yaml": "ruamel"}
     text = "\n".join(
         path.read_text(encoding="utf-8")
         for folder in ("harness", "plugins")

@@ -1,12 +1,16 @@
-"""The results of a run as a Parquet table: one row per case × checkpoint, columns as in `CaseResult`."""
+"""The results of a run as a Parquet table: one row per case × checkpoint, columns as in `CaseResult`.
+
+Read and written by arro3, a twelfth of pyarrow's size on disk and of its time to import; the file is what
+pyarrow writes for the same schema, and either reads the other's (docs/decisions/parquet-without-pyarrow.md).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import math
-import os
-from array import array
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -15,17 +19,22 @@ from typing import TYPE_CHECKING, Any
 from harness.case_result import CaseResult, Role
 from harness.cases import Outcome
 from harness.errors import HarnessError, IntegrityError
+from harness.files.durable import write_synced
 from harness.files.write_json import encodable, json_line
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+    import arro3.core as arrow
 
 __all__ = ["read_cases", "row_of", "write_cases"]
 
 _ROWS = 2_000
-"""Rows that are turned into a table at once; Arrow holds at most 2 GiB of text in an array."""
+"""Rows that are turned into arrays at once."""
+_MAX_TEXT = 2**31 - 1
+"""Bytes of text that one array can hold: its offsets are signed integers of 32 bits."""
 _FIELDS = attrgetter(*CaseResult.__dataclass_fields__)
-_LISTS = frozenset({"samples", "outputs", "tags", "finish_reasons", "labels"})
+_TEXT_LISTS = frozenset({"outputs", "tags", "finish_reasons", "labels"})
+_LISTS = _TEXT_LISTS | {"samples"}
+_NUMBERS = frozenset({"latency_ms", "prompt_tokens", "completion_tokens"})
 
 
 def row_of(result: CaseResult) -> dict[str, Any]:
@@ -36,60 +45,78 @@ def row_of(result: CaseResult) -> dict[str, Any]:
     return columns
 
 
-def _schema() -> pa.Schema:
-    import pyarrow as pa
+def _schema() -> arrow.Schema:
+    from arro3.core import DataType, Field, Schema
 
-    lists = {
-        "samples": pa.list_(pa.float64()),
-        "outputs": pa.list_(pa.string()),
-        "tags": pa.list_(pa.string()),
-        "finish_reasons": pa.list_(pa.string()),
-        "labels": pa.list_(pa.string()),
+    def list_of(kind: DataType) -> DataType:
+        return DataType.list(Field("element", kind, nullable=True))  # the name that pyarrow gives it
+
+    kinds = {name: list_of(DataType.string()) for name in _TEXT_LISTS} | {
+        "samples": list_of(DataType.float64()),
+        "must_pass": DataType.bool(),
+        "must_keep": DataType.bool(),
+        "latency_ms": DataType.float64(),
+        "prompt_tokens": DataType.int64(),
+        "completion_tokens": DataType.int64(),
     }
-    kinds = lists | {
-        "must_pass": pa.bool_(),
-        "must_keep": pa.bool_(),
-        "latency_ms": pa.float64(),
-        "prompt_tokens": pa.int64(),
-        "completion_tokens": pa.int64(),
-    }
-    return pa.schema([(name, kinds.get(name, pa.string())) for name in CaseResult.__dataclass_fields__])
+    names = CaseResult.__dataclass_fields__
+    return Schema([Field(name, kinds.get(name, DataType.string()), nullable=True) for name in names])
 
 
-def write_cases(path: Path, cases: Sequence[CaseResult]) -> None:
-    """Write results as a Parquet file and see it to the disk."""
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
-
-    schema = _schema()
-    with path.open("wb") as stream:
-        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-            for start in range(0, len(cases), _ROWS):
-                writer.write_table(_table(cases[start : start + _ROWS], schema))
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def read_cases(path: Path) -> list[CaseResult]:
-    """Read what `write_cases` wrote.
+def write_cases(path: Path, cases: Sequence[CaseResult]) -> str:
+    """Write results as a Parquet file, wait until the disk has it, and return its sha256.
 
     Raises:
-        IntegrityError: It is no such file; it is named.
+        HarnessError: A value fits no column, such as a number that is not finite.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from arro3.core import Table
+    from arro3.io import write_parquet
 
+    schema = _schema()
+    batches = [_batch(cases[start : start + _ROWS], schema) for start in range(0, len(cases), _ROWS)]
+    content = io.BytesIO()
+    write_parquet(Table.from_batches(batches, schema=schema), content, compression="zstd(1)")
+    write_synced(path, content.getvalue())
+    return hashlib.sha256(content.getbuffer()).hexdigest()
+
+
+def read_cases(path: Path, sha256: str) -> list[CaseResult]:
+    """Read what `write_cases` wrote.
+
+    Args:
+        path: The file.
+        sha256: What `write_cases` returned. No other bytes are parsed: damaged pages can end the whole
+            process, by a panic of the Parquet library that Python cannot catch.
+
+    Raises:
+        IntegrityError: It is not that file, or not of this version's columns; it is named.
+        OSError: It cannot be read.
+    """
+    from arro3.io import read_parquet
+
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise IntegrityError(f"{path}: is not what was written with this run (its sha256 differs)")
     try:
-        with pq.ParquetFile(path) as stored:
-            if stored.schema_arrow != _schema():
-                raise IntegrityError(f"{path}: its columns are not those of a run's cases")
-            table = stored.read()
+        stored = read_parquet(content, batch_size=_ROWS)
+        if _kinds(stored.schema) != _kinds(_schema()):
+            raise IntegrityError(f"{path}: its columns are not those of a run's cases")
+        table = stored.read_all()
         # Column by column: a dictionary for each row would take longer than everything else.
-        columns = [_values(name, table.column(name).to_pylist()) for name in table.column_names]
         names = table.column_names
+        columns = [_values(name, table.column(name).to_pylist()) for name in names]
         rows = zip(*columns, strict=True)
         return [CaseResult.of_fields(dict(zip(names, row, strict=True))) for row in rows]
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as problem:
+    except IntegrityError:
+        raise
+    except BaseException as problem:
+        if not isinstance(problem, Exception) and type(problem).__module__ != "pyo3_runtime":
+            raise  # such as KeyboardInterrupt; a panic of Rust is no Exception either
         raise IntegrityError(f"{path}: cannot be read as the cases of a run: {problem}") from None
+
+
+def _kinds(schema: arrow.Schema) -> list[tuple[str, arrow.DataType]]:
+    return [(name, schema.field(name).type) for name in schema.names]
 
 
 def _values(name: str, stored: list[Any]) -> list[Any]:
@@ -103,64 +130,52 @@ def _values(name: str, stored: list[Any]) -> list[Any]:
     return [tuple(values) for values in stored] if name in _LISTS else stored
 
 
-def _table(cases: Sequence[CaseResult], schema: pa.Schema) -> pa.Table:
-    import pyarrow as pa
+def _batch(cases: Sequence[CaseResult], schema: arrow.Schema) -> arrow.RecordBatch:
+    from arro3.core import RecordBatch
 
     columns = dict(zip(schema.names, zip(*map(_FIELDS, cases), strict=True), strict=True))
     columns["target"] = tuple(map(json_line, columns["target"]))
     try:
-        arrays = [_array(schema.field(name).type, values) for name, values in columns.items()]
+        arrays = [_array(name, schema.field(name).type, values) for name, values in columns.items()]
     except (AttributeError, OverflowError, TypeError, ValueError) as problem:
         raise HarnessError(f"the cases of the run cannot be written as a table: {problem}") from None
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _array(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
-    """Return an array, put together of its buffers: `pa.array` would import pandas, at 0.3 s a session.
+def _array(name: str, kind: arrow.DataType, values: Sequence[Any]) -> arrow.Array:
+    from arro3.core import Array, list_array
 
-    See arrow.apache.org/docs/format/Columnar.html: one bit for each value that is there, where each begins
-    (of texts and lists), and the values.
-    """
-    import pyarrow as pa
-
-    if pa.types.is_list(kind):
-        inner = _array(kind.value_type, tuple(chain.from_iterable(values)))
-        return pa.Array.from_buffers(kind, len(values), [None, _places(values)], children=[inner])
-    there = _bits([value is not None for value in values]) if None in values else None
-    if pa.types.is_string(kind):
-        texts: Sequence[str] = values if there is None else ["" if text is None else text for text in values]
-        places, content = _spelled(texts)
-        return pa.Array.from_buffers(kind, len(values), [there, places, pa.py_buffer(content)])
-    if pa.types.is_boolean(kind):
-        return pa.Array.from_buffers(kind, len(values), [there, _bits(values)])
-    numbers = array("d" if pa.types.is_floating(kind) else "q", [0 if one is None else one for one in values])
-    if not all(map(math.isfinite, numbers)):
-        raise ValueError("a number is not finite")
-    return pa.Array.from_buffers(kind, len(values), [there, pa.py_buffer(numbers)])
-
-
-def _spelled(texts: Sequence[str]) -> tuple[pa.Buffer, bytes]:
-    """Return where each text begins in the UTF-8 of all, and that; ASCII is spelled at once."""
-    joined = "".join(texts)
-    if joined.isascii():
-        return _places(texts), joined.encode("ascii")
-    spelled = [text.encode("utf-8", "backslashreplace") for text in texts]
-    return _places(spelled), b"".join(spelled)
-
-
-def _places(values: Sequence[Sized]) -> pa.Buffer:
+    if name not in _LISTS:
+        return _flat(name, kind, values)
     import numpy as np
-    import pyarrow as pa
 
-    places = np.zeros(len(values) + 1, dtype=np.int64)
-    np.cumsum(np.fromiter(map(len, values), dtype=np.int64, count=len(values)), out=places[1:])
-    if places[-1] >= 2**31:
+    ends = np.cumsum(np.fromiter(map(len, values), dtype=np.int64, count=len(values)))
+    offsets = Array(np.concatenate([np.zeros(1, dtype=np.int64), ends]).astype(np.int32))
+    inner = kind.value_type
+    assert inner is not None  # a list has one
+    return list_array(offsets, _flat(name, inner, tuple(chain.from_iterable(values))), type=kind)
+
+
+def _flat(name: str, kind: arrow.DataType, values: Sequence[Any]) -> arrow.Array:
+    """Return an array of numbers, flags or texts, None where a value is missing."""
+    from arro3.core import Array
+
+    if name == "samples" or name in _NUMBERS:
+        if not all(math.isfinite(number) for number in values if number is not None):
+            raise ValueError(f"a number of {name!r} is not finite")
+    elif name != "must_pass":
+        values = _spelled(values)
+    return Array(values, kind)
+
+
+def _spelled(texts: Sequence[str | None]) -> Sequence[str | None]:
+    """Return texts that UTF-8 can spell: half a surrogate pair is written as its escape."""
+    joined = "".join(text for text in texts if text is not None)
+    try:
+        size = len(joined.encode("utf-8"))
+    except UnicodeEncodeError:
+        size = len(joined.encode("utf-8", "backslashreplace"))
+        texts = [text and text.encode("utf-8", "backslashreplace").decode("utf-8") for text in texts]
+    if size > _MAX_TEXT:
         raise OverflowError("more than 2 GiB of text in one column of one batch")
-    return pa.py_buffer(places.astype(np.int32))
-
-
-def _bits(flags: Sequence[bool]) -> pa.Buffer:
-    import numpy as np
-    import pyarrow as pa
-
-    return pa.py_buffer(np.packbits(np.array(flags, dtype=bool), bitorder="little"))
+    return texts

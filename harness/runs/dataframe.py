@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.case_result import CaseResult
+from harness.errors import MissingDependencyError
 from harness.runs.case_table import row_of
 from harness.runs.store import RunStore
 
@@ -21,9 +22,13 @@ def load_runs(path: str | Path = ".harness") -> pd.DataFrame:
     Columns are `run`, `created`, the fields of `CaseResult` and `score`; `target` is JSON text.
 
     Raises:
+        MissingDependencyError: pandas is not installed; the core does without it.
         IntegrityError: A run is damaged; its file is named.
     """
-    import pandas as pd
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as missing:
+        raise MissingDependencyError(str(missing.name), "dataframe") from None
 
     store = RunStore(path)
     rows: list[dict[str, Any]] = []

@@ -110,8 +110,7 @@ class RunStore:
                 raise StoreError(f"{final}: a run of this id is stored already; runs are never overwritten")
             staging.mkdir()
             cases = staging / "cases.parquet"
-            write_cases(cases, record.cases)
-            head = record.head() | {"files": {"cases.parquet": file_sha256(cases)}}
+            head = record.head() | {"files": {"cases.parquet": write_cases(cases, record.cases)}}
             head["sha256"] = content_digest(head)
             write_synced(staging / "run.json", dump(head).encode("ascii"))
             sync_directory(staging)
@@ -141,16 +140,15 @@ class RunStore:
         _check_digest(folder / "run.json", head)
         cases_path = folder / "cases.parquet"
         try:
-            expected = head["files"]["cases.parquet"]
-            found = file_sha256(cases_path)
+            digest = str(head["files"]["cases.parquet"])
         except (KeyError, TypeError):
             raise IntegrityError(f"{folder / 'run.json'}: does not say what the cases' digest is") from None
+        try:
+            cases = read_cases(cases_path, digest)
         except OSError as problem:
             raise IntegrityError(f"{cases_path}: cannot be read: {problem.strerror or problem}") from None
-        if found != expected:
-            raise IntegrityError(f"{cases_path}: is not what was written with this run (its sha256 differs)")
         try:
-            record = RunRecord.from_head(head, read_cases(cases_path))
+            record = RunRecord.from_head(head, cases)
         except IntegrityError as problem:
             raise IntegrityError(f"{folder / 'run.json'}: {problem}") from None
         if record.run != folder.name:

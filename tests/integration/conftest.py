@@ -15,7 +15,7 @@ import harness
 
 # Runs in this process put sys.modules back as it was. Extension modules can be loaded only once, and classes
 # of ours must stay the same from run to run.
-EXTENSIONS = ("numpy", "pandas", "pyarrow.parquet", "scipy.special", "rich.console", "rpds")
+EXTENSIONS = ("numpy", "arro3.io", "scipy.special", "rich.console", "rpds")
 OURS = (
     "start",
     "running.rounds",

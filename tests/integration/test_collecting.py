@@ -12,7 +12,7 @@ LATE = (
     "harness.stats.paired",
     "harness.runs.store",
     "numpy",
-    "pyarrow",
+    "arro3",
     "sqlite3",
 )
 TELLER = f"""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import GoldenSetError
+from harness.errors import GoldenSetError, MissingDependencyError
 from harness.files.read_json import loads
 from harness.interchange.format import jsonl_rows
 from harness.interchange.lm_eval.yaml import TaskFile
@@ -39,6 +39,7 @@ def read_documents(task: TaskFile) -> Documents:
 
     Raises:
         GoldenSetError: There is no such data here, or a file of it is malformed.
+        MissingDependencyError: It is CSV or Parquet, and the package that reads it is not installed.
     """
     files = _files(task)
     rows = [(path, line, document) for path in files for line, document in _rows(path, task)]
@@ -115,16 +116,22 @@ def _json(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _table(path: Path, builder: str) -> list[dict[str, Any]]:
-    """Read a table as lm-eval's dataset library does: CSV by pandas, with its guesses at types."""
-    import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
+    """Read a table as lm-eval's dataset library does: CSV by pandas, with its guesses at types.
+
+    And Parquet by pyarrow, which answers a damaged file with an error; arro3, which reads our own runs, may
+    end the process.
+    """
+    try:
+        import pandas as pd
+        import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
+    except ModuleNotFoundError as missing:
+        raise MissingDependencyError(str(missing.name), "dataframe") from None
 
     try:
         if builder == "parquet":
             table = pq.read_table(path)
         else:
-            import pandas as pd
-
             table = pa.Table.from_pandas(pd.read_csv(path), preserve_index=False)
     except (ValueError, pa.ArrowException, OSError) as problem:
         raise GoldenSetError(f"not {builder}: {' '.join(str(problem).split())}", path=path) from None
