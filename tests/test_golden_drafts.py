@@ -189,6 +189,23 @@ def test_near_duplicates_are_found_and_only_they() -> None:
     assert near_duplicates([dataclasses.replace(each, cluster="refund-days") for each in made]) == []
 
 
+@given(
+    texts=st.lists(st.text("ab", min_size=1, max_size=14), max_size=12),
+    threshold=st.sampled_from([0.05, 0.3, 0.55, 2 / 3, 0.8, 1.0]),
+)
+def test_every_pair_that_is_near_is_found(texts: list[str], threshold: float) -> None:
+    """Against all pairs, compared one by one; 0.55 and 2/3 are shares that no float holds exactly."""
+    made = [case(f"c{number}", text) for number, text in enumerate(texts)]
+    grams = [{text[start : start + 5] for start in range(max(len(text) - 4, 1))} for text in texts]
+    wanted = {
+        (f"c{first}", f"c{second}")
+        for second in range(len(texts))
+        for first in range(second)
+        if len(grams[first] & grams[second]) / len(grams[first] | grams[second]) >= threshold
+    }
+    assert {(pair.first, pair.second) for pair in near_duplicates(made, threshold)} == wanted
+
+
 # --- contamination -------------------------------------------------------------------------------------
 
 

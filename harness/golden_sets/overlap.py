@@ -2,16 +2,19 @@
 
 Three measures, from strict to loose: *exact* (equal after normalising), *n-gram* (the share of a case's word
 n-grams, n ≤ 13, that one training text contains; Brown et al. 2020, appendix C, look for 13-grams) and *near*
-(Jaccard similarity of character 5-gram sets, candidates found by MinHash; Broder 1997). The golden set is
-indexed and the training texts are streamed past it, so that a large training set costs time, not memory.
+(Jaccard similarity of character 5-gram sets; Broder 1997). The golden set is indexed and the training texts
+are streamed past it, so that a large training set costs time, not memory.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from harness.cases import Case
@@ -28,7 +31,6 @@ _EDGES = " \"'“”‘’*_.?!…:;。？！"
 _NGRAM = 13
 _SHORTEST = 8  # words: below, only equality says anything
 _SHINGLE = 5  # characters
-_PERMUTATIONS = 128
 _KINDS = ("exact", "n-gram", "near")
 
 
@@ -98,16 +100,15 @@ def near_duplicates(cases: Sequence[Case], threshold: float = 0.8) -> list[NearD
         cases: The golden set.
         threshold: Least Jaccard similarity, in (0, 1].
     """
-    index = _NearIndex(threshold)
-    found = []
+    sets = {number: _shingles(_normalised(_asked(case))) for number, case in enumerate(cases)}
+    index = _NearIndex(sets, threshold)
+    pairs = []
     for number, case in enumerate(cases):
-        shingles = _shingles(_normalised(_asked(case)))
-        for other, similarity in index.similar(shingles):
-            twin = cases[int(other)]
-            if case.cluster is None or twin.cluster != case.cluster:
-                found.append(NearDuplicate(twin.id, case.id, similarity))
-        index.add(str(number), shingles)
-    return sorted(found, key=lambda pair: (-pair.similarity, pair.first, pair.second))
+        for earlier, similarity in index.similar(sets[number]):
+            twin = cases[earlier]
+            if earlier < number and (case.cluster is None or twin.cluster != case.cluster):
+                pairs.append(NearDuplicate(twin.id, case.id, similarity))
+    return sorted(pairs, key=lambda pair: (-pair.similarity, pair.first, pair.second))
 
 
 def find_contamination(
@@ -150,17 +151,18 @@ class _CaseIndex:
     def __init__(self, cases: Sequence[Case], threshold: float, *, targets: bool) -> None:
         self._threshold = threshold
         self._cases = cases
-        self._near = _NearIndex(threshold)
         self._parts: list[tuple[int, str]] = []
         self._exact: dict[str, list[int]] = {}
         self._grams: dict[tuple[str, ...], list[int]] = {}
         self._sizes: list[int] = []
         self._lengths: set[int] = set()
+        sets: dict[int, frozenset[str]] = {}
         for number, case in enumerate(cases):
             for part, text in _parts(case, targets):
-                self._add(number, part, _normalised(text))
+                self._add(number, part, _normalised(text), sets)
+        self._near = _NearIndex(sets, threshold)
 
-    def _add(self, number: int, part: str, text: str) -> None:
+    def _add(self, number: int, part: str, text: str, sets: dict[int, frozenset[str]]) -> None:
         words = _WORD.findall(text)
         if part == "target" and len(words) < _SHORTEST:
             return
@@ -171,7 +173,7 @@ class _CaseIndex:
         if len(words) >= _SHORTEST:
             grams = set(_ngrams(words, size := min(_NGRAM, len(words))))
             self._lengths.add(size)
-            self._near.add(str(place), _shingles(text))
+            sets[place] = _shingles(text)
         self._sizes.append(len(grams))
         for gram in grams:
             self._grams.setdefault(gram, []).append(place)
@@ -191,8 +193,8 @@ class _CaseIndex:
         for place, count in hits.items():
             if count >= self._threshold * self._sizes[place]:
                 yield self._found(place, "n-gram", count / self._sizes[place], passage)
-        for name, similarity in self._near.similar(_shingles(text)):
-            yield self._found(int(name), "near", similarity, passage)
+        for place, similarity in self._near.similar(_shingles(text)):
+            yield self._found(place, "near", similarity, passage)
 
     def _found(self, place: int, kind: str, similarity: float, passage: Passage) -> tuple[int, Overlap]:
         number, part = self._parts[place]
@@ -200,37 +202,38 @@ class _CaseIndex:
 
 
 class _NearIndex:
-    """Sets of shingles, asked for the ones similar to another: MinHash proposes, Jaccard decides."""
+    """Sets of shingles, asked for all that are at least so similar to another, by Jaccard similarity.
 
-    def __init__(self, threshold: float) -> None:
-        from datasketch import MinHashLSH
+    Of two similar sets, each holds `threshold` of the other's shingles at least. So they share one of their
+    first few, by whatever order both are sorted in: of n shingles the first n - ⌈threshold · n⌉ + 1. Only
+    sets that do are compared (prefix filter: Chaudhuri, Ganti & Kaushik, ICDE 2006). The order puts the
+    rarest first, lest a prompt that all cases begin with makes all of them be compared.
+    """
 
+    def __init__(self, sets: Mapping[int, frozenset[str]], threshold: float) -> None:
         self._threshold = threshold
-        # Proposing is made generous, so that a pair at the threshold is rarely overlooked.
-        self._lsh = MinHashLSH(threshold=max(threshold - 0.15, 0.1), num_perm=_PERMUTATIONS)
-        self._sets: dict[str, frozenset[str]] = {}
+        self._sets = {number: shingles for number, shingles in sets.items() if shingles}
+        self._counts = Counter(chain.from_iterable(self._sets.values()))
+        self._holders: dict[str, list[int]] = {}
+        for number, shingles in self._sets.items():
+            for shingle in self._first(shingles):
+                self._holders.setdefault(shingle, []).append(number)
 
-    def add(self, name: str, shingles: frozenset[str]) -> None:
-        if shingles:
-            self._sets[name] = shingles
-            self._lsh.insert(name, _minhash(shingles))
-
-    def similar(self, shingles: frozenset[str]) -> Iterator[tuple[str, float]]:
+    def similar(self, shingles: frozenset[str]) -> Iterator[tuple[int, float]]:
         if not shingles or not self._sets:
             return
-        for name in sorted(self._lsh.query(_minhash(shingles))):
-            other = self._sets[name]
-            similarity = len(shingles & other) / len(shingles | other)
+        numbers = {number for shingle in self._first(shingles) for number in self._holders.get(shingle, ())}
+        for number in sorted(numbers):
+            other = self._sets[number]
+            common = len(shingles & other)
+            similarity = common / (len(shingles) + len(other) - common)
             if similarity >= self._threshold:
-                yield name, similarity
+                yield number, similarity
 
-
-def _minhash(shingles: frozenset[str]) -> Any:
-    from datasketch import MinHash
-
-    sketch = MinHash(num_perm=_PERMUTATIONS, seed=1)
-    sketch.update_batch([shingle.encode("utf-8", "surrogatepass") for shingle in shingles])
-    return sketch
+    def _first(self, shingles: frozenset[str]) -> list[str]:
+        needed = math.ceil(self._threshold * len(shingles) - 1e-9)  # 0.55 * 100 is more than 55
+        in_order = sorted(shingles, key=lambda shingle: (self._counts[shingle], shingle))
+        return in_order[: len(shingles) - needed + 1]
 
 
 def _parts(case: Case, targets: bool) -> Iterator[tuple[str, str]]:
