@@ -231,7 +231,7 @@ class _NearIndex:
                 yield number, similarity
 
     def _first(self, shingles: frozenset[str]) -> list[str]:
-        needed = math.ceil(self._threshold * len(shingles) - 1e-9)  # 0.55 * 100 is more than 55
+        needed = math.ceil(self._threshold * len(shingles) - 1e-9)  # 0.56 * 25 is more than 14
         in_order = sorted(shingles, key=lambda shingle: (self._counts[shingle], shingle))
         return in_order[: len(shingles) - needed + 1]
 
