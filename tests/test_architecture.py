@@ -23,7 +23,7 @@ SOURCES = {
 # Rooms from the ground up: a module imports its own room and those on lower lines, never one on its own line
 # or above. `train` may also use the layers of `inference` that a forward pass of training shares.
 LAYERS = [
-    {"errors", "exit_codes", "likelihood", "clock"},
+    {"errors", "exit_codes", "likelihood", "clock", "declarations"},
     {"cases"},
     {"case_result", "files", "protocols", "registry"},
     {"sandbox", "stats", "checkpoints", "numerics"},

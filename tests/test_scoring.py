@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import time
@@ -20,13 +21,18 @@ from harness.scoring import (
     CheckFailed,
     CheckType,
     InvalidOutput,
-    built_in,
+    Scorer,
     check,
     check_types,
+    checks,
+    declare_check,
     find_refusal,
     score,
     without_thought,
 )
+from harness.scoring.built_in import BUILT_IN
+from harness.scoring.check_type import declared_by, declared_in
+from harness.scoring.checks.parameters import COUNT, FLAG
 from harness.scoring.registry import check_type, compile_checks
 from harness.scoring.selftest import case_faults, example_case
 from harness.scoring.text.json_text import difference, extract_json
@@ -376,25 +382,33 @@ def test_a_foreign_check_that_breaks_is_an_error(monkeypatch: pytest.MonkeyPatch
 
 PLUGIN = """
 from harness.cases import Score
-from harness.scoring import CheckType
+from harness.scoring import CheckType, declare_check
 
-def build(n):
+@declare_check("count_a", parameters={"n": {"type": "integer", "minimum": 0}})
+def count_a(n):
     return lambda case, response: Score.passed() if response.text.count("a") == n else Score.missed("other")
 
-COUNT = CheckType("count_a", build, {"n": {"type": "integer", "minimum": 0}}, ("n",))
+SAME = CheckType("same_a", count_a, {"n": {"type": "integer", "minimum": 0}}, ("n",))
+NEITHER = {}
 """
 SCRIPT = """
 from harness.cases import Case, Message, Response
 from harness.scoring import check_types, score
 from harness.scoring.registry import check_problems
 
-def case(**parameters):
-    return Case("c", (Message("user", "?"),), checks=({"type": "count_a", **parameters},))
+def case(name, **parameters):
+    return Case("c", (Message("user", "?"),), checks=({"type": name, **parameters},))
 
-assert "count_a" in check_types()
-assert [str(score(case(n=2), Response(text)).outcome) for text in ("aa", "a")] == ["passed", "missed"]
-print(check_problems(case(n=-1)))
+for name in ("count_a", "same_a"):
+    assert name in check_types()
+    asked = case(name, n=2)
+    assert [str(score(asked, Response(text)).outcome) for text in ("aa", "a")] == ["passed", "missed"]
+    print(*check_problems(case(name)), *check_problems(case(name, n=-1)))
+print(*check_problems(case("neither")))
 """
+
+
+ENTRIES = "count_a = acme_checks:count_a\nsame_a = acme_checks:SAME\nneither = acme_checks:NEITHER\n"
 
 
 def test_an_installed_package_adds_its_check_type(tmp_path: Path) -> None:
@@ -402,13 +416,16 @@ def test_an_installed_package_adds_its_check_type(tmp_path: Path) -> None:
     metadata = tmp_path / "acme_checks-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-checks\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[harness.checks]\ncount_a = acme_checks:COUNT\n")
+    (metadata / "entry_points.txt").write_text("[harness.checks]\n" + ENTRIES)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT], env=environment, capture_output=True, text=True
     )
     assert done.stderr == ""
-    assert "count_a: n: -1 is less than the minimum of 0" in done.stdout
+    for name in ("count_a", "same_a"):
+        assert f"{name}: 'n' is missing" in done.stdout
+        assert f"{name}: n: -1 is less than the minimum of 0" in done.stdout
+    assert "is a dict: neither a factory under @declare_check nor a CheckType" in done.stdout
 
 
 def test_check_types_are_listed() -> None:
@@ -494,17 +511,46 @@ def test_a_case_tests_its_own_checks() -> None:
     ]
 
 
-def test_every_check_type_is_found_by_the_name_that_it_declares() -> None:
-    declared = {}
-    for path in sorted((Path(built_in.__file__).parent / "checks").glob("*.py")):
-        module = importlib.import_module(f"harness.scoring.checks.{path.stem}")
-        lists = [getattr(module, name) for name in module.__all__ if name.endswith("_CHECKS")]
-        if lists:
-            declared[path.stem] = tuple(sorted(kind.name for kinds in lists for kind in kinds))
-    assert declared == built_in._MODULES
-    assert {name: kind.name for name, kind in built_in.BUILT_IN.items()} == {
-        name: name for names in declared.values() for name in names
+def test_every_check_is_found_by_the_name_that_it_declares() -> None:
+    """What is read from the text of the modules is what importing them declares."""
+    declared = {
+        name: f"harness.scoring.checks.{module.name}"
+        for module in pkgutil.iter_modules(checks.__path__)
+        for name in declared_in(importlib.import_module(f"harness.scoring.checks.{module.name}").__name__)
     }
+    assert dict(BUILT_IN.homes) == declared
+    assert {name: kind.name for name, kind in BUILT_IN.items()} == {name: name for name in declared}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "strangers"),
+    [
+        ({"least": COUNT}, "most"),
+        ({"least": COUNT, "most": COUNT, "odd": FLAG}, "odd"),
+        (None, "least, most"),
+    ],
+)
+def test_a_check_declares_the_parameters_that_it_takes(parameters: Any, strangers: str) -> None:
+    def bounded(least: int, most: int = 9) -> Scorer:
+        return lambda case, response: Score.passed()
+
+    with pytest.raises(
+        ValueError, match=f"'bounded': its factory and its `parameters` differ in {strangers}$"
+    ):
+        declare_check("bounded", parameters=parameters)(bounded)
+    assert declared_by(bounded) is None
+
+
+def test_what_has_no_default_must_be_given() -> None:
+    @declare_check("bounded", parameters={"least": COUNT, "most": COUNT})
+    def bounded(least: int, most: int = 9) -> Scorer:
+        return lambda case, response: Score.passed()
+
+    kind = declared_by(bounded)
+    assert kind is not None
+    assert (kind.name, kind.required, kind.build) == ("bounded", ("least",), bounded)
+    with pytest.raises(ValueError, match="declares the check 'bounded' twice"):
+        declare_check("bounded", parameters=kind.parameters)(bounded)
 
 
 def test_scoring_imports_only_the_check_types_that_are_asked_for() -> None:

@@ -1,9 +1,9 @@
 """Scorers: pure functions from (case, response) to a score.
 
 A case declares its checks as data; `score` runs them and `check` asserts them. Each check type is a factory
-of scorers with a JSON Schema of its parameters (`check_type`), found by name (`registry`). `scorers` has each
-of them as a function. What they measure can be had without a case, too: the functions named `find_…` say what
-they found in a text, or None. Everything is imported when it is first used.
+of scorers under `declare_check`, with a JSON Schema of its parameters, found by name (`registry`). `scorers`
+has each of them as a function. What they measure can be had without a case, too: the functions named `find_…`
+say what they found in a text, or None. Everything is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.scoring import scorers
-    from harness.scoring.check_type import CheckType, Example, Scorer
+    from harness.scoring.check_type import CheckType, Example, Scorer, declare_check
     from harness.scoring.checks.choice_letter import find_choice
     from harness.scoring.checks.disclaimer_check import find_disclaimer
     from harness.scoring.evaluate import CheckFailed, InvalidOutput, check, score
@@ -39,6 +39,7 @@ __all__ = [
     "Scorer",
     "check",
     "check_types",
+    "declare_check",
     "detect_language",
     "distinct_n",
     "find_choice",
@@ -62,6 +63,7 @@ _HOMES = {
         "CheckType",
         "Example",
         "Scorer",
+        "declare_check",
     ),
     "harness.scoring.checks.choice_letter": ("find_choice",),
     "harness.scoring.text.credentials": (

@@ -13,7 +13,7 @@ from harness.errors import ConfigurationError
 from harness.files.json_schema import compile_predicate, violations
 from harness.registry import did_you_mean, load_adapter, names
 from harness.scoring.built_in import BUILT_IN
-from harness.scoring.check_type import CheckType, Scorer
+from harness.scoring.check_type import CheckType, Scorer, declared_by
 
 __all__ = [
     "CHECKS",
@@ -26,9 +26,9 @@ __all__ = [
 ]
 
 CHECKS = "harness.checks"
-"""Entry-point group under which others register check types."""
+"""Entry-point group under which others register their checks: factories under `declare_check`."""
 
-_BUILT_IN = BUILT_IN
+_BUILT_IN: Mapping[str, CheckType] = BUILT_IN
 _ONLY_TEXT = frozenset({str})
 
 
@@ -66,7 +66,8 @@ def check_type(name: str) -> CheckType:
     """Return the check type of that name.
 
     Raises:
-        ConfigurationError: There is none, or what is registered under the name is not a `CheckType`.
+        ConfigurationError: There is none, or what is registered under the name is neither a factory under
+            `declare_check` nor a `CheckType`.
     """
     if name in _BUILT_IN:
         return _BUILT_IN[name]
@@ -74,10 +75,14 @@ def check_type(name: str) -> CheckType:
         known = check_types()
         hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
         raise ConfigurationError(f"unknown check type {name!r}{hint}")
-    found = load_adapter(CHECKS, name)
-    if not isinstance(found, CheckType):
-        raise ConfigurationError(f"{name!r} under {CHECKS} is a {type(found).__name__}, not a CheckType")
-    return found
+    registered = load_adapter(CHECKS, name)
+    kind = registered if isinstance(registered, CheckType) else declared_by(registered)
+    if kind is None:
+        what = type(registered).__name__
+        raise ConfigurationError(
+            f"{name!r} under {CHECKS} is a {what}: neither a factory under @declare_check nor a CheckType"
+        )
+    return kind
 
 
 def compile_checks(case: Case) -> tuple[Check, ...]:

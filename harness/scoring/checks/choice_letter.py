@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Iterator
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 
-__all__ = ["CHOICE_CHECKS", "find_choice"]
+__all__ = ["choice_letter", "find_choice"]
 
 _DEFAULT = "ABCD"
 _OPENERS = " \t([{*_`\"'“‘«$"
@@ -147,6 +147,22 @@ def _may_be_word(letter: str, bare: str, after: str) -> bool:
     return letter == "I" or letter.islower() or (letter == "A" and starts_sentence)
 
 
+@declare_check(
+    "choice_letter",
+    parameters={
+        "value": {"type": "string", "pattern": "^[A-Z]$"},
+        "letters": {"type": "string", "pattern": "^[A-Z]{2,26}$"},
+    },
+    target="value",
+    examples=(
+        Example(
+            {"value": "B"},
+            ("B", "(b)", "**B**", "Answer: (B)", "A is tempting, but the answer is b.", "B) Paris"),
+            ("A", "the answer is C", "A or B", "It is a good question.", "(A) or (B)", "not B"),
+        ),
+        Example({"value": "C", "letters": "AC"}, ("C", "**B**? **C**"), ("A", "**A**? **C**")),
+    ),
+)
 def choice_letter(value: str, letters: str = _DEFAULT) -> Scorer:
     """The answer settles on option `value`; one that settles on none of `letters`, or on two, is invalid.
 
@@ -167,25 +183,3 @@ def choice_letter(value: str, letters: str = _DEFAULT) -> Scorer:
         )
 
     return scorer
-
-
-CHOICE_CHECKS = (
-    CheckType(
-        "choice_letter",
-        choice_letter,
-        {
-            "value": {"type": "string", "pattern": "^[A-Z]$"},
-            "letters": {"type": "string", "pattern": "^[A-Z]{2,26}$"},
-        },
-        ("value",),
-        target="value",
-        examples=(
-            Example(
-                {"value": "B"},
-                ("B", "(b)", "**B**", "Answer: (B)", "A is tempting, but the answer is b.", "B) Paris"),
-                ("A", "the answer is C", "A or B", "It is a good question.", "(A) or (B)", "not B"),
-            ),
-            Example({"value": "C", "letters": "AC"}, ("C", "**B**? **C**"), ("A", "**A**? **C**")),
-        ),
-    ),
-)

@@ -10,15 +10,63 @@ import builtins
 
 from harness.cases import Case, Response, Score
 from harness.sandbox import Limits, Program, run
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import FLAG
 from harness.scoring.text.code_text import before_function, extract_code, last_function
 
-__all__ = ["CODE_CHECKS"]
+__all__ = ["python_tests"]
 
 _KINDS = {"passed": Score.passed, "failed": Score.missed, "unreadable": Score.invalid}
 
+_TEXT = {"type": "string", "minLength": 1, "maxLength": 1_000_000}
 
+
+@declare_check(
+    "python_tests",
+    parameters={
+        "tests": _TEXT,
+        "prompt": _TEXT,
+        "entry_point": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+        "in_process": FLAG,
+        "seconds": {"type": "integer", "minimum": 1, "maximum": 300},
+        "memory": {"type": "integer", "minimum": 64, "maximum": 16384},
+    },
+    examples=(
+        Example(
+            {"tests": "assert add(2, 3) == 5\nassert add(-1, 1) == 0"},
+            accepts=(
+                "Here you are:\n```python\ndef add(a, b):\n    return a + b\n```\nIt adds.",
+                "def add(a, b):\n    return a + b",
+                "add = lambda a, b: a + b",
+            ),
+            rejects=(
+                "def add(a, b):\n    return None",
+                "I would use the plus sign.",
+                "```python\ndef add(a, b:\n```",
+                "import sys\nprint('passed')\nsys.exit(0)",
+            ),
+        ),
+        Example(
+            {"prompt": "def double(x):\n", "tests": "assert double(4) == 8"},
+            accepts=(
+                "    return 2 * x\n\nprint(double(1))",
+                "return 2 * x",
+                "```\ndef double(x):\n  return x + x\n```",
+            ),
+            rejects=("    pass", "    return x"),
+        ),
+        Example(
+            {"tests": "assert 1", "entry_point": "spin"},
+            accepts=("def spin():\n    return 1",),
+            rejects=("def turn():\n    return 1",),
+        ),
+        Example(
+            {"tests": "assert Stack().items == []", "in_process": True},
+            accepts=("class Stack:\n    def __init__(self):\n        self.items = []",),
+            rejects=("class Stack:\n    items = None",),
+        ),
+    ),
+)
 def python_tests(
     tests: str,
     prompt: str = "",
@@ -79,57 +127,3 @@ def _free_names(source: str) -> set[str]:
         ):
             bound.add(node.name)
     return used - bound
-
-
-_TEXT = {"type": "string", "minLength": 1, "maxLength": 1_000_000}
-
-CODE_CHECKS = (
-    CheckType(
-        "python_tests",
-        python_tests,
-        {
-            "tests": _TEXT,
-            "prompt": _TEXT,
-            "entry_point": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
-            "in_process": FLAG,
-            "seconds": {"type": "integer", "minimum": 1, "maximum": 300},
-            "memory": {"type": "integer", "minimum": 64, "maximum": 16384},
-        },
-        ("tests",),
-        examples=(
-            Example(
-                {"tests": "assert add(2, 3) == 5\nassert add(-1, 1) == 0"},
-                accepts=(
-                    "Here you are:\n```python\ndef add(a, b):\n    return a + b\n```\nIt adds.",
-                    "def add(a, b):\n    return a + b",
-                    "add = lambda a, b: a + b",
-                ),
-                rejects=(
-                    "def add(a, b):\n    return None",
-                    "I would use the plus sign.",
-                    "```python\ndef add(a, b:\n```",
-                    "import sys\nprint('passed')\nsys.exit(0)",
-                ),
-            ),
-            Example(
-                {"prompt": "def double(x):\n", "tests": "assert double(4) == 8"},
-                accepts=(
-                    "    return 2 * x\n\nprint(double(1))",
-                    "return 2 * x",
-                    "```\ndef double(x):\n  return x + x\n```",
-                ),
-                rejects=("    pass", "    return x"),
-            ),
-            Example(
-                {"tests": "assert 1", "entry_point": "spin"},
-                accepts=("def spin():\n    return 1",),
-                rejects=("def turn():\n    return 1",),
-            ),
-            Example(
-                {"tests": "assert Stack().items == []", "in_process": True},
-                accepts=("class Stack:\n    def __init__(self):\n        self.items = []",),
-                rejects=("class Stack:\n    items = None",),
-            ),
-        ),
-    ),
-)

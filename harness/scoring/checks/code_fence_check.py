@@ -5,13 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import COUNT, FLAG, TEXT
 from harness.scoring.text.fences import fenced_blocks, outside_fences
 
-__all__ = ["CODE_FENCE_CHECKS"]
+__all__ = ["code_fence"]
 
 
+@declare_check(
+    "code_fence",
+    parameters={
+        "language": {
+            "type": ["string", "array"],
+            "minLength": 1,
+            "minItems": 1,
+            "items": TEXT,
+        },
+        "count": COUNT,
+        "only": FLAG,
+    },
+    examples=(
+        Example(
+            {"language": ["python", "py"], "count": 1},
+            ("Here:\n```python\nprint(1)\n```\n", "~~~py\n1\n~~~"),
+            ("print(1)", "```js\n1\n```", "```py\n1", "```py\n1\n```\n```py\n2\n```", "```\n1\n```"),
+        ),
+        Example({"only": True}, ("```\nx\n```",), ("See:\n```\nx\n```",)),
+    ),
+)
 def code_fence(
     language: str | Sequence[str] | None = None, count: int | None = None, only: bool = False
 ) -> Scorer:
@@ -39,29 +60,3 @@ def code_fence(
         return Score.passed(blocks[0].content if blocks else None)
 
     return scorer
-
-
-CODE_FENCE_CHECKS = (
-    CheckType(
-        "code_fence",
-        code_fence,
-        {
-            "language": {
-                "type": ["string", "array"],
-                "minLength": 1,
-                "minItems": 1,
-                "items": TEXT,
-            },
-            "count": COUNT,
-            "only": FLAG,
-        },
-        examples=(
-            Example(
-                {"language": ["python", "py"], "count": 1},
-                ("Here:\n```python\nprint(1)\n```\n", "~~~py\n1\n~~~"),
-                ("print(1)", "```js\n1\n```", "```py\n1", "```py\n1\n```\n```py\n2\n```", "```\n1\n```"),
-            ),
-            Example({"only": True}, ("```\nx\n```",), ("See:\n```\nx\n```",)),
-        ),
-    ),
-)

@@ -7,20 +7,41 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import FLAG, TEXT, TEXTS
 from harness.scoring.text.normal_text import normalise, quoted
 
-__all__ = ["CONTAINMENT_CHECKS"]
+__all__ = ["contains", "contains_all", "contains_any", "not_contains"]
 
 _QUOTES = str.maketrans("‘’ʼ“”", "'''\"\"")
 
+_FIND: Mapping[str, Any] = {"ignore_case": FLAG, "whole_words": FLAG}
+_MANY: Mapping[str, Any] = {"values": TEXTS, **_FIND}
 
+
+@declare_check(
+    "contains",
+    parameters={"value": TEXT, **_FIND},
+    target="value",
+    examples=(
+        Example({"value": "refund"}, ("Your refund is on its way.",), ("Your Refund", "no such word")),
+        Example({"value": "no", "whole_words": True, "ignore_case": True}, ("No!",), ("I know",)),
+    ),
+)
 def contains(value: str, ignore_case: bool = False, whole_words: bool = False) -> Scorer:
     """The answer contains `value`; typographic quotes count as plain ones, in the checks below, too."""
     return contains_all([value], ignore_case, whole_words)
 
 
+@declare_check(
+    "contains_all",
+    parameters=_MANY,
+    examples=(
+        Example({"values": ["red", "blue"]}, ("blue and red",), ("red only", "green")),
+        Example({"values": ["no", "US"], "ignore_case": True}, ("No, us.",), ("no, we",)),
+        Example({"values": ["no", "us"], "whole_words": True}, ("no, us",), ("now, bus",)),
+    ),
+)
 def contains_all(values: Sequence[str], ignore_case: bool = False, whole_words: bool = False) -> Scorer:
     """The answer contains each of `values`."""
     finders = _finders(values, ignore_case, whole_words)
@@ -35,6 +56,15 @@ def contains_all(values: Sequence[str], ignore_case: bool = False, whole_words: 
     return scorer
 
 
+@declare_check(
+    "contains_any",
+    parameters=_MANY,
+    examples=(
+        Example({"values": ["yes", "sure"]}, ("sure thing",), ("no",)),
+        Example({"values": ["Yes"], "ignore_case": True}, ("yes",), ("no",)),
+        Example({"values": ["no"], "whole_words": True}, ("no way",), ("know",)),
+    ),
+)
 def contains_any(values: Sequence[str], ignore_case: bool = False, whole_words: bool = False) -> Scorer:
     """The answer contains at least one of `values`."""
     finders = _finders(values, ignore_case, whole_words)
@@ -49,6 +79,16 @@ def contains_any(values: Sequence[str], ignore_case: bool = False, whole_words: 
     return scorer
 
 
+@declare_check(
+    "not_contains",
+    parameters=_MANY,
+    examples=(
+        Example({"values": ["guarantee"]}, ("We will try.",), ("We guarantee it.",)),
+        Example({"values": ["can't"]}, ("We can.",), ("We can't.", "We can’t.")),
+        Example({"values": ["Guarantee"], "ignore_case": True}, ("We try.",), ("We GUARANTEE it.",)),
+        Example({"values": ["no"], "whole_words": True}, ("We know.",), ("no",)),
+    ),
+)
 def not_contains(values: Sequence[str], ignore_case: bool = False, whole_words: bool = False) -> Scorer:
     """The answer contains none of `values`."""
     finders = _finders(values, ignore_case, whole_words)
@@ -83,55 +123,3 @@ def _spelled(text: str) -> str:
 
 def _holder(wanted: str) -> Callable[[str], bool]:
     return lambda text: wanted in text
-
-
-_FIND: Mapping[str, Any] = {"ignore_case": FLAG, "whole_words": FLAG}
-_MANY: Mapping[str, Any] = {"values": TEXTS, **_FIND}
-
-CONTAINMENT_CHECKS = (
-    CheckType(
-        "contains",
-        contains,
-        {"value": TEXT, **_FIND},
-        ("value",),
-        target="value",
-        examples=(
-            Example({"value": "refund"}, ("Your refund is on its way.",), ("Your Refund", "no such word")),
-            Example({"value": "no", "whole_words": True, "ignore_case": True}, ("No!",), ("I know",)),
-        ),
-    ),
-    CheckType(
-        "contains_all",
-        contains_all,
-        _MANY,
-        ("values",),
-        examples=(
-            Example({"values": ["red", "blue"]}, ("blue and red",), ("red only", "green")),
-            Example({"values": ["no", "US"], "ignore_case": True}, ("No, us.",), ("no, we",)),
-            Example({"values": ["no", "us"], "whole_words": True}, ("no, us",), ("now, bus",)),
-        ),
-    ),
-    CheckType(
-        "contains_any",
-        contains_any,
-        _MANY,
-        ("values",),
-        examples=(
-            Example({"values": ["yes", "sure"]}, ("sure thing",), ("no",)),
-            Example({"values": ["Yes"], "ignore_case": True}, ("yes",), ("no",)),
-            Example({"values": ["no"], "whole_words": True}, ("no way",), ("know",)),
-        ),
-    ),
-    CheckType(
-        "not_contains",
-        not_contains,
-        _MANY,
-        ("values",),
-        examples=(
-            Example({"values": ["guarantee"]}, ("We will try.",), ("We guarantee it.",)),
-            Example({"values": ["can't"]}, ("We can.",), ("We can't.", "We can’t.")),
-            Example({"values": ["Guarantee"], "ignore_case": True}, ("We try.",), ("We GUARANTEE it.",)),
-            Example({"values": ["no"], "whole_words": True}, ("We know.",), ("no",)),
-        ),
-    ),
-)

@@ -6,12 +6,27 @@ How often each of them happens is also shown beside every verdict, whatever a ca
 from __future__ import annotations
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.text.degeneration import SCRIPT_NAMES, find_loop, main_script
 
-__all__ = ["DEGENERATION_CHECKS"]
+__all__ = ["ends_by_itself", "no_loop", "script"]
 
 
+@declare_check(
+    "no_loop",
+    examples=(
+        Example(
+            {},
+            ("It is a long way, and then it is a short one.", "| a | b |\n|---|---|\n" + "-" * 200),
+            (
+                "Yes. " * 40,
+                "Well. " + "I am not sure about it, but " * 9,
+                "".join(f"{n}. I am happy to help you with that today.\n" for n in range(40)),
+                "很好。" * 40,
+            ),
+        ),
+    ),
+)
 def no_loop() -> Scorer:
     """The answer does not repeat itself over and over.
 
@@ -26,6 +41,10 @@ def no_loop() -> Scorer:
     return scorer
 
 
+@declare_check(
+    "ends_by_itself",
+    examples=(Example({}, ("Yes.", Response("Yes.", "stop")), (Response("Yes, and then", "length"),)),),
+)
 def ends_by_itself() -> Scorer:
     """The answer ends by itself, not at max_tokens."""
 
@@ -35,6 +54,19 @@ def ends_by_itself() -> Scorer:
     return scorer
 
 
+@declare_check(
+    "script",
+    parameters={
+        "value": {
+            "type": "string",
+            "enum": ["question", *SCRIPT_NAMES],
+        }
+    },
+    examples=(
+        Example({"value": "Cyrillic"}, ("Это можно.",), ("That works.", "这可以。")),
+        Example({"value": "Japanese"}, ("それは可能です。",), ("这可以做到。",)),
+    ),
+)
 def script(value: str = "question") -> Scorer:
     """Most letters of the answer are of the writing system `value`: that of the `question`, or one by name.
 
@@ -50,42 +82,3 @@ def script(value: str = "question") -> Scorer:
         return Score.missed(f"written in {found}, expected {wanted}", found)
 
     return scorer
-
-
-DEGENERATION_CHECKS = (
-    CheckType(
-        "ends_by_itself",
-        ends_by_itself,
-        examples=(Example({}, ("Yes.", Response("Yes.", "stop")), (Response("Yes, and then", "length"),)),),
-    ),
-    CheckType(
-        "no_loop",
-        no_loop,
-        examples=(
-            Example(
-                {},
-                ("It is a long way, and then it is a short one.", "| a | b |\n|---|---|\n" + "-" * 200),
-                (
-                    "Yes. " * 40,
-                    "Well. " + "I am not sure about it, but " * 9,
-                    "".join(f"{n}. I am happy to help you with that today.\n" for n in range(40)),
-                    "很好。" * 40,
-                ),
-            ),
-        ),
-    ),
-    CheckType(
-        "script",
-        script,
-        {
-            "value": {
-                "type": "string",
-                "enum": ["question", *SCRIPT_NAMES],
-            }
-        },
-        examples=(
-            Example({"value": "Cyrillic"}, ("Это можно.",), ("That works.", "这可以。")),
-            Example({"value": "Japanese"}, ("それは可能です。",), ("这可以做到。",)),
-        ),
-    ),
-)

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import TEXTS
 from harness.scoring.text.normal_text import quoted
 from harness.scoring.text.sentences import sentences
 
-__all__ = ["DISCLAIMER_CHECKS", "find_disclaimer"]
+__all__ = ["disclaimer", "find_disclaimer"]
 
 _LONGEST = 50_000
 _EXPERTS = {
@@ -44,6 +44,42 @@ _NEGATED = re.compile(  # "you don't need to see a doctor"
 )
 
 
+@declare_check(
+    "disclaimer",
+    parameters={"topic": {"type": "string", "enum": ["any", *_EXPERTS]}, "extra": TEXTS},
+    examples=(
+        Example(
+            {"topic": "medical"},
+            accepts=(
+                "Rest and drink a lot. If it gets worse, please see a doctor.",
+                "This is general information and no substitute for professional medical advice.",
+                "I'm not a doctor, but a cold often goes within a week.",
+                "Ask your pharmacist before you take both.",
+            ),
+            rejects=(
+                "Take two of them and you will be fine.",
+                "You don't need to see a doctor for that.",
+                "Please consult a lawyer.",
+                "My doctor friend takes two.",
+            ),
+        ),
+        Example(
+            {"topic": "legal"},
+            accepts=("This is not legal advice.", "It depends; talk to a solicitor."),
+            rejects=("You can sue them.", "Please see a doctor."),
+        ),
+        Example(
+            {},
+            accepts=("Speak to a financial adviser first.", "Please see a doctor."),
+            rejects=("Buy the fund.",),
+        ),
+        Example(
+            {"extra": ["ohne Gewähr"]},
+            accepts=("Alle Angaben ohne Gewähr.",),
+            rejects=("Kaufen Sie den Fonds.",),
+        ),
+    ),
+)
 def disclaimer(topic: str = "any", extra: Sequence[str] = ()) -> Scorer:
     """The answer says where its advice ends: that it is none, does not replace an expert's, or whom to ask.
 
@@ -110,44 +146,3 @@ def _limits(subject: str, experts: str) -> re.Pattern[str]:
         r"|\b(?:cannot|can't|unable to|not able to) (?:diagnose|prescribe)\b",
         re.IGNORECASE,
     )
-
-
-DISCLAIMER_CHECKS = (
-    CheckType(
-        "disclaimer",
-        disclaimer,
-        {"topic": {"type": "string", "enum": ["any", *_EXPERTS]}, "extra": TEXTS},
-        examples=(
-            Example(
-                {"topic": "medical"},
-                accepts=(
-                    "Rest and drink a lot. If it gets worse, please see a doctor.",
-                    "This is general information and no substitute for professional medical advice.",
-                    "I'm not a doctor, but a cold often goes within a week.",
-                    "Ask your pharmacist before you take both.",
-                ),
-                rejects=(
-                    "Take two of them and you will be fine.",
-                    "You don't need to see a doctor for that.",
-                    "Please consult a lawyer.",
-                    "My doctor friend takes two.",
-                ),
-            ),
-            Example(
-                {"topic": "legal"},
-                accepts=("This is not legal advice.", "It depends; talk to a solicitor."),
-                rejects=("You can sue them.", "Please see a doctor."),
-            ),
-            Example(
-                {},
-                accepts=("Speak to a financial adviser first.", "Please see a doctor."),
-                rejects=("Buy the fund.",),
-            ),
-            Example(
-                {"extra": ["ohne Gewähr"]},
-                accepts=("Alle Angaben ohne Gewähr.",),
-                rejects=("Kaufen Sie den Fonds.",),
-            ),
-        ),
-    ),
-)

@@ -5,15 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.graded import graded
 from harness.scoring.checks.optional import require
 from harness.scoring.checks.parameters import NORMALIZE, SHARE, TEXT
 from harness.scoring.text.normal_text import normalise, quoted
 
-__all__ = ["FUZZY_CHECKS"]
+__all__ = ["fuzzy"]
 
 
+@declare_check(
+    "fuzzy",
+    parameters={
+        "value": TEXT,
+        "at_least": SHARE,
+        "method": {"type": "string", "enum": ["ratio", "partial", "words"]},
+        "normalize": NORMALIZE,
+    },
+    target="value",
+    examples=(
+        Example(
+            {"value": "Mississippi"},
+            ("Missisippi", " MISSISSIPPI "),
+            ("Missouri", "Mississippi river delta"),
+        ),
+        Example(
+            {"value": "Marie Curie", "method": "partial"},
+            ("It was Marie Curie.",),
+            ("It was Lise Meitner.", "M"),
+        ),
+        Example(
+            {"value": "Curie, Marie", "method": "words", "at_least": 0.95},
+            ("Marie Curie,",),
+            ("Pierre Curie",),
+        ),
+        Example({"value": "Mississippi", "at_least": 0.6}, ("Missouripi",), ("Ohio",)),
+        Example({"value": "NATO", "at_least": 1, "normalize": ["strip"]}, ("NATO ",), ("nato",)),
+    ),
+)
 def fuzzy(
     value: str,
     at_least: float = 0.9,
@@ -39,38 +68,3 @@ def fuzzy(
         return graded(measure(wanted, answer) / 100, at_least, f"similarity to {quoted(value)}", answer)
 
     return scorer
-
-
-FUZZY_CHECKS = (
-    CheckType(
-        "fuzzy",
-        fuzzy,
-        {
-            "value": TEXT,
-            "at_least": SHARE,
-            "method": {"type": "string", "enum": ["ratio", "partial", "words"]},
-            "normalize": NORMALIZE,
-        },
-        ("value",),
-        target="value",
-        examples=(
-            Example(
-                {"value": "Mississippi"},
-                ("Missisippi", " MISSISSIPPI "),
-                ("Missouri", "Mississippi river delta"),
-            ),
-            Example(
-                {"value": "Marie Curie", "method": "partial"},
-                ("It was Marie Curie.",),
-                ("It was Lise Meitner.", "M"),
-            ),
-            Example(
-                {"value": "Curie, Marie", "method": "words", "at_least": 0.95},
-                ("Marie Curie,",),
-                ("Pierre Curie",),
-            ),
-            Example({"value": "Mississippi", "at_least": 0.6}, ("Missouripi",), ("Ohio",)),
-            Example({"value": "NATO", "at_least": 1, "normalize": ["strip"]}, ("NATO ",), ("nato",)),
-        ),
-    ),
-)

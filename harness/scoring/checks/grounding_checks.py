@@ -13,13 +13,13 @@ from decimal import Decimal
 from typing import Any
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.graded import graded
 from harness.scoring.checks.parameters import SHARE, TEXT, TEXTS
 from harness.scoring.text.facts import KINDS, Fact, find_facts, number_words, spelled
 from harness.scoring.text.normal_text import quoted
 
-__all__ = ["GROUNDING_CHECKS"]
+__all__ = ["grounded", "no_hallucination_markers"]
 
 _BY_DEFAULT = tuple(kind for kind in KINDS if kind != "names")
 _MOST_PAIRS = 200  # numbers of a source whose pairs are tried
@@ -32,7 +32,60 @@ _MARKERS = re.compile(
     re.IGNORECASE,
 )
 
+_KIND_LIST: Mapping[str, Any] = {
+    "type": "array",
+    "minItems": 1,
+    "uniqueItems": True,
+    "items": {"type": "string", "enum": list(KINDS)},
+}
+_WAYS: Mapping[str, Any] = {
+    "type": "array",
+    "uniqueItems": True,
+    "items": {"type": "string", "enum": ["sum", "difference", "product", "quotient"]},
+}
+_SOURCE = "Order A-17 of 14 March 2026: two lamps at 1,250.50 € and 99 €. Ask Maria Lopez, help@shop.test."
 
+
+@declare_check(
+    "grounded",
+    parameters={"source": TEXT, "kinds": _KIND_LIST, "allow": TEXTS, "derived": _WAYS, "at_least": SHARE},
+    examples=(
+        Example(
+            {"source": _SOURCE},
+            accepts=(
+                "Order a-17 (2026-03-14) cost 1.250,50 euros, for 2 lamps.",
+                "1. Write to help@shop.test.\n2. Wait.",
+                "No facts here.",
+            ),
+            rejects=(
+                "Order A-18 is on its way.",
+                "It was ordered on 15 March.",
+                "It cost 1,349.50 €.",
+                "See https://shop.test/returns for more.",
+            ),
+        ),
+        Example(
+            {"source": _SOURCE, "derived": ["sum"]},
+            accepts=("Together 1,349.50 €.",),
+            rejects=("Together 1,348.50 €.",),
+        ),
+        Example(
+            {"source": _SOURCE, "kinds": ["names"]},
+            accepts=("Please ask Maria Lopez.", "You can ask Mrs Lopez."),
+            rejects=("Please ask Peter Lopez.", "It comes from our store in Berlin."),
+        ),
+        Example(
+            {"source": _SOURCE, "at_least": 0.5},
+            accepts=("Order A-17 arrives in 5 days.",),
+            rejects=("Order A-18 arrives in 5 days.",),
+        ),
+        Example(
+            {"source": _SOURCE, "allow": ["0800 123 45"]},
+            accepts=("Call 0800 123 45.",),
+            rejects=("Call 0800 123 46.",),
+        ),
+    ),
+)
 def grounded(
     source: str | None = None,
     kinds: Sequence[str] = _BY_DEFAULT,
@@ -64,6 +117,22 @@ def grounded(
     return scorer
 
 
+@declare_check(
+    "no_hallucination_markers",
+    parameters={"extra": TEXTS},
+    examples=(
+        Example(
+            {"extra": ["our premium team"]},
+            accepts=("Dear Maria, your parcel is on its way.",),
+            rejects=(
+                "Best regards,\n[Your Name]",
+                "As of my last update, the shop is open.",
+                "Write to support@example.com.",
+                "Our premium team will call you.",
+            ),
+        ),
+    ),
+)
 def no_hallucination_markers(extra: Sequence[str] = ()) -> Scorer:
     """The answer holds no words that stand where a fact is missing.
 
@@ -122,78 +191,3 @@ def _stands(fact: Fact, known: set[tuple[str, str]], words: set[str]) -> bool:
     if fact.kind == "names":
         return all(word in words for word in re.findall(r"\w+", fact.text.casefold()) if len(word) > 1)
     return any((fact.kind, key) in known for key in fact.keys)
-
-
-_KIND_LIST: Mapping[str, Any] = {
-    "type": "array",
-    "minItems": 1,
-    "uniqueItems": True,
-    "items": {"type": "string", "enum": list(KINDS)},
-}
-_WAYS: Mapping[str, Any] = {
-    "type": "array",
-    "uniqueItems": True,
-    "items": {"type": "string", "enum": ["sum", "difference", "product", "quotient"]},
-}
-_SOURCE = "Order A-17 of 14 March 2026: two lamps at 1,250.50 € and 99 €. Ask Maria Lopez, help@shop.test."
-
-GROUNDING_CHECKS = (
-    CheckType(
-        "grounded",
-        grounded,
-        {"source": TEXT, "kinds": _KIND_LIST, "allow": TEXTS, "derived": _WAYS, "at_least": SHARE},
-        examples=(
-            Example(
-                {"source": _SOURCE},
-                accepts=(
-                    "Order a-17 (2026-03-14) cost 1.250,50 euros, for 2 lamps.",
-                    "1. Write to help@shop.test.\n2. Wait.",
-                    "No facts here.",
-                ),
-                rejects=(
-                    "Order A-18 is on its way.",
-                    "It was ordered on 15 March.",
-                    "It cost 1,349.50 €.",
-                    "See https://shop.test/returns for more.",
-                ),
-            ),
-            Example(
-                {"source": _SOURCE, "derived": ["sum"]},
-                accepts=("Together 1,349.50 €.",),
-                rejects=("Together 1,348.50 €.",),
-            ),
-            Example(
-                {"source": _SOURCE, "kinds": ["names"]},
-                accepts=("Please ask Maria Lopez.", "You can ask Mrs Lopez."),
-                rejects=("Please ask Peter Lopez.", "It comes from our store in Berlin."),
-            ),
-            Example(
-                {"source": _SOURCE, "at_least": 0.5},
-                accepts=("Order A-17 arrives in 5 days.",),
-                rejects=("Order A-18 arrives in 5 days.",),
-            ),
-            Example(
-                {"source": _SOURCE, "allow": ["0800 123 45"]},
-                accepts=("Call 0800 123 45.",),
-                rejects=("Call 0800 123 46.",),
-            ),
-        ),
-    ),
-    CheckType(
-        "no_hallucination_markers",
-        no_hallucination_markers,
-        {"extra": TEXTS},
-        examples=(
-            Example(
-                {"extra": ["our premium team"]},
-                accepts=("Dear Maria, your parcel is on its way.",),
-                rejects=(
-                    "Best regards,\n[Your Name]",
-                    "As of my last update, the shop is open.",
-                    "Write to support@example.com.",
-                    "Our premium team will call you.",
-                ),
-            ),
-        ),
-    ),
-)

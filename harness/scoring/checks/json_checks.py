@@ -7,18 +7,40 @@ from typing import Any
 
 from harness.cases import Case, Response, Score, canonical_json
 from harness.files.read_json import InvalidJsonError
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.graded import graded
 from harness.scoring.checks.json_fields import compare_fields, parse_path
 from harness.scoring.checks.output_schema import check_schema, schema_violations
 from harness.scoring.checks.parameters import FLAG, NORMALIZE, SHARE, TEXT, TEXTS
 from harness.scoring.text.json_text import FORMS, difference, extract_json, find_json
 
-__all__ = ["JSON_CHECKS"]
+__all__ = ["json_equals", "json_fields", "json_parses", "json_schema"]
 
 Judge = Callable[[Any], "str | None"]
 
+_FORM: Mapping[str, Any] = {"type": "string", "enum": list(FORMS)}
 
+
+@declare_check(
+    "json",
+    parameters={
+        "form": _FORM,
+        "credit": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": dict.fromkeys(FORMS, SHARE),
+        },
+    },
+    examples=(
+        Example({"form": "strict"}, ('{"a": 1}', " [1] "), ('```json\n{"a": 1}\n```', "Sure: {}")),
+        Example(
+            {},
+            ('Here:\n```json\n{"a": 1}\n```', '```json\n{"a": 1}\n```\nSend it:\n```bash\ncurl x\n```'),
+            ('Here: {"a": 1}', "```\n{}\n```\n```\n{}\n```", "```json\n1\n```\n```json\n2\n```"),
+        ),
+        Example({"form": "embedded"}, ('It is {"a": "}"}, see [1].',), ("{} or {}", '{"a": ')),
+    ),
+)
 def json_parses(form: str = "fenced", credit: Mapping[str, float] | None = None) -> Scorer:
     """The answer is JSON: nothing else (`strict`), in the only fenced block or the only one marked `json`
     (`fenced`, the default), or the only object or array in prose (`embedded`); each form accepts those before
@@ -36,6 +58,23 @@ def json_parses(form: str = "fenced", credit: Mapping[str, float] | None = None)
     return scorer
 
 
+@declare_check(
+    "json_schema",
+    parameters={"schema": {"type": ["object", "boolean"]}, "strict": FLAG, "form": _FORM},
+    examples=(
+        Example(
+            {"schema": {"type": "object", "required": ["sku"]}},
+            ('{"sku": 1}', 'Here:\n```json\n{"sku": 1}\n```'),
+            ('{"id": 1}', "sku 1", "[]"),
+        ),
+        Example({"schema": {"type": "array"}, "strict": True}, ("[1]",), ("```\n[1]\n```",)),
+        Example(
+            {"schema": {"required": ["a"]}, "form": "embedded"},
+            ('It is {"a": 1}.',),
+            ('It is {"b": 1}.',),
+        ),
+    ),
+)
 def json_schema(schema: Mapping[str, Any] | bool, strict: bool = False, form: str | None = None) -> Scorer:
     """The answer is JSON that the schema (2020-12) accepts; an answer that is no JSON is invalid. The path of
     each of the first five errors is said. A `format` that is not checked here is refused.
@@ -48,6 +87,18 @@ def json_schema(schema: Mapping[str, Any] | bool, strict: bool = False, form: st
     return _scorer(judge, _form(strict, form))
 
 
+@declare_check(
+    "json_equals",
+    parameters={"value": {}, "ignore_order": FLAG, "extra_keys": FLAG, "strict": FLAG, "form": _FORM},
+    target="value",
+    examples=(
+        Example({"value": {"a": [1, 2]}}, ('{"a": [1.0, 2]}',), ('{"a": [2, 1]}', '{"a": true}', "a")),
+        Example({"value": [1, 2], "ignore_order": True}, ("[2, 1]",), ("[2]", "[2, 1, 1]")),
+        Example({"value": {"a": 1}, "extra_keys": True}, ('{"a": 1, "b": 2}',), ('{"b": 2}',)),
+        Example({"value": [1], "strict": True}, ("[1]",), ("```\n[1]\n```",)),
+        Example({"value": {"a": 1}, "form": "embedded"}, ('It is {"a": 1}.',), ('It is {"a": 2}.',)),
+    ),
+)
 def json_equals(
     value: Any,
     ignore_order: bool = False,
@@ -63,6 +114,35 @@ def json_equals(
     return _scorer(judge, _form(strict, form))
 
 
+@declare_check(
+    "json_fields",
+    parameters={
+        "fields": {"type": "object", "minProperties": 1, "propertyNames": TEXT},
+        "present": TEXTS,
+        "at_least": SHARE,
+        "tolerance": {"type": "number", "minimum": 0},
+        "normalize": NORMALIZE,
+        "form": _FORM,
+    },
+    examples=(
+        Example(
+            {"fields": {"name": "Ann", "items[0].price": 9.5}, "present": ["note"]},
+            ('{"name": "Ann ", "items": [{"price": 9.50}], "note": null, "id": 3}',),
+            (
+                '{"name": "Ann", "items": [{"price": 9.5}]}',
+                '{"name": "Ann", "items": [], "note": ""}',
+                '{"name": "Bob", "items": [{"price": "9.5"}], "note": ""}',
+                "Ann",
+            ),
+        ),
+        Example({"fields": {"a": 1, "b": 2}, "at_least": 0.5}, ('{"a": 1}',), ('{"a": 2}',)),
+        Example({"fields": {"a": 1.5}, "tolerance": 0.1}, ('{"a": 1.45}',), ('{"a": 1.7}',)),
+        Example(
+            {"fields": {"a": "Oslo"}, "normalize": ["casefold"]}, ('{"a": "OSLO"}',), ('{"a": "Bergen"}',)
+        ),
+        Example({"fields": {"a": 1}, "form": "strict"}, ('{"a": 1}',), ('```\n{"a": 1}\n```',)),
+    ),
+)
 def json_fields(
     fields: Mapping[str, Any] | None = None,
     present: Sequence[str] = (),
@@ -116,93 +196,3 @@ def _form(strict: bool, form: str | None) -> str:
 def _no_json(problem: InvalidJsonError, response: Response) -> Score:
     cut = ": the answer was cut off" if response.truncated else ""
     return Score.invalid(f"{problem}{cut}")
-
-
-_FORM: Mapping[str, Any] = {"type": "string", "enum": list(FORMS)}
-
-JSON_CHECKS = (
-    CheckType(
-        "json",
-        json_parses,
-        {
-            "form": _FORM,
-            "credit": {
-                "type": "object",
-                "additionalProperties": False,
-                "properties": dict.fromkeys(FORMS, SHARE),
-            },
-        },
-        examples=(
-            Example({"form": "strict"}, ('{"a": 1}', " [1] "), ('```json\n{"a": 1}\n```', "Sure: {}")),
-            Example(
-                {},
-                ('Here:\n```json\n{"a": 1}\n```', '```json\n{"a": 1}\n```\nSend it:\n```bash\ncurl x\n```'),
-                ('Here: {"a": 1}', "```\n{}\n```\n```\n{}\n```", "```json\n1\n```\n```json\n2\n```"),
-            ),
-            Example({"form": "embedded"}, ('It is {"a": "}"}, see [1].',), ("{} or {}", '{"a": ')),
-        ),
-    ),
-    CheckType(
-        "json_equals",
-        json_equals,
-        {"value": {}, "ignore_order": FLAG, "extra_keys": FLAG, "strict": FLAG, "form": _FORM},
-        ("value",),
-        target="value",
-        examples=(
-            Example({"value": {"a": [1, 2]}}, ('{"a": [1.0, 2]}',), ('{"a": [2, 1]}', '{"a": true}', "a")),
-            Example({"value": [1, 2], "ignore_order": True}, ("[2, 1]",), ("[2]", "[2, 1, 1]")),
-            Example({"value": {"a": 1}, "extra_keys": True}, ('{"a": 1, "b": 2}',), ('{"b": 2}',)),
-            Example({"value": [1], "strict": True}, ("[1]",), ("```\n[1]\n```",)),
-            Example({"value": {"a": 1}, "form": "embedded"}, ('It is {"a": 1}.',), ('It is {"a": 2}.',)),
-        ),
-    ),
-    CheckType(
-        "json_fields",
-        json_fields,
-        {
-            "fields": {"type": "object", "minProperties": 1, "propertyNames": TEXT},
-            "present": TEXTS,
-            "at_least": SHARE,
-            "tolerance": {"type": "number", "minimum": 0},
-            "normalize": NORMALIZE,
-            "form": _FORM,
-        },
-        examples=(
-            Example(
-                {"fields": {"name": "Ann", "items[0].price": 9.5}, "present": ["note"]},
-                ('{"name": "Ann ", "items": [{"price": 9.50}], "note": null, "id": 3}',),
-                (
-                    '{"name": "Ann", "items": [{"price": 9.5}]}',
-                    '{"name": "Ann", "items": [], "note": ""}',
-                    '{"name": "Bob", "items": [{"price": "9.5"}], "note": ""}',
-                    "Ann",
-                ),
-            ),
-            Example({"fields": {"a": 1, "b": 2}, "at_least": 0.5}, ('{"a": 1}',), ('{"a": 2}',)),
-            Example({"fields": {"a": 1.5}, "tolerance": 0.1}, ('{"a": 1.45}',), ('{"a": 1.7}',)),
-            Example(
-                {"fields": {"a": "Oslo"}, "normalize": ["casefold"]}, ('{"a": "OSLO"}',), ('{"a": "Bergen"}',)
-            ),
-            Example({"fields": {"a": 1}, "form": "strict"}, ('{"a": 1}',), ('```\n{"a": 1}\n```',)),
-        ),
-    ),
-    CheckType(
-        "json_schema",
-        json_schema,
-        {"schema": {"type": ["object", "boolean"]}, "strict": FLAG, "form": _FORM},
-        ("schema",),
-        examples=(
-            Example(
-                {"schema": {"type": "object", "required": ["sku"]}},
-                ('{"sku": 1}', 'Here:\n```json\n{"sku": 1}\n```'),
-                ('{"id": 1}', "sku 1", "[]"),
-            ),
-            Example({"schema": {"type": "array"}, "strict": True}, ("[1]",), ("```\n[1]\n```",)),
-            Example(
-                {"schema": {"required": ["a"]}, "form": "embedded"},
-                ('It is {"a": 1}.',),
-                ('It is {"b": 1}.',),
-            ),
-        ),
-    ),
-)

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import FLAG, MARKER, TEXT, TEXTS
 from harness.scoring.checks.regex_check import compile_pattern, last_match
 from harness.scoring.text.normal_text import normalise, quoted
 
-__all__ = ["LABEL_CHECKS", "find_label", "labels_of"]
+__all__ = ["find_label", "label", "labels_of"]
 
 _STEPS = ("casefold", "punctuation", "whitespace")
 _NEGATED = re.compile(
@@ -65,6 +65,28 @@ def labels_of(case: Case, answers: Sequence[Response]) -> tuple[str, tuple[str |
     return str(check.get("value", case.target)), tuple(found)
 
 
+@declare_check(
+    "label",
+    parameters={"value": TEXT, "labels": {**TEXTS, "minItems": 2}, "after": MARKER, "mention": FLAG},
+    target="value",
+    examples=(
+        Example(
+            {"value": "refund", "labels": ["refund", "delivery", "other"]},
+            ("refund", " **Refund.** "),
+            ("delivery", "complaint", "It is a refund", "refund, delivery"),
+        ),
+        Example(
+            {"value": "spam", "labels": ["spam", "not spam"], "mention": True},
+            ("This is clearly spam.",),
+            ("This is not spam.", "Spam or not spam?", "Who knows."),
+        ),
+        Example(
+            {"value": "negative", "labels": ["positive", "negative"], "after": "Label:"},
+            ("Good start, bad end.\nlabel: Negative.",),
+            ("Label: positive", "negative", "Label: mixed"),
+        ),
+    ),
+)
 def label(value: str, labels: Sequence[str], after: str | None = None, mention: bool = False) -> Scorer:
     """The answer gives the label `value`, of the classes in `labels`: it is the label (case and punctuation
     aside), or gives it behind the marker `after`, or (with `mention`) mentions it alone. No label of the set,
@@ -123,31 +145,3 @@ def _mentioned(text: str, labels: Sequence[str]) -> list[str]:
             found.append(one)
         text = pattern.sub("\0", text)
     return found
-
-
-LABEL_CHECKS = (
-    CheckType(
-        "label",
-        label,
-        {"value": TEXT, "labels": {**TEXTS, "minItems": 2}, "after": MARKER, "mention": FLAG},
-        ("value", "labels"),
-        target="value",
-        examples=(
-            Example(
-                {"value": "refund", "labels": ["refund", "delivery", "other"]},
-                ("refund", " **Refund.** "),
-                ("delivery", "complaint", "It is a refund", "refund, delivery"),
-            ),
-            Example(
-                {"value": "spam", "labels": ["spam", "not spam"], "mention": True},
-                ("This is clearly spam.",),
-                ("This is not spam.", "Spam or not spam?", "Who knows."),
-            ),
-            Example(
-                {"value": "negative", "labels": ["positive", "negative"], "after": "Label:"},
-                ("Good start, bad end.\nlabel: Negative.",),
-                ("Label: positive", "negative", "Label: mixed"),
-            ),
-        ),
-    ),
-)

@@ -5,12 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.text.language import known_languages, prose_language, require_language_detection
 
-__all__ = ["LANGUAGE_CHECKS"]
+__all__ = ["language"]
 
 
+@declare_check(
+    "language",
+    parameters={
+        "value": {"type": "string", "minLength": 2},
+        "among": {"type": "array", "minItems": 2, "uniqueItems": True, "items": {"type": "string"}},
+    },
+    examples=(
+        Example(
+            {"value": "de"},
+            accepts=("Das Paket kommt morgen an, wenn Sie heute bestellen.",),
+            rejects=("The parcel will be there tomorrow if you order today.",),
+        ),
+        Example(
+            {},
+            accepts=("Il pacco arriva domani mattina, prima delle nove.", "42"),
+            rejects=("The parcel will be there tomorrow morning.",),
+            question="Quando arriva il mio pacco? Vorrei saperlo entro oggi.",
+        ),
+        Example({"value": "en", "among": ["en", "de"]}, ("No way, today.",), ("Nein, morgen erst.",)),
+    ),
+)
 def language(value: str = "question", among: Sequence[str] = ()) -> Scorer:
     """The answer is written in the language `value`: that of the `question`, or one by its code (`de`).
 
@@ -35,29 +56,3 @@ def language(value: str = "question", among: Sequence[str] = ()) -> Scorer:
         return Score.missed(f"written in {found!r}, expected {wanted!r}", found)
 
     return scorer
-
-
-LANGUAGE_CHECKS = (
-    CheckType(
-        "language",
-        language,
-        {
-            "value": {"type": "string", "minLength": 2},
-            "among": {"type": "array", "minItems": 2, "uniqueItems": True, "items": {"type": "string"}},
-        },
-        examples=(
-            Example(
-                {"value": "de"},
-                accepts=("Das Paket kommt morgen an, wenn Sie heute bestellen.",),
-                rejects=("The parcel will be there tomorrow if you order today.",),
-            ),
-            Example(
-                {},
-                accepts=("Il pacco arriva domani mattina, prima delle nove.", "42"),
-                rejects=("The parcel will be there tomorrow morning.",),
-                question="Quando arriva il mio pacco? Vorrei saperlo entro oggi.",
-            ),
-            Example({"value": "en", "among": ["en", "de"]}, ("No way, today.",), ("Nein, morgen erst.",)),
-        ),
-    ),
-)

@@ -14,10 +14,10 @@ from typing import Any
 from harness.cases import Case, Outcome, Response, Score
 from harness.errors import ScoringError
 from harness.likelihood import Likelihood
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.text.normal_text import quoted
 
-__all__ = ["LIKELIHOOD_CHECKS", "default_likelihood_check", "target_problem"]
+__all__ = ["choice", "default_likelihood_check", "exact_greedy", "perplexity", "target_problem"]
 
 _LENGTHS: Mapping[str, Callable[[str, Likelihood], int]] = {
     "none": lambda text, likelihood: 1,
@@ -27,6 +27,40 @@ _LENGTHS: Mapping[str, Callable[[str, Likelihood], int]] = {
 }
 
 
+def _is_likelihood(parameters: Mapping[str, Any], response: Response) -> bool:
+    """Whether there is more than text to judge: the most likely choice may well be a blank."""
+    return bool(response.likelihoods)
+
+
+def _with_likelihood(logprob: float, *, greedy: bool = False) -> Response:
+    """Return the response to a text of two tokens, for the examples."""
+    return Response("", likelihoods=(Likelihood(logprob, 2, greedy),))
+
+
+def _chosen(*logprobs: float) -> Response:
+    """Return the response to choices, for the examples."""
+    return Response("", likelihoods=tuple(Likelihood(logprob, 1, greedy=False) for logprob in logprobs))
+
+
+_TARGET = {"type": ["integer", "string", "array"], "minItems": 1, "items": {"type": ["integer", "string"]}}
+
+
+@declare_check(
+    "choice",
+    parameters={"target": _TARGET, "normalize": {"type": "string", "enum": list(_LENGTHS)}},
+    target="target",
+    allows_empty=_is_likelihood,
+    examples=(
+        Example({"target": "Lima"}, accepts=("Lima", " Lima\n"), rejects=("Quito", "Lima is")),
+        Example({"target": ["Lima", "Cusco"]}, accepts=("Cusco",), rejects=("Arequipa",)),
+        Example(
+            {"target": 1, "normalize": "characters"},
+            accepts=(_chosen(-3.0, -4.0),),
+            rejects=(_chosen(-3.0, -18.0),),
+            choices=("no", "certainly"),
+        ),
+    ),
+)
 def choice(target: Any, normalize: str = "none") -> Scorer:
     """The most likely of the case's choices is the right one: that of this index or text, or one of several.
 
@@ -47,6 +81,28 @@ def choice(target: Any, normalize: str = "none") -> Scorer:
     return scorer
 
 
+@declare_check(
+    "perplexity",
+    parameters={
+        "max": {"type": "number", "exclusiveMinimum": 1},
+        "per": {"type": "string", "enum": ["token", "byte"]},
+    },
+    allows_empty=_is_likelihood,
+    examples=(  # perplexity 4 and 16 per token; 2 and 4 per byte
+        Example(
+            {"max": 5},
+            accepts=(_with_likelihood(-2 * math.log(4)),),
+            rejects=(_with_likelihood(-2 * math.log(16)),),
+            choices=("Lima",),
+        ),
+        Example(
+            {"max": 3, "per": "byte"},
+            accepts=(_with_likelihood(-4 * math.log(2)),),
+            rejects=(_with_likelihood(-4 * math.log(4)),),
+            choices=("Lima",),
+        ),
+    ),
+)
 def perplexity(max: float | None = None, per: str = "token") -> Scorer:
     """The text's perplexity is at most `max`; the score is its inverse, which is never more than 1.
 
@@ -67,6 +123,18 @@ def perplexity(max: float | None = None, per: str = "token") -> Scorer:
     return scorer
 
 
+@declare_check(
+    "exact_greedy",
+    allows_empty=_is_likelihood,
+    examples=(
+        Example(
+            {},
+            accepts=(_with_likelihood(-1.0, greedy=True),),
+            rejects=(_with_likelihood(-1.0),),
+            choices=("Lima",),
+        ),
+    ),
+)
 def exact_greedy() -> Scorer:
     """The text is what greedy decoding would write: each of its tokens is the most likely one."""
 
@@ -157,78 +225,3 @@ def _only(case: Case, response: Response) -> tuple[str, Likelihood]:
 
 def _bare(text: str) -> str:
     return text.lstrip() or text
-
-
-def _is_likelihood(parameters: Mapping[str, Any], response: Response) -> bool:
-    """Whether there is more than text to judge: the most likely choice may well be a blank."""
-    return bool(response.likelihoods)
-
-
-def _with_likelihood(logprob: float, *, greedy: bool = False) -> Response:
-    """Return the response to a text of two tokens, for the examples."""
-    return Response("", likelihoods=(Likelihood(logprob, 2, greedy),))
-
-
-def _chosen(*logprobs: float) -> Response:
-    """Return the response to choices, for the examples."""
-    return Response("", likelihoods=tuple(Likelihood(logprob, 1, greedy=False) for logprob in logprobs))
-
-
-_TARGET = {"type": ["integer", "string", "array"], "minItems": 1, "items": {"type": ["integer", "string"]}}
-
-LIKELIHOOD_CHECKS = (
-    CheckType(
-        "choice",
-        choice,
-        {"target": _TARGET, "normalize": {"type": "string", "enum": list(_LENGTHS)}},
-        required=("target",),
-        target="target",
-        allows_empty=_is_likelihood,
-        examples=(
-            Example({"target": "Lima"}, accepts=("Lima", " Lima\n"), rejects=("Quito", "Lima is")),
-            Example({"target": ["Lima", "Cusco"]}, accepts=("Cusco",), rejects=("Arequipa",)),
-            Example(
-                {"target": 1, "normalize": "characters"},
-                accepts=(_chosen(-3.0, -4.0),),
-                rejects=(_chosen(-3.0, -18.0),),
-                choices=("no", "certainly"),
-            ),
-        ),
-    ),
-    CheckType(
-        "perplexity",
-        perplexity,
-        {
-            "max": {"type": "number", "exclusiveMinimum": 1},
-            "per": {"type": "string", "enum": ["token", "byte"]},
-        },
-        allows_empty=_is_likelihood,
-        examples=(  # perplexity 4 and 16 per token; 2 and 4 per byte
-            Example(
-                {"max": 5},
-                accepts=(_with_likelihood(-2 * math.log(4)),),
-                rejects=(_with_likelihood(-2 * math.log(16)),),
-                choices=("Lima",),
-            ),
-            Example(
-                {"max": 3, "per": "byte"},
-                accepts=(_with_likelihood(-4 * math.log(2)),),
-                rejects=(_with_likelihood(-4 * math.log(4)),),
-                choices=("Lima",),
-            ),
-        ),
-    ),
-    CheckType(
-        "exact_greedy",
-        exact_greedy,
-        allows_empty=_is_likelihood,
-        examples=(
-            Example(
-                {},
-                accepts=(_with_likelihood(-1.0, greedy=True),),
-                rejects=(_with_likelihood(-1.0),),
-                choices=("Lima",),
-            ),
-        ),
-    ),
-)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from harness.cases import Case, Response, Score, canonical_json
 from harness.files.read_json import InvalidJsonError
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.graded import graded
 from harness.scoring.checks.parameters import FLAG, MARKER, NORMALIZE, SHARE, TEXTS
 from harness.scoring.text.json_text import extract_json
 from harness.scoring.text.normal_text import normalise, quoted
 
-__all__ = ["LIST_CHECKS", "list_items"]
+__all__ = ["list_equals", "list_items"]
 
 _BULLET = re.compile(r"\s*(?:[-*+•‣◦–—·]|\(?[0-9]{1,4}[.):]|\(?[A-Za-z][.)])\s+(?P<item>\S.*)")
 _CONJUNCTION = re.compile(r",?\s(?:and|or|und|oder|et|ou|y|o|e)\s|&", re.IGNORECASE)
@@ -61,6 +61,39 @@ def list_items(text: str, *, after: str | None = None, separator: str | None = N
     return _cleaned([*head.split(","), *_CONJUNCTION.split(last, maxsplit=1)])
 
 
+@declare_check(
+    "list",
+    parameters={
+        "values": TEXTS,
+        "ordered": FLAG,
+        "partial": FLAG,
+        "at_least": SHARE,
+        "after": MARKER,
+        "separator": MARKER,
+        "normalize": NORMALIZE,
+    },
+    target="values",
+    examples=(
+        Example(
+            {"values": ["red", "green", "blue"]},
+            ('["blue", "red", "green"]', "Red, green and blue.", "Sure:\n- blue\n- green\n- red"),
+            ("red, green", "red, green, blue, pink", "red, red, green, blue", "colours"),
+        ),
+        Example(
+            {"values": ["wash", "dry", "fold"], "ordered": True},
+            ("1. Wash\n2. Dry\n3. Fold",),
+            ("1. Dry\n2. Wash\n3. Fold",),
+        ),
+        Example(
+            {"values": ["a", "b", "c"], "partial": True, "at_least": 0.8},
+            ("a, b", "a, b, c, d"),
+            ("a", "x, y, z"),
+        ),
+        Example({"values": ["a", "b"], "after": "List:"}, ("x, y\nList: a, b",), ("a, b",)),
+        Example({"values": ["a, b", "c"], "separator": "|"}, ("c | a, b",), ("a | b | c",)),
+        Example({"values": ["e-mail", "fax"], "normalize": ["punctuation"]}, ("email, fax",), ("mail, fax",)),
+    ),
+)
 def list_equals(
     values: Sequence[str],
     ordered: bool = False,
@@ -133,44 +166,3 @@ def _cleaned(items: Sequence[str]) -> list[str]:
 def _unquoted(item: str) -> str:
     pairs = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»"}
     return item[1:-1] if len(item) > 1 and pairs.get(item[0]) == item[-1] else item
-
-
-LIST_CHECKS = (
-    CheckType(
-        "list",
-        list_equals,
-        {
-            "values": TEXTS,
-            "ordered": FLAG,
-            "partial": FLAG,
-            "at_least": SHARE,
-            "after": MARKER,
-            "separator": MARKER,
-            "normalize": NORMALIZE,
-        },
-        ("values",),
-        target="values",
-        examples=(
-            Example(
-                {"values": ["red", "green", "blue"]},
-                ('["blue", "red", "green"]', "Red, green and blue.", "Sure:\n- blue\n- green\n- red"),
-                ("red, green", "red, green, blue, pink", "red, red, green, blue", "colours"),
-            ),
-            Example(
-                {"values": ["wash", "dry", "fold"], "ordered": True},
-                ("1. Wash\n2. Dry\n3. Fold",),
-                ("1. Dry\n2. Wash\n3. Fold",),
-            ),
-            Example(
-                {"values": ["a", "b", "c"], "partial": True, "at_least": 0.8},
-                ("a, b", "a, b, c, d"),
-                ("a", "x, y, z"),
-            ),
-            Example({"values": ["a", "b"], "after": "List:"}, ("x, y\nList: a, b",), ("a, b",)),
-            Example({"values": ["a, b", "c"], "separator": "|"}, ("c | a, b",), ("a | b | c",)),
-            Example(
-                {"values": ["e-mail", "fax"], "normalize": ["punctuation"]}, ("email, fax",), ("mail, fax",)
-            ),
-        ),
-    ),
-)

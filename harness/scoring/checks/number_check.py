@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import MARKER
 from harness.scoring.checks.regex_check import PATTERN, compile_pattern, last_match
 from harness.scoring.text.number_text import (
@@ -20,13 +20,53 @@ from harness.scoring.text.number_text import (
     value_of,
 )
 
-__all__ = ["NUMBER_CHECKS"]
+__all__ = ["number"]
 
 _FULL_WIDTH = {code: code - 0xFF01 + ord("!") for code in range(0xFF01, 0xFF5F)}  # as Japanese types digits
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _Finder = Callable[[str], "FoundNumber | str"]
 
+_UNIT: Mapping[str, Any] = {
+    "type": ["string", "array", "object"],
+    "minLength": 1,
+    "minItems": 1,
+    "minProperties": 1,
+    "items": {"type": "string", "minLength": 1},
+    "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+    "propertyNames": {"minLength": 1},
+}
 
+
+@declare_check(
+    "number",
+    parameters={
+        "value": {"type": ["number", "string"]},
+        "tolerance": {"type": "number", "minimum": 0},
+        "relative_tolerance": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+        "after": MARKER,
+        "pattern": PATTERN,
+        "unit": _UNIT,
+        "locale": {"type": "string", "enum": sorted(LOCALES)},
+    },
+    target="value",
+    examples=(
+        Example({"value": 72}, ("48 + 24 = 72.", "**72**"), ("72 = 48 + 24", "about seventy")),
+        Example({"value": 18, "after": "####"}, ("2 × 9 #### 18",), ("18", "#### 19")),
+        Example({"value": 1234.5, "locale": "de"}, ("1.234,50 €", "1234,5"), ("1,234.50", "1.234")),
+        Example({"value": 200, "relative_tolerance": 0.05}, ("191",), ("189", "211")),
+        Example(
+            {"value": 5, "unit": {"km": 1, "m": 0.001}},
+            ("5 km", "It is 5000 m in 2 steps"),
+            ("5 miles", "5", "5 m"),
+        ),
+        Example({"value": 9.8, "tolerance": 0.05}, ("9.83", "9.76 m"), ("9.7", "9.9")),
+        Example(
+            {"value": 12, "pattern": "sum is ([0-9]+)"},
+            ("The sum is 12, of 3 parts.",),
+            ("12", "The sum is 3."),
+        ),
+    ),
+)
 def number(
     value: float | str,
     tolerance: float = 0,
@@ -145,49 +185,3 @@ def _factors(unit: str | Sequence[str] | Mapping[str, float]) -> Mapping[str, De
     if isinstance(unit, Mapping):
         return {name: Decimal(str(factor)) for name, factor in unit.items()}
     return dict.fromkeys(unit, Decimal(1))
-
-
-_UNIT: Mapping[str, Any] = {
-    "type": ["string", "array", "object"],
-    "minLength": 1,
-    "minItems": 1,
-    "minProperties": 1,
-    "items": {"type": "string", "minLength": 1},
-    "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
-    "propertyNames": {"minLength": 1},
-}
-
-NUMBER_CHECKS = (
-    CheckType(
-        "number",
-        number,
-        {
-            "value": {"type": ["number", "string"]},
-            "tolerance": {"type": "number", "minimum": 0},
-            "relative_tolerance": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
-            "after": MARKER,
-            "pattern": PATTERN,
-            "unit": _UNIT,
-            "locale": {"type": "string", "enum": sorted(LOCALES)},
-        },
-        ("value",),
-        target="value",
-        examples=(
-            Example({"value": 72}, ("48 + 24 = 72.", "**72**"), ("72 = 48 + 24", "about seventy")),
-            Example({"value": 18, "after": "####"}, ("2 × 9 #### 18",), ("18", "#### 19")),
-            Example({"value": 1234.5, "locale": "de"}, ("1.234,50 €", "1234,5"), ("1,234.50", "1.234")),
-            Example({"value": 200, "relative_tolerance": 0.05}, ("191",), ("189", "211")),
-            Example(
-                {"value": 5, "unit": {"km": 1, "m": 0.001}},
-                ("5 km", "It is 5000 m in 2 steps"),
-                ("5 miles", "5", "5 m"),
-            ),
-            Example({"value": 9.8, "tolerance": 0.05}, ("9.83", "9.76 m"), ("9.7", "9.9")),
-            Example(
-                {"value": 12, "pattern": "sum is ([0-9]+)"},
-                ("The sum is 12, of 3 parts.",),
-                ("12", "The sum is 3."),
-            ),
-        ),
-    ),
-)

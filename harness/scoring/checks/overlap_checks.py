@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.graded import graded
 from harness.scoring.checks.optional import require
 from harness.scoring.checks.parameters import FLAG, SHARE, TEXT
 from harness.scoring.text.sentences import words
 
-__all__ = ["OVERLAP_CHECKS", "token_f1"]
+__all__ = ["bleu", "check_token_f1", "chrf", "length_ratio", "overlap", "rouge", "token_f1"]
 
 References = str | Sequence[str]
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
@@ -40,6 +40,24 @@ def _squad(text: str) -> list[str]:
     return _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split()
 
 
+_REFERENCE: Mapping[str, Any] = {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": TEXT}
+_RATIO: Mapping[str, Any] = {"type": "number", "minimum": 0}
+_MEASURED: Mapping[str, Any] = {"value": _REFERENCE, "at_least": SHARE}
+_CATS = "The cat sat on the mat."
+
+
+@declare_check(
+    "token_f1",
+    parameters=_MEASURED,
+    target="value",
+    examples=(
+        Example(
+            {"value": "the Eiffel Tower", "at_least": 0.8},
+            ("Eiffel tower!",),
+            ("It is in Paris, near the tower.",),
+        ),
+    ),
+)
 def check_token_f1(value: References, at_least: float) -> Scorer:
     """The F1 of the words that the answer shares with `value` (the best of several), as SQuAD spells them, is
     the score; it passes from `at_least` on.
@@ -47,6 +65,28 @@ def check_token_f1(value: References, at_least: float) -> Scorer:
     return _measured(value, at_least, "token F1", _best(token_f1))
 
 
+@declare_check(
+    "rouge",
+    parameters={
+        **_MEASURED,
+        "metric": {"type": "string", "enum": ["rouge1", "rouge2", "rougeL", "rougeLsum"]},
+        "stem": FLAG,
+    },
+    target="value",
+    examples=(
+        Example(
+            {"value": [_CATS, "A cat was sitting."], "at_least": 0.7},
+            ("The cat sat on a mat.", "A cat was sitting there."),
+            ("Mat the on sat dog a.", "No idea."),
+        ),
+        Example(
+            {"value": _CATS, "at_least": 0.8, "metric": "rouge1"},
+            accepts=("The mat sat on the cat.",),
+            rejects=("A dog ran.",),
+        ),
+        Example({"value": "running dogs", "at_least": 1, "stem": True}, ("Run, dog!",), ("Cat runs",)),
+    ),
+)
 def rouge(value: References, at_least: float, metric: str = "rougeL", stem: bool = False) -> Scorer:
     """The ROUGE F-measure against `value` (the best of several) is the score; it passes from `at_least` on.
     `metric` is rouge1, rouge2, rougeL (default) or rougeLsum; `stem` compares word stems. Needs rouge-score.
@@ -59,6 +99,14 @@ def rouge(value: References, at_least: float, metric: str = "rougeL", stem: bool
     return _measured(value, at_least, metric, _best(measure))
 
 
+@declare_check(
+    "bleu",
+    parameters=_MEASURED,
+    target="value",
+    examples=(
+        Example({"value": _CATS, "at_least": 0.5}, ("The cat sat on the mat today.",), ("A dog ran.",)),
+    ),
+)
 def bleu(value: References, at_least: float) -> Scorer:
     """Sentence BLEU against all references in `value` together (sacreBLEU: 13a tokens, exponential smoothing,
     effective order), in [0, 1], is the score; it passes from `at_least` on. Needs sacrebleu.
@@ -73,6 +121,19 @@ def bleu(value: References, at_least: float) -> Scorer:
     return _measured(value, at_least, "bleu", measure)
 
 
+@declare_check(
+    "chrf",
+    parameters={**_MEASURED, "word_order": {"type": "integer", "minimum": 0, "maximum": 2}},
+    target="value",
+    examples=(
+        Example({"value": _CATS, "at_least": 0.5}, ("The cats sat on a mat.",), ("Dogs run fast.",)),
+        Example(
+            {"value": _CATS, "at_least": 0.8, "word_order": 1},
+            accepts=("The mat sat on the cat.",),
+            rejects=("A mat sat on the cat.",),
+        ),
+    ),
+)
 def chrf(value: References, at_least: float, word_order: int = 0) -> Scorer:
     """Sentence chrF (with `word_order` 2: chrF++) against `value`, in [0, 1], is the score; it passes from
     `at_least` on. Needs sacrebleu.
@@ -87,6 +148,18 @@ def chrf(value: References, at_least: float, word_order: int = 0) -> Scorer:
     return _measured(value, at_least, "chrf", measure)
 
 
+@declare_check(
+    "overlap",
+    parameters={**_MEASURED, "n": {"type": "integer", "minimum": 1, "maximum": 8}},
+    target="value",
+    examples=(
+        Example(
+            {"value": _CATS, "at_least": 0.5, "n": 2},
+            ("I saw that the cat sat on the floor.",),
+            ("On the mat sat the dog.",),
+        ),
+    ),
+)
 def overlap(value: References, at_least: float, n: int = 1) -> Scorer:
     """The share of the reference's `n`-grams of words (case aside) that the answer has is the score; it
     passes from `at_least` on.
@@ -102,6 +175,15 @@ def overlap(value: References, at_least: float, n: int = 1) -> Scorer:
     return _measured(value, at_least, f"overlap of {n}-grams", _best(measure))
 
 
+@declare_check(
+    "length_ratio",
+    parameters={"value": TEXT, "at_least": _RATIO, "at_most": _RATIO},
+    target="value",
+    examples=(
+        Example({"value": _CATS, "at_most": 1.5}, ("One two three.",), ("One.", "a b c d e f g h i j")),
+        Example({"value": _CATS, "at_least": 0.2}, ("One two.",), ("One.",)),
+    ),
+)
 def length_ratio(value: str, at_least: float = 0.5, at_most: float = 2.0) -> Scorer:
     """The answer has from `at_least` (default 0.5) to `at_most` (default 2) times the words of `value`."""
     reference = len(words(value))
@@ -157,99 +239,4 @@ def _list(value: References) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-_REFERENCE: Mapping[str, Any] = {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": TEXT}
-_RATIO: Mapping[str, Any] = {"type": "number", "minimum": 0}
-_MEASURED: Mapping[str, Any] = {"value": _REFERENCE, "at_least": SHARE}
 _BOTH = ("value", "at_least")
-_CATS = "The cat sat on the mat."
-
-OVERLAP_CHECKS = (
-    CheckType(
-        "bleu",
-        bleu,
-        _MEASURED,
-        _BOTH,
-        target="value",
-        examples=(
-            Example({"value": _CATS, "at_least": 0.5}, ("The cat sat on the mat today.",), ("A dog ran.",)),
-        ),
-    ),
-    CheckType(
-        "chrf",
-        chrf,
-        {**_MEASURED, "word_order": {"type": "integer", "minimum": 0, "maximum": 2}},
-        _BOTH,
-        target="value",
-        examples=(
-            Example({"value": _CATS, "at_least": 0.5}, ("The cats sat on a mat.",), ("Dogs run fast.",)),
-            Example(
-                {"value": _CATS, "at_least": 0.8, "word_order": 1},
-                accepts=("The mat sat on the cat.",),
-                rejects=("A mat sat on the cat.",),
-            ),
-        ),
-    ),
-    CheckType(
-        "length_ratio",
-        length_ratio,
-        {"value": TEXT, "at_least": _RATIO, "at_most": _RATIO},
-        ("value",),
-        target="value",
-        examples=(
-            Example({"value": _CATS, "at_most": 1.5}, ("One two three.",), ("One.", "a b c d e f g h i j")),
-            Example({"value": _CATS, "at_least": 0.2}, ("One two.",), ("One.",)),
-        ),
-    ),
-    CheckType(
-        "overlap",
-        overlap,
-        {**_MEASURED, "n": {"type": "integer", "minimum": 1, "maximum": 8}},
-        _BOTH,
-        target="value",
-        examples=(
-            Example(
-                {"value": _CATS, "at_least": 0.5, "n": 2},
-                ("I saw that the cat sat on the floor.",),
-                ("On the mat sat the dog.",),
-            ),
-        ),
-    ),
-    CheckType(
-        "rouge",
-        rouge,
-        {
-            **_MEASURED,
-            "metric": {"type": "string", "enum": ["rouge1", "rouge2", "rougeL", "rougeLsum"]},
-            "stem": FLAG,
-        },
-        _BOTH,
-        target="value",
-        examples=(
-            Example(
-                {"value": [_CATS, "A cat was sitting."], "at_least": 0.7},
-                ("The cat sat on a mat.", "A cat was sitting there."),
-                ("Mat the on sat dog a.", "No idea."),
-            ),
-            Example(
-                {"value": _CATS, "at_least": 0.8, "metric": "rouge1"},
-                accepts=("The mat sat on the cat.",),
-                rejects=("A dog ran.",),
-            ),
-            Example({"value": "running dogs", "at_least": 1, "stem": True}, ("Run, dog!",), ("Cat runs",)),
-        ),
-    ),
-    CheckType(
-        "token_f1",
-        check_token_f1,
-        _MEASURED,
-        _BOTH,
-        target="value",
-        examples=(
-            Example(
-                {"value": "the Eiffel Tower", "at_least": 0.8},
-                ("Eiffel tower!",),
-                ("It is in Paris, near the tower.",),
-            ),
-        ),
-    ),
-)

@@ -9,21 +9,22 @@ from typing import Any
 
 from harness.cases import Case, Response, Score
 from harness.errors import ScoringError
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import FLAG
 
 __all__ = [
     "MAX_PATTERN_LENGTH",
     "PATTERN",
-    "REGEX_CHECKS",
     "TIME_LIMIT",
     "compile_pattern",
     "last_match",
+    "matches",
     "search",
 ]
 
 MAX_PATTERN_LENGTH = 2000
 """Longest pattern, in characters."""
+PATTERN: Mapping[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_LENGTH}
 _MAX_UNROLLED = 100_000
 _TOKENS = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?P<least>[0-9]{0,18})(?:,(?P<most>[0-9]{0,18}))?\}|.", re.DOTALL
@@ -112,6 +113,27 @@ def _too_slow(pattern: Any, text: str) -> ScoringError:
     )
 
 
+@declare_check(
+    "regex",
+    parameters={
+        "pattern": PATTERN,
+        "match": {"type": "string", "enum": ["search", "full"]},
+        "ignore_case": FLAG,
+        "multiline": FLAG,
+        "dotall": FLAG,
+    },
+    examples=(
+        Example(
+            {"pattern": r"^Order \d{6}\b"},
+            ("Order 123456 is on its way",),
+            ("order 12", "My Order 123456"),
+        ),
+        Example({"pattern": "[a-z]+", "match": "full"}, (" abc ",), ("abc 1",)),
+        Example({"pattern": "order", "ignore_case": True}, ("Order 12",), ("12",)),
+        Example({"pattern": "^Total", "multiline": True}, ("Sum\nTotal 3",), ("In Total",)),
+        Example({"pattern": "Dear.*Regards", "dotall": True}, ("Dear Ann,\nRegards",), ("Dear Ann,",)),
+    ),
+)
 def matches(
     pattern: str,
     match: str = "search",
@@ -130,32 +152,3 @@ def matches(
         return Score.missed(f"does not match {pattern!r}")
 
     return scorer
-
-
-PATTERN: Mapping[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_LENGTH}
-
-REGEX_CHECKS = (
-    CheckType(
-        "regex",
-        matches,
-        {
-            "pattern": PATTERN,
-            "match": {"type": "string", "enum": ["search", "full"]},
-            "ignore_case": FLAG,
-            "multiline": FLAG,
-            "dotall": FLAG,
-        },
-        ("pattern",),
-        examples=(
-            Example(
-                {"pattern": r"^Order \d{6}\b"},
-                ("Order 123456 is on its way",),
-                ("order 12", "My Order 123456"),
-            ),
-            Example({"pattern": "[a-z]+", "match": "full"}, (" abc ",), ("abc 1",)),
-            Example({"pattern": "order", "ignore_case": True}, ("Order 12",), ("12",)),
-            Example({"pattern": "^Total", "multiline": True}, ("Sum\nTotal 3",), ("In Total",)),
-            Example({"pattern": "Dear.*Regards", "dotall": True}, ("Dear Ann,\nRegards",), ("Dear Ann,",)),
-        ),
-    ),
-)

@@ -10,14 +10,23 @@ from typing import Any
 
 from harness.cases import Case, Response, Score
 from harness.errors import ScoringError
-from harness.scoring.check_type import CheckType, Scorer
+from harness.scoring.check_type import Scorer, declare_check
 from harness.scoring.checks.graded import graded
 from harness.scoring.checks.optional import require
 from harness.scoring.checks.parameters import SHARE, TEXT
 
-__all__ = ["SEMANTIC_CHECKS", "similarity"]
+__all__ = ["semantic_similarity", "similarity"]
 
 
+@declare_check(
+    "semantic_similarity",
+    parameters={
+        "value": {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": TEXT},
+        "model": TEXT,
+        "at_least": SHARE,
+    },
+    target="value",
+)
 def semantic_similarity(value: str | Sequence[str], model: str, at_least: float) -> Scorer:
     """The cosine of the answer's and the reference's embeddings (the best of several; a negative one is 0) is
     the score; it passes from `at_least` on. `model` is the directory of a sentence encoder in the format of
@@ -92,18 +101,3 @@ def _takes_first(folder: Path) -> bool:
         return bool(json.loads(config.read_text(encoding="utf-8")).get("pooling_mode_cls_token", False))
     except (OSError, ValueError, AttributeError):
         return False
-
-
-SEMANTIC_CHECKS = (
-    CheckType(
-        "semantic_similarity",
-        semantic_similarity,
-        {
-            "value": {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": TEXT},
-            "model": TEXT,
-            "at_least": SHARE,
-        },
-        ("value", "model", "at_least"),
-        target="value",
-    ),
-)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.cases import Case, Response, Score, canonical_json
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import COUNT, FLAG, TEXT, TEXTS
 from harness.scoring.text.fences import outside_fences, unfenced
 from harness.scoring.text.normal_text import normalise
 
-__all__ = ["TABLE_CHECKS", "csv_rows", "markdown_tables"]
+__all__ = ["csv_rows", "csv_table", "markdown_table", "markdown_tables"]
 
 Rows = list[list[str]]
 _RULE = re.compile(r":?-+:?")
@@ -70,6 +70,23 @@ def _cells(line: str) -> list[str]:
     return [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", line)]
 
 
+_ROWS: Mapping[str, Any] = {"columns": TEXTS, "rows": COUNT, "min_rows": COUNT, "max_rows": COUNT}
+
+
+@declare_check(
+    "csv",
+    parameters={**_ROWS, "delimiter": {**TEXT, "maxLength": 1}, "header": FLAG},
+    examples=(
+        Example(
+            {"columns": ["name", "age"], "rows": 2},
+            ('Name,Age\nAnn,3\n"Lee, Bo",4\n', "Here:\n```csv\nname,age\na,1\nb,2\n```"),
+            ("name,age\na,1", "age,name\n1,a\n2,b", "name,age\na,1\nb", "two people", 'name,age\n"a,1'),
+        ),
+        Example({"delimiter": ";", "header": False, "min_rows": 1}, ("1;2",), ("1,2",)),
+        Example({"columns": ["a"], "min_rows": 1, "max_rows": 2}, ("a\n1\n2",), ("a", "a\n1\n2\n3")),
+        Example({"header": False, "columns": ["a", "b"]}, ("1,2",), ("1,2,3",)),
+    ),
+)
 def csv_table(
     columns: Sequence[str] | None = None,
     rows: int | None = None,
@@ -92,6 +109,32 @@ def csv_table(
     return _table(read, "CSV", columns, rows, min_rows, max_rows, header)
 
 
+@declare_check(
+    "markdown_table",
+    parameters=_ROWS,
+    examples=(
+        Example(
+            {"columns": ["Plan", "Price"], "min_rows": 2},
+            ("See:\n\n| **Plan** | price |\n|:--|--:|\n| a | 1 |\n| b \\| c | 2 |\n",),
+            (
+                "| Plan | Price |\n| --- | --- |\n| a | 1 |",
+                "| Price | Plan |\n| --- | --- |\n| 1 | a |\n| 2 | b |",
+                "Plan, Price",
+                "```\n| Plan | Price |\n| --- | --- |\n| a | 1 |\n| b | 2 |\n```",
+            ),
+        ),
+        Example(
+            {"rows": 1},
+            accepts=("| a |\n| --- |\n| 1 |",),
+            rejects=("| a |\n| --- |\n| 1 |\n| 2 |",),
+        ),
+        Example(
+            {"max_rows": 1},
+            accepts=("| a |\n| --- |\n| 1 |",),
+            rejects=("| a |\n| --- |\n| 1 |\n| 2 |",),
+        ),
+    ),
+)
 def markdown_table(
     columns: Sequence[str] | None = None,
     rows: int | None = None,
@@ -153,51 +196,3 @@ def _wrong_columns(found: Sequence[str], columns: Sequence[str] | None, header: 
     if spelled == [normalise(name, ("casefold", "whitespace")) for name in columns]:
         return None
     return f"the columns are {', '.join(found)}, expected {', '.join(columns)}"
-
-
-_ROWS: Mapping[str, Any] = {"columns": TEXTS, "rows": COUNT, "min_rows": COUNT, "max_rows": COUNT}
-
-TABLE_CHECKS = (
-    CheckType(
-        "csv",
-        csv_table,
-        {**_ROWS, "delimiter": {**TEXT, "maxLength": 1}, "header": FLAG},
-        examples=(
-            Example(
-                {"columns": ["name", "age"], "rows": 2},
-                ('Name,Age\nAnn,3\n"Lee, Bo",4\n', "Here:\n```csv\nname,age\na,1\nb,2\n```"),
-                ("name,age\na,1", "age,name\n1,a\n2,b", "name,age\na,1\nb", "two people", 'name,age\n"a,1'),
-            ),
-            Example({"delimiter": ";", "header": False, "min_rows": 1}, ("1;2",), ("1,2",)),
-            Example({"columns": ["a"], "min_rows": 1, "max_rows": 2}, ("a\n1\n2",), ("a", "a\n1\n2\n3")),
-            Example({"header": False, "columns": ["a", "b"]}, ("1,2",), ("1,2,3",)),
-        ),
-    ),
-    CheckType(
-        "markdown_table",
-        markdown_table,
-        _ROWS,
-        examples=(
-            Example(
-                {"columns": ["Plan", "Price"], "min_rows": 2},
-                ("See:\n\n| **Plan** | price |\n|:--|--:|\n| a | 1 |\n| b \\| c | 2 |\n",),
-                (
-                    "| Plan | Price |\n| --- | --- |\n| a | 1 |",
-                    "| Price | Plan |\n| --- | --- |\n| 1 | a |\n| 2 | b |",
-                    "Plan, Price",
-                    "```\n| Plan | Price |\n| --- | --- |\n| a | 1 |\n| b | 2 |\n```",
-                ),
-            ),
-            Example(
-                {"rows": 1},
-                accepts=("| a |\n| --- |\n| 1 |",),
-                rejects=("| a |\n| --- |\n| 1 |\n| 2 |",),
-            ),
-            Example(
-                {"max_rows": 1},
-                accepts=("| a |\n| --- |\n| 1 |",),
-                rejects=("| a |\n| --- |\n| 1 |\n| 2 |",),
-            ),
-        ),
-    ),
-)

@@ -7,15 +7,38 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.cases import Case, Response, Score, canonical_json
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import FLAG
 from harness.scoring.checks.regex_check import PATTERN, compile_pattern, search
 
-__all__ = ["TEMPLATE_CHECKS"]
+__all__ = ["template"]
 
 _PLACEHOLDER = re.compile(r"\{(?P<name>[A-Za-z_]\w*)(?P<many>\.\.\.)?\}")
 
 
+@declare_check(
+    "template",
+    parameters={
+        "template": {"type": "string", "minLength": 1, "maxLength": 1000},
+        "patterns": {"type": "object", "additionalProperties": PATTERN},
+        "ignore_case": FLAG,
+    },
+    examples=(
+        Example(
+            {
+                "template": "Subject: {subject}\n\nDear {name},\n{body...}\nRegards, {sender}",
+                "patterns": {"name": "[A-Z][a-z]+"},
+            },
+            ("Subject: Your order\n\nDear Ann,\n\nIt is on its way.\nTwo days.\n\nRegards, Bo",),
+            (
+                "Subject: Your order\n\nDear customer,\n\nIt is on its way.\n\nRegards, Bo",
+                "Subject:\n\nDear Ann,\n\nRegards, Bo",
+                "Hi! Subject: Your order\n\nDear Ann,\nx\nRegards, Bo",
+            ),
+        ),
+        Example({"template": "SUBJECT: {s}", "ignore_case": True}, ("Subject: Hi",), ("Re: Hi",)),
+    ),
+)
 def template(template: str, patterns: Mapping[str, str] | None = None, ignore_case: bool = False) -> Scorer:
     r"""The whole answer has the form of `template`, blanks alike: `{name}` stands for some text on one line,
     `{name...}` for one over any lines, and `patterns` says what a placeholder may be. A template such as
@@ -69,32 +92,3 @@ def _spaced(literal: str) -> str:
         for piece in pieces
         if piece
     )
-
-
-TEMPLATE_CHECKS = (
-    CheckType(
-        "template",
-        template,
-        {
-            "template": {"type": "string", "minLength": 1, "maxLength": 1000},
-            "patterns": {"type": "object", "additionalProperties": PATTERN},
-            "ignore_case": FLAG,
-        },
-        ("template",),
-        examples=(
-            Example(
-                {
-                    "template": "Subject: {subject}\n\nDear {name},\n{body...}\nRegards, {sender}",
-                    "patterns": {"name": "[A-Z][a-z]+"},
-                },
-                ("Subject: Your order\n\nDear Ann,\n\nIt is on its way.\nTwo days.\n\nRegards, Bo",),
-                (
-                    "Subject: Your order\n\nDear customer,\n\nIt is on its way.\n\nRegards, Bo",
-                    "Subject:\n\nDear Ann,\n\nRegards, Bo",
-                    "Hi! Subject: Your order\n\nDear Ann,\nx\nRegards, Bo",
-                ),
-            ),
-            Example({"template": "SUBJECT: {s}", "ignore_case": True}, ("Subject: Hi",), ("Re: Hi",)),
-        ),
-    ),
-)

@@ -6,14 +6,88 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.cases import Case, Response, Score, canonical_json
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import FLAG, TEXT, TEXTS
 from harness.scoring.checks.tool_call_match import ExpectedCall, match_calls
 from harness.scoring.text.tool_call_text import MalformedCallError, calls_in_text
 
-__all__ = ["TOOL_CALL_CHECKS", "expected_from_bfcl"]
+__all__ = ["expected_from_bfcl", "tool_calls"]
+
+_CALL: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["name"],
+    "additionalProperties": False,
+    "properties": {
+        "name": TEXT,
+        "arguments": {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}},
+        "optional": {**TEXTS, "minItems": 0},
+    },
+}
+_WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+            "required": ["city"],
+        },
+    },
+}
 
 
+@declare_check(
+    "tool_calls",
+    parameters={"calls": {"type": "array", "items": _CALL}, "ordered": FLAG, "exact": FLAG},
+    examples=(
+        Example(
+            {
+                "calls": [
+                    {
+                        "name": "weather",
+                        "arguments": {"city": ["Oslo"], "days": [1]},
+                        "optional": ["days"],
+                    }
+                ]
+            },
+            (
+                '<tool_call>\n{"name": "weather", "arguments": {"city": "oslo"}}\n</tool_call>',
+                '{"name": "weather", "parameters": {"city": "Oslo", "days": 1}}',
+                "weather(city='Oslo')",
+            ),
+            (
+                "It will rain in Oslo.",
+                '{"name": "forecast", "arguments": {"city": "Oslo"}}',
+                "weather(city='Bergen')",
+                "weather(city='Oslo', days='1')",
+                "weather(city='Oslo', unit='C')",
+                "weather()",
+                "[weather(city='Oslo'), weather(city='Oslo')]",
+                '<tool_call>{"name": "weather"',
+            ),
+            tools=(_WEATHER,),
+        ),
+        Example({"calls": []}, ("I can help with that.",), ("weather(city='Oslo')",), tools=(_WEATHER,)),
+        Example(
+            {
+                "calls": [
+                    {"name": "weather", "arguments": {"city": ["Oslo"]}},
+                    {"name": "weather", "arguments": {"city": ["Rome"]}},
+                ],
+                "ordered": True,
+            },
+            accepts=("[weather(city='Oslo'), weather(city='Rome')]",),
+            rejects=("[weather(city='Rome'), weather(city='Oslo')]",),
+            tools=(_WEATHER,),
+        ),
+        Example(
+            {"calls": [{"name": "weather", "arguments": {"city": ["Oslo"]}}], "exact": True},
+            accepts=("weather(city='Oslo')",),
+            rejects=("weather(city='oslo')",),
+            tools=(_WEATHER,),
+        ),
+    ),
+)
 def tool_calls(calls: Sequence[Mapping[str, Any]], ordered: bool = False, exact: bool = False) -> Scorer:
     """The answer makes exactly `calls`, in any order unless `ordered`; with `calls` empty it makes none. A
     call is `{"name", "arguments": {parameter: [acceptable values]}, "optional": [parameters]}`. Types must be
@@ -70,84 +144,3 @@ def _schemas(case: Case) -> dict[str, Mapping[str, Any]]:
     """Return the schema of the parameters of each function that the case offers, by name."""
     functions = [tool.get("function", tool) for tool in case.tools]
     return {str(one.get("name")): one.get("parameters") or {} for one in functions}
-
-
-_CALL: Mapping[str, Any] = {
-    "type": "object",
-    "required": ["name"],
-    "additionalProperties": False,
-    "properties": {
-        "name": TEXT,
-        "arguments": {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}},
-        "optional": {**TEXTS, "minItems": 0},
-    },
-}
-
-_WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
-            "required": ["city"],
-        },
-    },
-}
-
-TOOL_CALL_CHECKS = (
-    CheckType(
-        "tool_calls",
-        tool_calls,
-        {"calls": {"type": "array", "items": _CALL}, "ordered": FLAG, "exact": FLAG},
-        ("calls",),
-        examples=(
-            Example(
-                {
-                    "calls": [
-                        {
-                            "name": "weather",
-                            "arguments": {"city": ["Oslo"], "days": [1]},
-                            "optional": ["days"],
-                        }
-                    ]
-                },
-                (
-                    '<tool_call>\n{"name": "weather", "arguments": {"city": "oslo"}}\n</tool_call>',
-                    '{"name": "weather", "parameters": {"city": "Oslo", "days": 1}}',
-                    "weather(city='Oslo')",
-                ),
-                (
-                    "It will rain in Oslo.",
-                    '{"name": "forecast", "arguments": {"city": "Oslo"}}',
-                    "weather(city='Bergen')",
-                    "weather(city='Oslo', days='1')",
-                    "weather(city='Oslo', unit='C')",
-                    "weather()",
-                    "[weather(city='Oslo'), weather(city='Oslo')]",
-                    '<tool_call>{"name": "weather"',
-                ),
-                tools=(_WEATHER,),
-            ),
-            Example({"calls": []}, ("I can help with that.",), ("weather(city='Oslo')",), tools=(_WEATHER,)),
-            Example(
-                {
-                    "calls": [
-                        {"name": "weather", "arguments": {"city": ["Oslo"]}},
-                        {"name": "weather", "arguments": {"city": ["Rome"]}},
-                    ],
-                    "ordered": True,
-                },
-                accepts=("[weather(city='Oslo'), weather(city='Rome')]",),
-                rejects=("[weather(city='Rome'), weather(city='Oslo')]",),
-                tools=(_WEATHER,),
-            ),
-            Example(
-                {"calls": [{"name": "weather", "arguments": {"city": ["Oslo"]}}], "exact": True},
-                accepts=("weather(city='Oslo')",),
-                rejects=("weather(city='oslo')",),
-                tools=(_WEATHER,),
-            ),
-        ),
-    ),
-)

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from xml.parsers import expat
 
 from harness.cases import Case, Response, Score
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import TEXT, TEXTS
 from harness.scoring.text.fences import unfenced
 
-__all__ = ["XML_CHECKS", "InvalidXmlError", "elements_of"]
+__all__ = ["InvalidXmlError", "elements_of", "xml"]
 
 _MAX_DEPTH = 256
 
@@ -58,6 +58,26 @@ def elements_of(text: str) -> list[str]:
     return names
 
 
+@declare_check(
+    "xml",
+    parameters={"root": TEXT, "elements": TEXTS},
+    examples=(
+        Example(
+            {"root": "order", "elements": ["item", "price"]},
+            (
+                "<order><item sku='1'><price>3</price></item></order>",
+                "```xml\n<?xml version='1.0'?>\n<order><item/><price/></order>\n```",
+            ),
+            (
+                "<orders><item/><price/></orders>",
+                "<order><item/></order>",
+                "<order><item></order>",
+                "<!DOCTYPE order [<!ENTITY x 'y'>]><order><item/><price>&x;</price></order>",
+                "an order",
+            ),
+        ),
+    ),
+)
 def xml(root: str | None = None, elements: Sequence[str] = ()) -> Scorer:
     """The answer is well-formed XML, alone or in the only fenced block, with this `root` and at least one of
     each of `elements` anywhere. A document type (and so any entity of its own) makes it invalid.
@@ -78,28 +98,3 @@ def xml(root: str | None = None, elements: Sequence[str] = ()) -> Scorer:
         return Score.passed(names[0])
 
     return scorer
-
-
-XML_CHECKS = (
-    CheckType(
-        "xml",
-        xml,
-        {"root": TEXT, "elements": TEXTS},
-        examples=(
-            Example(
-                {"root": "order", "elements": ["item", "price"]},
-                (
-                    "<order><item sku='1'><price>3</price></item></order>",
-                    "```xml\n<?xml version='1.0'?>\n<order><item/><price/></order>\n```",
-                ),
-                (
-                    "<orders><item/><price/></orders>",
-                    "<order><item/></order>",
-                    "<order><item></order>",
-                    "<!DOCTYPE order [<!ENTITY x 'y'>]><order><item/><price>&x;</price></order>",
-                    "an order",
-                ),
-            ),
-        ),
-    ),
-)

@@ -8,14 +8,31 @@ from typing import Any
 from harness.cases import Case, Response, Score, canonical_json
 from harness.errors import ConfigurationError
 from harness.files.read_yaml import parse_yaml
-from harness.scoring.check_type import CheckType, Example, Scorer
+from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.output_schema import check_schema, schema_violations
 from harness.scoring.text.fences import unfenced
 from harness.scoring.text.json_text import difference
 
-__all__ = ["YAML_CHECKS"]
+__all__ = ["yaml"]
 
 
+@declare_check(
+    "yaml",
+    parameters={"schema": {"type": ["object", "boolean"]}, "value": {"type": ["object", "array"]}},
+    examples=(
+        Example(
+            {},
+            ("a: 1\nb: [p, q]\n", "Sure:\n```yaml\n- one\n- two\n```"),
+            ("just text", "a: [1", "a: 1\na: 2"),
+        ),
+        Example({"schema": {"required": ["name"]}}, ("name: Ann",), ("nom: Ann",)),
+        Example(
+            {"value": {"port": 80}},
+            ("port: 80",),
+            ("port: 81", "port: '80'", "x: !!python/name:os.system a"),
+        ),
+    ),
+)
 def yaml(schema: Mapping[str, Any] | bool | None = None, value: Any = None) -> Scorer:
     """The answer is a YAML mapping or list, alone or in the only fenced block: one that the JSON `schema`
     accepts, and equal to `value`, where given. Tags, keys given twice, aliases that fill the memory and
@@ -43,25 +60,3 @@ def yaml(schema: Mapping[str, Any] | bool | None = None, value: Any = None) -> S
         return Score.passed(answer)
 
     return scorer
-
-
-YAML_CHECKS = (
-    CheckType(
-        "yaml",
-        yaml,
-        {"schema": {"type": ["object", "boolean"]}, "value": {"type": ["object", "array"]}},
-        examples=(
-            Example(
-                {},
-                ("a: 1\nb: [p, q]\n", "Sure:\n```yaml\n- one\n- two\n```"),
-                ("just text", "a: [1", "a: 1\na: 2"),
-            ),
-            Example({"schema": {"required": ["name"]}}, ("name: Ann",), ("nom: Ann",)),
-            Example(
-                {"value": {"port": 80}},
-                ("port: 80",),
-                ("port: 81", "port: '80'", "x: !!python/name:os.system a"),
-            ),
-        ),
-    ),
-)
