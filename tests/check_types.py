@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from harness.scoring.scorers_stub import scorers_stub
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -24,6 +26,8 @@ def main() -> int:
             (package / entry.name).symlink_to(entry)
         for mapped in ("plugins", "suites", "golden"):
             (package / mapped).symlink_to(ROOT / mapped)
+        # What a wheel has as scorers.pyi; beside scorers.py, it would be read instead of that.
+        (package / "scorers_of_a_wheel.pyi").write_text(scorers_stub(), encoding="utf-8")
         command = [
             sys.executable,
             "-m",

@@ -71,6 +71,7 @@ def test_the_wheel_works_from_another_directory(tmp_path: Path) -> None:
     for needed in (
         "harness/py.typed",
         "harness/plugins/pytest_plugin.py",
+        "harness/scoring/scorers.pyi",
         "harness/suites/test_general.py",
         "harness/golden/general/v1/cases.jsonl",
         "harness/golden/general/v1/manifest.json",
