@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
+import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from harness import interchange
 from harness.cases import Case, Message
 from harness.cli.main import app
 from harness.errors import ConfigurationError, GoldenSetError
 from harness.golden_sets.case_row import parse_case
 from harness.golden_sets.read import load_golden
-from harness.interchange import FORMATS, export_cases, import_rows
+from harness.interchange import FORMATS, Format, export_cases, import_rows
 from harness.likelihood import Continuation
 
 PLAIN = [
@@ -207,3 +213,51 @@ def test_the_command_starts_a_set_from_a_file(tmp_path: Path) -> None:
     assert "1 cases in 1 clusters" in stats.output
     out = CliRunner().invoke(app, ["golden", "export", "mine", "-f", "inspect", *options])
     assert json.loads(out.output)["input"] == "What is it?"
+
+
+def test_every_format_is_found_by_the_name_that_it_declares() -> None:
+    """What is read from the text of the modules is what importing them declares."""
+    declared = {}
+    for module in pkgutil.walk_packages(interchange.__path__, "harness.interchange."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, Format):
+                declared[value.name] = value
+    assert dict(FORMATS) == declared
+    assert len(declared) > len(WRITTEN)  # benchmarks are only read
+
+
+ACME = """
+from harness.interchange import Format
+
+def read(path):
+    for number, line in enumerate(path.read_text().splitlines()):
+        yield {"id": f"acme-{number}", "input": line, "target": line.upper()}
+
+LINES = Format("acme-lines", "Acme's questions, a line each", (".txt",), read)
+"""
+
+
+def test_an_installed_package_adds_its_format(tmp_path: Path) -> None:
+    (tmp_path / "acme_formats.py").write_text(ACME)
+    (tmp_path / "questions.txt").write_text("one\ntwo\n")
+    metadata = tmp_path / "acme_formats-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-formats\nVersion: 1.0\n")
+    entries = "acme-lines = acme_formats:LINES\nother-name = acme_formats:LINES\n"
+    (metadata / "entry_points.txt").write_text(f"[harness.formats]\n{entries}")
+
+    def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "harness.cli", "golden", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    done = harness("import", "acme", "questions.txt", "-f", "acme-lines")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [case.target for case in load_golden("acme", roots=[tmp_path / "golden"]).cases] == ["ONE", "TWO"]
+    done = harness("import", "acme", "questions.txt", "-f", "other-name")
+    assert done.returncode == 4
+    assert "'other-name' under harness.formats is no Format of that name" in done.stderr
+    done = harness("import", "acme", "questions.txt", "-f", "acme-line")
+    assert "unknown format 'acme-line' (did you mean 'acme-lines'?)" in done.stderr

@@ -30,7 +30,7 @@ from harness.golden_sets.read import (
     versions,
 )
 from harness.golden_sets.release import refuse_in_ci
-from harness.interchange import FORMATS, export_cases, export_files, import_rows
+from harness.interchange import export_cases, export_files, find_format, format_names, import_rows
 from harness.interchange.suite_module import suite_module
 
 __all__ = ["app"]
@@ -44,7 +44,7 @@ _ROOTS = typer.Option(
     help="Where your sets are; repeatable. The shipped ones last.",
 )
 _STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where runs are kept.")
-_FORMAT = typer.Option(..., "--format", "-f", metavar="FORMAT", help=f"One of {', '.join(sorted(FORMATS))}.")
+_FORMAT = typer.Option(..., "--format", "-f", metavar="FORMAT", help=f"One of {', '.join(format_names())}.")
 _SUITE = typer.Option(
     None,
     "--suite",
@@ -148,7 +148,7 @@ def import_cases(
         raise ConfigurationError(
             f"--suite {suite}: is there already, and is left as it is: name another file"
         )
-    form = FORMATS[format_name]
+    form = find_format(format_name)
     sampling = form.sampling if form.sampling_of is None else form.sampling_of(file)
     if not (roots[0] / name).exists() and name not in golden_names(roots):
         about = f"Imported from {file.name} ({form.description})"

@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from harness.cases import Case, Sampling
+from harness.declarations import Declarations
 from harness.errors import ConfigurationError, GoldenSetError
-from harness.golden_sets.case_row import case_problems, case_row
-from harness.interchange.bfcl import BFCL
-from harness.interchange.deepeval import DEEPEVAL
-from harness.interchange.format import Format, Row, jsonl_rows
-from harness.interchange.gsm8k import GSM8K
-from harness.interchange.inspect_ai import INSPECT
-from harness.interchange.lm_eval.samples import LM_EVAL
-from harness.interchange.lm_eval.task import LM_EVAL_TASK
-from harness.interchange.mt_bench import MT_BENCH
-from harness.interchange.openai_evals import OPENAI_EVALS
-from harness.interchange.promptfoo import PROMPTFOO
-from harness.interchange.table import CSV
-from harness.interchange.xstest import XSTEST
-from harness.registry import did_you_mean
+from harness.golden_sets.case_row import case_problems
+from harness.interchange.format import Format, Row
+from harness.registry import did_you_mean, load_adapter, names
 
-__all__ = ["FORMATS", "Format", "export_cases", "export_files", "import_rows"]
+__all__ = ["FORMATS", "Format", "export_cases", "export_files", "find_format", "format_names", "import_rows"]
+
+_OF_OTHERS = "harness.formats"
+"""Entry-point group of formats that others register: instances of `Format`, each under its own name."""
 
 
-def _read_own(path: Path) -> Iterator[Row]:
-    yield from (dict(row) for _, row in jsonl_rows(path))
+def _formats_in(module: ModuleType) -> Mapping[str, Format]:
+    return {value.name: value for value in vars(module).values() if isinstance(value, Format)}
 
 
-def _write_own(cases: Sequence[Case]) -> str:
-    return "".join(json.dumps(case_row(case), ensure_ascii=False) + "\n" for case in cases)
+FORMATS = Declarations("harness.interchange", r"\w+ = Format\(", _formats_in)
+"""Every format that comes with this package, by the name that the command line calls it."""
 
 
-_OWN = Format("harness", "cases.jsonl", (".jsonl",), _read_own, _write_own)
-_TOOLS = (_OWN, CSV, DEEPEVAL, INSPECT, LM_EVAL, LM_EVAL_TASK, OPENAI_EVALS, PROMPTFOO)
-_BENCHMARKS = (BFCL, GSM8K, MT_BENCH, XSTEST)
-FORMATS = {form.name: form for form in (*_TOOLS, *_BENCHMARKS)}
-"""Every format by the name that the command line calls it."""
+def format_names() -> tuple[str, ...]:
+    """Return the names of all formats, those of others too, sorted."""
+    return tuple(sorted({*FORMATS, *names(_OF_OTHERS)}))
+
+
+def find_format(name: str) -> Format:
+    """Return the format of that name.
+
+    Raises:
+        ConfigurationError: There is none, or what is registered under the name is no `Format` of that name.
+    """
+    if name in FORMATS:
+        return FORMATS[name]
+    if name not in names(_OF_OTHERS):
+        hint = did_you_mean(name, format_names()) or f"; known: {', '.join(format_names())}"
+        raise ConfigurationError(f"unknown format {name!r}{hint}")
+    form = load_adapter(_OF_OTHERS, name)
+    if not isinstance(form, Format) or form.name != name:
+        raise ConfigurationError(f"{name!r} under {_OF_OTHERS} is no Format of that name")
+    return form
 
 
 def import_rows(path: Path, format_name: str, **options: str | bool) -> list[dict[str, Any]]:
@@ -47,14 +55,14 @@ def import_rows(path: Path, format_name: str, **options: str | bool) -> list[dic
 
     Args:
         path: The file.
-        format_name: One of `FORMATS`.
+        format_name: One of `format_names`.
         options: What that format's `read` takes beside the file.
 
     Raises:
         ConfigurationError: There is no such format, or it takes no such option.
         GoldenSetError: The file is missing or malformed, or a row of it makes no valid case.
     """
-    form = _format(format_name)
+    form = find_format(format_name)
     if unknown := [name for name in options if name not in form.options]:
         raise ConfigurationError(
             f"--{unknown[0].replace('_', '-')} says nothing about the format {form.name}"
@@ -85,14 +93,16 @@ def export_cases(cases: Sequence[Case], format_name: str) -> str:
         ConfigurationError: There is no such format, or it is only read.
         GoldenSetError: A case has what the format cannot carry.
     """
-    form = _format(format_name)
+    form = find_format(format_name)
     if form.write_files is not None:
         raise ConfigurationError(
             f"{form.name} is several files: name the first with --output FILE{form.suffixes[0]}"
         )
     if form.write is None:
         written = ", ".join(
-            name for name, other in sorted(FORMATS.items()) if other.write or other.write_files
+            name
+            for name, other in ((name, find_format(name)) for name in format_names())
+            if other.write or other.write_files
         )
         raise ConfigurationError(f"{form.name} is read and not written; written are: {written}")
     return form.write(cases)
@@ -105,7 +115,7 @@ def export_files(
 
     Args:
         cases: The cases.
-        format_name: One of `FORMATS`.
+        format_name: One of `format_names`.
         path: Of the file, or of the first of several.
         sampling: How their answers are drawn, for formats that say so; None for the default.
 
@@ -113,16 +123,9 @@ def export_files(
         ConfigurationError: There is no such format, it is only read, or its first file is not called so.
         GoldenSetError: A case has what the format cannot carry.
     """
-    form = _format(format_name)
+    form = find_format(format_name)
     if form.write_files is None:
         return {path: export_cases(cases, format_name)}
     if path.suffix not in form.suffixes:
         raise ConfigurationError(f"{path}: {form.name} files end in {' or '.join(form.suffixes)}")
     return form.write_files(cases, path, sampling or Sampling())
-
-
-def _format(name: str) -> Format:
-    if name not in FORMATS:
-        hint = did_you_mean(name, sorted(FORMATS)) or f"; known: {', '.join(sorted(FORMATS))}"
-        raise ConfigurationError(f"unknown format {name!r}{hint}")
-    return FORMATS[name]
