@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.files.marked_text import replace_marked
 from harness.scoring.check_type import CheckType
 from harness.scoring.registry import built_in_types
 
 __all__ = ["refresh", "tables"]
-
-_BEGIN, _END = "<!-- checks: begin -->", "<!-- checks: end -->"
 
 
 def tables() -> str:
@@ -35,11 +34,7 @@ def refresh(text: str) -> str:
     Raises:
         ValueError: The page lacks a marker.
     """
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"the page has no {_BEGIN} … {_END}")
-    return f"{before}{begin}\n{tables()}\n{end}{after}"
+    return replace_marked(text, "checks", tables())
 
 
 def _title(module: str) -> str:

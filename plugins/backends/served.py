@@ -29,12 +29,12 @@ _READING = "2"
 """Version of the rules by which answers are read: what others made of an answer is no answer of ours."""
 
 ARGUMENTS: Mapping[str, str] = {
-    "base_url": "base URL of the API; a spec may name its own: provider/MODEL@https://host/v1",
+    "base_url": "base URL of the API; a spec may name its own: PROVIDER/MODEL@https://host/v1",
     "api_key_env": "environment variable with the key for a base URL that is not the provider's own",
     "timeout": "most seconds for one attempt at a request, its whole answer included (120)",
-    "deadline": "most seconds for a request with all its retries (300)",
+    "deadline": "most seconds for a request, retries and waits included (300)",
     "max_retries": "attempts after the first (4)",
-    "retry_wait": "seconds before the first retry, doubled each time (0.5)",
+    "retry_wait": "seconds before the first retry, then doubled; a server's Retry-After goes first (0.5)",
     "answers_as": "other names that servers give a model in their answers: ASKED=ANSWERED,ASKED=ANSWERED",
 }
 
