@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from harness.golden_sets.read import GoldenSet, load_golden
     from harness.judging import Pairwise, Rubric
     from harness.likelihood import Continuation, Likelihood
-    from harness.protocols import Backend, BackendOptions, CaseSet, CaseSource, Checkpoint, Judge
+    from harness.protocols import (
+        Backend,
+        BackendOptions,
+        CaseSet,
+        CaseSource,
+        Checkpoint,
+        GivesLikelihoods,
+        Judge,
+        Reconciles,
+        Replicates,
+        TakesArguments,
+    )
     from harness.runs.dataframe import load_runs
     from harness.scoring import CheckFailed, InvalidOutput, check
 
@@ -37,6 +48,7 @@ __all__ = [
     "Checkpoint",
     "Continuation",
     "Gate",
+    "GivesLikelihoods",
     "GoldenSet",
     "HarnessError",
     "InvalidOutput",
@@ -45,6 +57,8 @@ __all__ = [
     "Message",
     "Outcome",
     "Pairwise",
+    "Reconciles",
+    "Replicates",
     "Request",
     "Response",
     "RestOfSuite",
@@ -52,6 +66,7 @@ __all__ = [
     "Sampling",
     "Score",
     "Status",
+    "TakesArguments",
     "Verdict",
     "__version__",
     "check",
@@ -82,7 +97,18 @@ _HOMES = {
     "harness.judging": ("Pairwise", "Rubric"),
     "harness.likelihood": ("Continuation", "Likelihood"),
     "harness.gate.policy": ("Gate",),
-    "harness.protocols": ("Backend", "BackendOptions", "CaseSet", "CaseSource", "Checkpoint", "Judge"),
+    "harness.protocols": (
+        "Backend",
+        "BackendOptions",
+        "CaseSet",
+        "CaseSource",
+        "Checkpoint",
+        "GivesLikelihoods",
+        "Judge",
+        "Reconciles",
+        "Replicates",
+        "TakesArguments",
+    ),
     "harness.scoring": ("CheckFailed", "InvalidOutput", "check"),
     "harness.gate.verdict": ("Status", "Verdict"),
 }

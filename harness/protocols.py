@@ -1,6 +1,8 @@
-"""The small interfaces between the house and what plugs into it.
+"""The small interfaces between this package and what plugs into it.
 
-Third parties implement one of these and register it by entry point; nobody inherits from anything.
+Third parties implement one of these and register it by entry point; nobody inherits from anything. What a
+backend may have besides are protocols of their own, below `Backend`: each says what the engine does with it,
+and what happens without. `harness.conformance` holds a backend to all of them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,18 @@ from typing import Protocol, runtime_checkable
 
 from harness.cases import Case, Request, Response, Sampling, Score
 
-__all__ = ["Backend", "BackendOptions", "CaseSet", "CaseSource", "Checkpoint", "Judge"]
+__all__ = [
+    "Backend",
+    "BackendOptions",
+    "CaseSet",
+    "CaseSource",
+    "Checkpoint",
+    "GivesLikelihoods",
+    "Judge",
+    "Reconciles",
+    "Replicates",
+    "TakesArguments",
+]
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,8 @@ class BackendOptions:
         batch_size: Rows per batch of a local model, or `auto`.
         concurrency: Most requests in flight at a served model.
         workers: What holds replicas of a local model, as `KIND` or `KIND:COUNT`; None for this process.
-        arguments: The `-M key=value` pairs; a backend refuses keys that it does not know.
+        arguments: The `-M key=value` pairs, those for other backends of the session too (see
+            `TakesArguments`); a key may carry the name of the backend that it is for, as `openai.timeout`.
     """
 
     root: Path
@@ -71,9 +85,9 @@ class BackendOptions:
 class Backend(Protocol):
     """Turns requests into responses. Built with `BackendOptions`; one instance serves a whole session.
 
-    One that computes likelihoods has a class attribute `LIKELIHOODS = True`; no other is asked for them.
-    One whose numerics depend on the checkpoint may have a method `reconcile(checkpoints)`, which returns the
-    `-M` arguments under which all of them are computed alike.
+    A class is registered under the entry-point group `harness.backends`; the entry's name is what a spec
+    begins with, as in `NAME/model`, and the `backend` of its checkpoints. It may also be `TakesArguments`,
+    `GivesLikelihoods`, `Reconciles` and `Replicates`.
     """
 
     def resolve(self, name: str, spec: str) -> Checkpoint:
@@ -100,13 +114,84 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Free models, connections and threads."""
+        """Free models, connections and threads; it may be called again, and on a backend never used."""
+        ...
+
+
+@runtime_checkable
+class TakesArguments(Protocol):
+    """A backend that `-M key=value` says something to.
+
+    With it, the engine lets these keys through, plain or behind the backend's name (`NAME.key`), and the
+    documentation lists them. Without it a backend takes none: a key that no backend of the session takes ends
+    the session with exit code 4, before anything runs.
+
+    The backend itself reads `BackendOptions.arguments` when it is built, leaves alone what is not its own,
+    and raises `ConfigurationError` for a value that it cannot use.
+    """
+
+    @property
+    def ARGUMENTS(self) -> Mapping[str, str]:  # noqa: N802  (a constant of the class, as implemented)
+        """What each key means, in a few words: its values, and the default in brackets."""
+        ...
+
+
+@runtime_checkable
+class GivesLikelihoods(Protocol):
+    """A backend that can say how likely a given text is.
+
+    With it, requests that have `continuations` come to `generate`, and each gets a response with one
+    `Likelihood` for each of them, in order. Without it, or where it is False, the engine does not ask: such a
+    request ends in *error*, with what to do instead.
+    """
+
+    @property
+    def LIKELIHOODS(self) -> bool:  # noqa: N802  (a constant of the class, as implemented)
+        """Whether it can: True, as a rule."""
+        ...
+
+
+@runtime_checkable
+class Reconciles(Protocol):
+    """A backend whose checkpoints may each be computed in another way, unless it is told otherwise.
+
+    With it, the engine asks how checkpoints that are compared can be computed alike, and resolves them anew
+    under those arguments. Without it they are taken as they are, and refused if their `numerics` differ in
+    what changes answers (`harness.numerics`).
+    """
+
+    def reconcile(self, checkpoints: Sequence[Checkpoint]) -> Mapping[str, str]:
+        """Return the `-M` arguments, without the backend's name, under which all of these are computed alike.
+
+        Empty where they are already, and so for one checkpoint or none. Under the arguments returned, asking
+        again returns nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class Replicates(Protocol):
+    """A backend that answers sooner when several processes each hold its model.
+
+    With it, `--workers=KIND` puts replicas of it behind one of the group `harness.workers`: each replica is
+    built from the class's entry point with the session's options, resolves the checkpoint's spec itself, and
+    must come to the same fingerprint and numerics. Without it, or where it is False, requests go to the one
+    instance in the session's process; `--workers` is refused if no backend of the session replicates.
+    """
+
+    @property
+    def REPLICATES(self) -> bool:  # noqa: N802  (a constant of the class, as implemented)
+        """Whether replicas help: True for a local model, False for what asks a server."""
         ...
 
 
 @runtime_checkable
 class Judge(Protocol):
-    """Asks a judge model about a response and reads its replies; the engine does the asking, in batches."""
+    """Asks a judge model about a response and reads its replies; the engine does the asking, in batches.
+
+    One with an attribute `prompt_hash` (a digest of all that it tells the judge model) keeps scores under
+    other words from being compared; without it, results are joined whatever it asked.
+    """
 
     def requests(
         self, case: Case, response: Response, reference: Response | None = None

@@ -29,7 +29,7 @@ LAYERS = [
     {"sandbox", "stats", "checkpoints", "numerics"},
     {"scoring", "project"},
     {"golden_sets", "judging", "engine", "data"},
-    {"interchange", "inference"},
+    {"interchange", "inference", "conformance"},
     {"gate", "train"},
     {"runs"},
     {"evaluation"},

@@ -12,6 +12,7 @@ from loopback import KEY, LoopbackLLM, Question, Raw, Reply, Status
 from tiny_models import WORDS, save_model
 
 from harness.cases import Message, Request, Response, Sampling
+from harness.conformance import check_backend
 from harness.likelihood import Continuation
 from harness.plugins.backends.anthropic import AnthropicBackend
 from harness.plugins.backends.hf import HFBackend
@@ -257,3 +258,9 @@ def test_as_many_tokens_as_were_allowed_are_a_cut_answer() -> None:
     with LoopbackLLM(lambda _: "x") as server:  # which counts 3
         cut, whole = ask(server, *raw)
     assert (cut.finish_reason, whole.finish_reason) == ("length", "stop")
+
+
+def test_a_server_of_likelihoods_keeps_the_contract(place: Path, tmp_path: Path) -> None:
+    echo = Echo(place / "model")
+    with LoopbackLLM(answers=lambda asked: echo(asked) if asked.body.get("echo") else asked.text) as server:
+        check_backend(OpenAIBackend, f"openai/gpt@{server.openai_url}", root=tmp_path, arguments=RETRIES)

@@ -16,6 +16,7 @@ import pytest
 from tiny_models import CHAT_TEMPLATE, WORDS, save_adapter, save_model
 
 from harness.cases import Message, Request, Response, Sampling
+from harness.conformance import check_backend
 from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine
 from harness.engine.fill import fill
@@ -303,3 +304,14 @@ def test_other_chat_templates_are_refused_unless_told(
 def test_without_vllm_the_command_to_install_it_is_given(place: Path) -> None:
     with pytest.raises(MissingDependencyError, match=r"pip install 'checkpoint-harness\[vllm\]'"):
         backend(place)
+
+
+def test_it_keeps_the_contract(place: Path, calls: list[dict[str, Any]]) -> None:
+    check_backend(
+        VLLMBackend,
+        "vllm/base",
+        root=place,
+        missing="vllm/nothing",
+        unanswerable=Request((Message("user", "the order " * 200),)),
+    )
+    assert calls  # the stand-in was asked

@@ -14,7 +14,7 @@ from harness.engine.fill import FillReport, Progress, fill
 from harness.engine.plan import Plan, PlannedRequest, RequestKeys, request_key
 from harness.errors import ConfigurationError, InferenceError
 from harness.numerics import require_alike
-from harness.protocols import Backend, BackendOptions, Checkpoint
+from harness.protocols import Backend, BackendOptions, Checkpoint, Reconciles, Replicates, TakesArguments
 from harness.registry import BACKENDS, WORKERS, did_you_mean, load_adapter, names
 
 if TYPE_CHECKING:
@@ -113,17 +113,17 @@ class Engine:
         """Return the `-M` arguments that make checkpoints of one backend be computed alike."""
         found: dict[str, str] = {}
         for name, backend in self._backends.items():
-            reconcile = getattr(backend, "reconcile", None)
-            if reconcile is not None:
+            if isinstance(backend, Reconciles):
                 own = [checkpoint for checkpoint in compared if checkpoint.backend == name]
-                found |= {f"{name}.{key}": value for key, value in reconcile(own).items()}
+                found |= {f"{name}.{key}": value for key, value in backend.reconcile(own).items()}
         return found
 
     def _refuse_unknown_arguments(self) -> None:
         accepted = {
             spelling
             for name, backend in self._backends.items()
-            for key in getattr(backend, "ARGUMENTS", ())
+            if isinstance(backend, TakesArguments)
+            for key in backend.ARGUMENTS
             for spelling in (key, f"{name}.{key}")  # a key may carry the name of the backend it is for
         }
         for key in self.options.arguments:
@@ -319,7 +319,7 @@ def _identity(question: Question) -> tuple[int, int, int, int]:
 
 
 def _replicates(backend: Backend) -> bool:
-    return bool(getattr(backend, "REPLICATES", False))
+    return isinstance(backend, Replicates) and backend.REPLICATES
 
 
 def _spread(name: str, backend: Backend, options: BackendOptions) -> Backend:

@@ -13,9 +13,10 @@ __all__ = ["refusal", "verified"]
 def refusal(checkpoint: Checkpoint, backend: Backend, request: Request) -> Response | None:
     """Return the error that answers a request which a backend cannot answer, or None.
 
-    A backend that computes likelihoods says so by a class attribute `LIKELIHOODS = True`. Recorded outputs
-    may answer with text: the choice that was written.
+    A backend that computes likelihoods says so (`GivesLikelihoods`). Recorded outputs may answer with text:
+    the choice that was written.
     """
+    # By getattr: it is asked for every request, and isinstance with a protocol takes a hundred times as long.
     if not request.continuations or checkpoint.keyed_by_case or getattr(backend, "LIKELIHOODS", False):
         return None
     detail = (

@@ -14,7 +14,14 @@ from typing import Any
 
 from harness.cases import Request, Response
 from harness.errors import ConfigurationError, MissingDependencyError, UsageError
-from harness.protocols import Backend, BackendOptions, Checkpoint
+from harness.protocols import (
+    Backend,
+    BackendOptions,
+    Checkpoint,
+    GivesLikelihoods,
+    Reconciles,
+    TakesArguments,
+)
 
 from .chunks import Chunk, cut
 from .replica import Refusal, Replica
@@ -70,8 +77,8 @@ class RayWorkers:
         self._working: dict[Any, tuple[_Worker, Chunk]] = {}
         self._started_ray = False
         self._resources: dict[str, float] = {}
-        self.ARGUMENTS = getattr(backend, "ARGUMENTS", {})
-        self.LIKELIHOODS = bool(getattr(backend, "LIKELIHOODS", False))
+        self.ARGUMENTS = backend.ARGUMENTS if isinstance(backend, TakesArguments) else {}
+        self.LIKELIHOODS = isinstance(backend, GivesLikelihoods) and backend.LIKELIHOODS
 
     def resolve(self, name: str, spec: str) -> Checkpoint:
         """Resolve with the driver's own backend."""
@@ -79,8 +86,7 @@ class RayWorkers:
 
     def reconcile(self, checkpoints: Sequence[Checkpoint]) -> Mapping[str, str]:
         """Ask the driver's own backend what makes checkpoints be computed alike."""
-        reconcile = getattr(self._backend, "reconcile", None)
-        return {} if reconcile is None else dict(reconcile(checkpoints))
+        return self._backend.reconcile(checkpoints) if isinstance(self._backend, Reconciles) else {}
 
     def generate(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> Iterator[tuple[int, Response]]:
         """Answer every request, chunk by chunk, in the order in which they come back.
