@@ -34,10 +34,10 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
 from harness.stats.binary import mcnemar_p
+from harness.stats.family import DROP_IN_ALL, DROP_IN_ONE, Question, decide_family
 from harness.stats.flip_tail import flip_p_value
 from harness.stats.joint_flips import joint_flips
 from harness.stats.paired import compare_pairs
-from harness.stats.family import DROP_IN_ALL, DROP_IN_ONE, Question, decide_family
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array, Array, Array], Array]
