@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from anthropic_behaviours import ANTHROPIC
-from loopback import KEY, LoopbackLLM, Status
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from loopback import KEY, Body, LoopbackLLM, Status
 from openai_behaviours import OPENAI
 from served_behaviours import CASES, Behaviour
 
 from harness.cases import Case, Message, Request, Response, Sampling
-from harness.errors import ConfigurationError, InferenceError
+from harness.errors import CheckpointError, ConfigurationError, InferenceError
 from harness.plugins.backends.answering_model import is_same_model, read_aliases
 from harness.plugins.backends.anthropic import AnthropicBackend
+from harness.plugins.backends.anthropic_message import read_message
+from harness.plugins.backends.api_call import ApiCall
+from harness.plugins.backends.api_error import ApiError, error_in, meaning
+from harness.plugins.backends.asking import RejectedError, UnavailableError, UnreadableError
+from harness.plugins.backends.chat_completion import read_chat_completion
+from harness.plugins.backends.endpoint import ApiKey, Endpoint, ServedModel
 from harness.plugins.backends.finish_reason import normalise
 from harness.plugins.backends.openai import OpenAIBackend
 from harness.protocols import BackendOptions
@@ -217,3 +226,56 @@ def test_finish_reasons_are_read_in_any_spelling() -> None:
         "error",
     ]
     assert [normalise(word) for word in ("", "stopped", "pause_turn", "null")] == [None] * 4
+
+
+# --- whatever comes --------------------------------------------------------------------------------------
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+MODEL = ServedModel(Endpoint.parse("http://localhost:1/v1", "test"), "gpt", ApiKey(KEY, "KEY"))
+READERS = {"openai": read_chat_completion, "anthropic": read_message}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the way to each value within a JSON value."""
+    held = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in held:
+        yield (*path, name)
+        yield from places(inner, (*path, name))
+
+
+def put(value: Any, path: Sequence[Any], other: Any) -> Any:
+    """Return a JSON value with another one put in a place of it."""
+    if not path:
+        return other
+    if isinstance(value, dict):
+        return {**value, path[0]: put(value[path[0]], path[1:], other)}
+    return [put(held, path[1:], other) if n == path[0] else held for n, held in enumerate(value)]
+
+
+@pytest.mark.parametrize("provider", sorted(READERS))
+@settings(deadline=None)
+@given(data=st.data())
+def test_any_body_is_read_or_refused(provider: str, data: st.DataObject) -> None:
+    bodies = [one.answer.value for one in BEHAVIOURS[provider] if isinstance(one.answer, Body)]
+    body = data.draw(st.sampled_from([body for body in bodies if isinstance(body, dict)]))
+    way = data.draw(st.sampled_from(list(places(body))))
+    spoilt = put(body, way, data.draw(ANY_JSON))
+    try:
+        response = READERS[provider](spoilt, 1.0, max_tokens=64)
+    except (UnavailableError, UnreadableError):
+        return
+    assert Response.from_dict(json.loads(json.dumps(response.as_dict()))) == response
+
+
+@settings(deadline=None)
+@given(body=ANY_JSON, status=st.sampled_from([200, 302, 400, 401, 404, 413, 422, 429, 500]), said=st.text())
+def test_any_error_means_something(body: Any, status: int, said: str) -> None:
+    call = ApiCall(print, {"temperature": 0, "stop": ["END"]}, lambda *_: Response(""), max_tokens=64)
+    errors = [error_in(body) if isinstance(body, dict) else None, ApiError(status, said, said)]
+    for error in [error for error in errors if error is not None]:
+        meant = meaning(error, call, MODEL)
+        assert isinstance(meant, (Response, UnavailableError, RejectedError, CheckpointError))

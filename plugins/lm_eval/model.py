@@ -114,6 +114,7 @@ class HarnessModel:
                 f"{self._checkpoint.spec}: {len(unanswered)} of {len(answers)} requests got no answer, the "
                 f"first because: {why}; what is answered is kept for the next run"
             )
+        self._engine.require_one_model(self._checkpoint)
         return answers
 
     # --- what it wants to know -------------------------------------------------------------------------
