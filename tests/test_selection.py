@@ -280,6 +280,17 @@ def test_who_is_distinguishable_does_not_depend_on_how_weights_are_spelled(weigh
         ("\n  objectives: json", ":2: select: objectives: expected a list"),
         ("\n  objectives: [json]", ":2: select: objectives.0: expected a mapping such as {suite: refunds,"),
         ("\n  require: safety", ":2: select: require: expected a list"),
+        ("\n  require: [safety, 3]", ":2: select: require: 3: expected the name of a suite"),
+        ("\n  objectives: [{weight: 2}]", ":2: select: objectives.0.suite: is missing"),
+        ("\n  objectives: [{suite: ''}]", ":2: select: objectives.0.suite: expected the name of a suite"),
+        (
+            "\n  objectives: [{suite: a, weight: 0}]",
+            ":2: select: objectives.0.weight: expected a number above 0",
+        ),
+        ("\n  objectives: [{suite: a, weight: true}]", "objectives.0.weight: expected a number above 0"),
+        ("\n  alpha: 0.5", ":2: select: alpha: expected a number above 0 and below 0.5"),
+        ("\n  alpha: '0.1'", ":2: select: alpha: expected a number above 0 and below 0.5"),
+        ("\n  order: best", ":2: select: order: expected weighted or lexicographic"),
     ],
 )
 def test_what_was_expected_is_said_in_the_files_own_words(tmp_path: Path, text: str, said: str) -> None:
@@ -287,6 +298,32 @@ def test_what_was_expected_is_said_in_the_files_own_words(tmp_path: Path, text: 
     with pytest.raises(ConfigurationError) as refused:
         read_rule(load_gate_file(tmp_path))
     assert said in str(refused.value)
+
+
+def test_all_slips_are_said_at_once(tmp_path: Path) -> None:
+    text = "select:\n  alpha: 1\n  objectives:\n    - suite: json\n      weight: -1\n    - chat\n"
+    text += "  requires: []\n"
+    (tmp_path / "gates.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        read_rule(load_gate_file(tmp_path))
+    assert str(refused.value).splitlines() == [
+        "gates.yaml:2: select: alpha: expected a number above 0 and below 0.5",
+        "gates.yaml:5: select: objectives.0.weight: expected a number above 0",
+        "gates.yaml:6: select: objectives.1: expected a mapping such as {suite: refunds, weight: 2}",
+        "gates.yaml:7: select: requires: unknown key (did you mean 'require'?)",
+    ]
+
+
+def test_a_rule_that_cannot_be_followed_cannot_be_built() -> None:
+    for build in (
+        lambda: Objective(""),
+        lambda: Objective("json", weight=0),
+        lambda: SelectionRule(alpha=0.7),
+        lambda: SelectionRule(order="lexicographic"),
+        lambda: SelectionRule(require=("",)),
+    ):
+        with pytest.raises(ConfigurationError):
+            build()
 
 
 def test_lexicographic_takes_an_order(tmp_path: Path) -> None:

@@ -40,11 +40,12 @@ def train(
     from harness.errors import HarnessError
     from harness.exit_codes import ExitCode
     from harness.project import find_root
-    from harness.train.recipe_file import load_recipe
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: runs side by side stay fast
     console = Console()
     try:
+        from harness.train.recipe_file import load_recipe
+
         settings = load_recipe(recipe).adjusted(max_steps=max_steps, output=output, why=why)
         root = find_root(recipe.resolve().parent)
         from harness.train import runner

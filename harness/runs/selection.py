@@ -8,6 +8,7 @@ validation loss decides nothing: it is shown.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,7 @@ class Selection:
         return {
             "best": None if self.best is None else self.best.spec,
             "why": self.why,
-            "rule": self.rule.model_dump(mode="json"),
+            "rule": dataclasses.asdict(self.rule),
             "ranked": [
                 {
                     "checkpoint": one.contender.spec,
@@ -173,7 +174,7 @@ def select(found: Sequence[Contender], rule: SelectionRule) -> Selection:
     """
     if not rule.objectives:
         suites = sorted({suite for one in found for suite in one.verdicts})
-        rule = rule.model_copy(update={"objectives": tuple(Objective(suite=suite) for suite in suites)})
+        rule = dataclasses.replace(rule, objectives=tuple(Objective(suite) for suite in suites))
     judged = [Ranked(one, _refused(one, found, rule)) for one in found]
     refused = [one for one in judged if one.refused]
     eligible = [one.contender for one in judged if not one.refused]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from harness.errors import ConfigurationError
 from harness.gate.policy_file import GateFile
@@ -22,26 +22,29 @@ __all__ = [
     "read_rule",
 ]
 
-
-_EXPECTED = {
-    "tuple_type": "expected a list",
-    "model_type": "expected a mapping such as {suite: refunds, weight: 2}",
-}
+Problem = tuple[tuple[str | int, ...], str]
+"""Path of a key within the section, such as `("objectives", 0, "weight")`, and what is wrong with it."""
+_ORDERS = ("weighted", "lexicographic")
 _UNORDERED = "order: lexicographic goes by the first suite, then the next: name them in objectives, in order"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+@dataclass(frozen=True)
+class Objective:
+    """A suite whose mean score counts, and how much.
+
+    Raises:
+        ConfigurationError: The suite is no name, or the weight no number above 0.
+    """
+
+    suite: str
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _refuse(f"objective {self.suite!r}", _value_problems(dataclasses.asdict(self), _OBJECTIVE))
 
 
-class Objective(_Part):
-    """A suite whose mean score counts, and how much."""
-
-    suite: Annotated[str, Field(min_length=1)]
-    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-
-
-class SelectionRule(_Part):
+@dataclass(frozen=True)
+class SelectionRule:
     """What is asked of the best checkpoint.
 
     Attributes:
@@ -49,19 +52,65 @@ class SelectionRule(_Part):
             not distinguishable there, by the next. That takes objectives: no other order is declared.
         objectives: The suites that count; all alike where none is named.
         require: Suites that must say PASS even if no candidate's run has them, such as safety.
-        alpha: Level of the paired tests that say who is distinguishable from the choice.
+        alpha: Level of the paired tests that say who is distinguishable from the choice, in (0, 0.5).
+
+    Raises:
+        ConfigurationError: A value cannot be used.
     """
 
-    order: Literal["weighted", "lexicographic"] = "weighted"
-    objectives: Annotated[tuple[Objective, ...], Field(strict=False)] = ()
-    require: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    order: str = "weighted"
+    objectives: tuple[Objective, ...] = ()
+    require: tuple[str, ...] = ()
+    alpha: float = 0.05
 
-    @model_validator(mode="after")
-    def _is_ordered(self) -> SelectionRule:
+    def __post_init__(self) -> None:
+        values = {name: getattr(self, name) for name in ("order", "require", "alpha")}
+        problems = [*_value_problems(values, _RULE)]
         if self.order == "lexicographic" and not self.objectives:
-            raise PydanticCustomError("unordered", "{said}", {"said": _UNORDERED})
-        return self
+            problems.append(((), _UNORDERED))
+        _refuse("selection rule", problems)
+
+
+def _suite_problem(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else "expected the name of a suite"
+
+
+def _names_problem(value: Any) -> str | None:
+    if not isinstance(value, (list, tuple)):
+        return "expected a list"
+    return next((f"{name!r}: {problem}" for name in value if (problem := _suite_problem(name))), None)
+
+
+def _number_problem(value: Any, below: float = math.inf) -> str | None:
+    # A bool is an int to Python, and to nobody who writes a file.
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < below:
+        return None
+    return "expected a number above 0" + (f" and below {below:g}" if below < math.inf else "")
+
+
+def _order_problem(value: Any) -> str | None:
+    return None if value in _ORDERS else f"expected {' or '.join(_ORDERS)}"
+
+
+Check = Callable[[Any], "str | None"]
+_OBJECTIVE: Mapping[str, Check] = {"suite": _suite_problem, "weight": _number_problem}
+_RULE: Mapping[str, Check] = {
+    "order": _order_problem,
+    "require": _names_problem,
+    "alpha": lambda value: _number_problem(value, below=0.5),
+}
+
+
+def _value_problems(values: Mapping[str, Any], checks: Mapping[str, Check]) -> Iterator[Problem]:
+    for name, check in checks.items():
+        if name in values and (problem := check(values[name])):
+            yield (name,), problem
+
+
+def _refuse(what: str, problems: Iterator[Problem] | Sequence[Problem]) -> None:
+    texts = [": ".join((*map(str, path), text)) for path, text in problems]
+    if texts:
+        raise ConfigurationError(f"{what}: {'; '.join(texts)}")
 
 
 def named_suites(rule: SelectionRule) -> tuple[str, ...]:
@@ -85,26 +134,53 @@ def read_rule(gates: GateFile) -> SelectionRule:
     Raises:
         ConfigurationError: Keys or values are wrong; one line for each, with the file and line.
     """
-    if gates.select is None:
+    section = gates.select
+    if section is None:
         return SelectionRule()
-    try:
-        return SelectionRule.model_validate(gates.select)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-    lines = []
-    for problem in found:
-        name = ": ".join(("select", *filter(None, [".".join(str(part) for part in problem["loc"])])))
-        message = problem["msg"][:1].lower() + problem["msg"][1:]
-        if problem["type"] == "extra_forbidden":
-            known = Objective.model_fields if len(problem["loc"]) > 1 else SelectionRule.model_fields
-            message = f"unknown key{did_you_mean(str(problem['loc'][-1]), tuple(known))}"
-        if problem["loc"]:
-            message = _EXPECTED.get(problem["type"], message)
-        elif problem["type"] == "model_type":
-            message = f"expected a mapping of {', '.join(SelectionRule.model_fields)}"
-        line = gates.select_line(*problem["loc"])
-        lines.append(f"{gates.path}:{line}: {name}: {message}")
-    raise ConfigurationError("\n".join(lines))
+    problems = sorted(_section_problems(section), key=lambda problem: gates.select_line(*problem[0]))
+    if problems:
+        lines = []
+        for path, text in problems:
+            name = ": ".join(("select", *filter(None, [".".join(map(str, path))])))
+            lines.append(f"{gates.path}:{gates.select_line(*path)}: {name}: {text}")
+        raise ConfigurationError("\n".join(lines))
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in section.items()}
+    objectives = tuple(
+        Objective(objective["suite"], float(objective.get("weight", 1.0)))
+        for objective in section.get("objectives", ())
+    )
+    return SelectionRule(**{**values, "objectives": objectives})
+
+
+def _section_problems(section: Any) -> Iterator[Problem]:
+    """Yield all that is wrong with the section."""
+    fields = [one.name for one in dataclasses.fields(SelectionRule)]
+    if not isinstance(section, Mapping):
+        yield (), f"expected a mapping of {', '.join(fields)}"
+        return
+    yield from _value_problems(section, _RULE)
+    yield from _unknown_keys(section, fields)
+    objectives = section.get("objectives", [])
+    if not isinstance(objectives, (list, tuple)):
+        yield ("objectives",), "expected a list"
+        return
+    for place, objective in enumerate(objectives):
+        at = ("objectives", place)
+        if not isinstance(objective, Mapping):
+            yield at, "expected a mapping such as {suite: refunds, weight: 2}"
+            continue
+        if "suite" not in objective:
+            yield (*at, "suite"), "is missing"
+        problems = (*_value_problems(objective, _OBJECTIVE), *_unknown_keys(objective, list(_OBJECTIVE)))
+        yield from (((*at, *path), text) for path, text in problems)
+    if section.get("order") == "lexicographic" and not objectives:
+        yield (), _UNORDERED
+
+
+def _unknown_keys(section: Mapping[Any, Any], known: Sequence[str]) -> Iterator[Problem]:
+    for key in section:
+        if key not in known:
+            yield (str(key),), f"unknown key{did_you_mean(str(key), known)}"
 
 
 def objective_of(text: str) -> Objective:
@@ -115,8 +191,8 @@ def objective_of(text: str) -> Objective:
     """
     suite, equals, weight = text.rpartition("=")
     try:
-        return Objective(suite=suite, weight=float(weight)) if equals else Objective(suite=text)
-    except ValueError:
+        return Objective(suite, float(weight)) if equals else Objective(text)
+    except (ConfigurationError, ValueError):
         raise ConfigurationError(
             f"--objective {text}: expected SUITE or SUITE=WEIGHT with a weight above 0"
         ) from None
@@ -130,16 +206,15 @@ def overridden(
     Raises:
         ConfigurationError: A value cannot be used.
     """
-    if order not in (None, "weighted", "lexicographic"):
+    if order not in (None, *_ORDERS):
         raise ConfigurationError(f"--order {order}: expected weighted or lexicographic")
-    changes: dict[str, object] = {}
-    if objectives:
-        changes["objectives"] = tuple(objective_of(text) for text in objectives)
-    if require:
-        changes["require"] = tuple(require)
-    if order is not None:
-        changes["order"] = order
-    changed = rule.model_copy(update=changes)
-    if changed.order == "lexicographic" and not changed.objectives:
+    changed_order = order or rule.order
+    changed_objectives = tuple(map(objective_of, objectives)) or rule.objectives
+    if changed_order == "lexicographic" and not changed_objectives:
         raise ConfigurationError(f"--{_UNORDERED.replace('in objectives', 'with --objective')}")
-    return changed
+    return dataclasses.replace(
+        rule,
+        order=changed_order,
+        objectives=changed_objectives,
+        require=tuple(require) or rule.require,
+    )
