@@ -20,8 +20,8 @@ def test_an_argument_that_two_backends_take_alike_stands_there_once() -> None:
     rows = argument_table().splitlines()[2:]
     assert rows == sorted(rows)
     assert f"| `device` | hf | {HFBackend.ARGUMENTS['device']} |" in rows
-    (timeout,) = (row for row in rows if row.startswith("| `timeout` |"))
-    assert "anthropic, openai" in timeout
+    (deadline,) = (row for row in rows if row.startswith("| `deadline` |"))
+    assert "anthropic, openai" in deadline
 
 
 def test_a_page_without_the_markers_is_refused() -> None:
