@@ -41,6 +41,19 @@ from harness.scoring.text.number_text import last_number, parse_number
 PASSED, MISSED, INVALID = Outcome.PASSED, Outcome.MISSED, Outcome.INVALID
 
 
+PLUGIN = """
+from harness.cases import Score
+from harness.scoring import CheckType, declare_check
+
+@declare_check("count_a", parameters={"n": {"type": "integer", "minimum": 0}})
+def count_a(n):
+    return lambda case, response: Score.passed() if response.text.count("a") == n else Score.missed("other")
+
+SAME = CheckType("same_a", count_a, {"n": {"type": "integer", "minimum": 0}}, ("n",))
+NEITHER = {}
+"""
+
+
 def case(*checks: dict[str, Any], target: Any = None, **fields: Any) -> Case:
     return Case("c", (Message("user", "?"),), target=target, checks=checks, **fields)
 
@@ -380,17 +393,6 @@ def test_a_foreign_check_that_breaks_is_an_error(monkeypatch: pytest.MonkeyPatch
     assert score(case({"type": "graded"}, {"type": "contains", "value": "x"}), Response("x")).value == 0.25
 
 
-PLUGIN = """
-from harness.cases import Score
-from harness.scoring import CheckType, declare_check
-
-@declare_check("count_a", parameters={"n": {"type": "integer", "minimum": 0}})
-def count_a(n):
-    return lambda case, response: Score.passed() if response.text.count("a") == n else Score.missed("other")
-
-SAME = CheckType("same_a", count_a, {"n": {"type": "integer", "minimum": 0}}, ("n",))
-NEITHER = {}
-"""
 SCRIPT = """
 from harness.cases import Case, Message, Response
 from harness.scoring import check_types, score
@@ -549,8 +551,25 @@ def test_what_has_no_default_must_be_given() -> None:
     kind = declared_by(bounded)
     assert kind is not None
     assert (kind.name, kind.required, kind.build) == ("bounded", ("least",), bounded)
+
+    def limited(least: int, most: int = 9) -> Scorer:
+        return bounded(least, most)
+
     with pytest.raises(ValueError, match="declares the check 'bounded' twice"):
-        declare_check("bounded", parameters=kind.parameters)(bounded)
+        declare_check("bounded", parameters=kind.parameters)(limited)
+
+
+def test_a_module_of_checks_may_be_imported_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a session within this process, which puts `sys.modules` back when it ends."""
+    (tmp_path / "acme_again.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    first = importlib.import_module("acme_again")
+    del sys.modules["acme_again"]
+    second = importlib.import_module("acme_again")
+    assert first.count_a is not second.count_a
+    kind = declared_by(second.count_a)
+    assert kind is not None
+    assert kind.build is second.count_a
 
 
 def test_scoring_imports_only_the_check_types_that_are_asked_for() -> None:
