@@ -7,7 +7,8 @@ HarnessError                        anything this package raises on purpose
 │   ├── CheckpointError               a checkpoint that is missing, damaged or does not fit its base
 │   │   └── TrustError                it would run code or unpickle to load, and nobody allowed that
 │   ├── TrainingDataError             rows that cannot be trained on (path, line)
-│   └── MissingDependencyError        an optional package is not installed (says the pip command)
+│   ├── MissingDependencyError        an optional package is not installed (says the pip command)
+│   └── IncompatibleLibraryError      an installed package has lost a name that a safeguard needs
 ├── InferenceError                  a request got no answer: outcome *error*, never a score
 ├── ScoringError                    a scorer could not score: outcome *error*, never a score
 │   └── JudgementError                a judge's answer could not be used
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigurationError",
     "GoldenSetError",
     "HarnessError",
+    "IncompatibleLibraryError",
     "InferenceError",
     "IntegrityError",
     "JudgementError",
@@ -101,6 +103,10 @@ class MissingDependencyError(UsageError):
         self.package = package
         self.extra = extra
         super().__init__(f"{package} is not installed: run  pip install 'checkpoint-harness[{extra}]'")
+
+
+class IncompatibleLibraryError(UsageError):
+    """An installed package has lost a name that a safeguard needs; says which, and what it guards."""
 
 
 class InferenceError(HarnessError):

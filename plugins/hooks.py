@@ -16,7 +16,9 @@ import pytest
 
 from harness.errors import HarnessError, StoreError, UsageError, one_line, problem_lines
 from harness.exit_codes import ExitCode
+from harness.upstream.fallbacks import fallbacks_in_use
 
+from .pytest_internals import argument_names, look_at, run_again, terminal_of
 from .running.gc_tuning import keep_what_is_there, search_after_the_verdict
 from .running.sigterm import interrupt_on_sigterm
 from .session.item import harness_item_of, is_ours
@@ -44,6 +46,7 @@ class Activity:
         self._usage_errors: list[str] = []
         self._internal_error: str | None = None
         self._record: Any = None
+        self._fallbacks: tuple[str, ...] = ()
         self._fill_seconds = 0.0
         self._is_worker = hasattr(config, "workerinput")
         self._default_on_sigterm: Callable[[], object] | None = None
@@ -67,8 +70,10 @@ class Activity:
 
     @property
     def _distributes(self) -> bool:
-        """Whether this is the controller of workers (xdist registers its session after we are made)."""
-        return not self._is_worker and bool(self._config.pluginmanager.has_plugin("dsession"))
+        """Whether this is the controller of pytest-xdist's workers (it settles its options after us)."""
+        option = self._config.option
+        asked = bool(getattr(option, "tx", None)) and getattr(option, "dist", "no") != "no"
+        return asked and not self._is_worker and not option.collectonly
 
     # --- collecting ------------------------------------------------------------------------------------
 
@@ -97,11 +102,16 @@ class Activity:
             report.outcome, report.longrepr, report.result = "passed", None, []
         return report
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
         """Stop before anything runs when a suite cannot be used; a worker leaves that to the controller."""
         from .session.margins import refuse_margins_below_noise
 
+        try:
+            self._parameters.refuse_repetitions(items)
+        except UsageError as error:
+            self._refuse(error)
+        yield
         try:
             named = self._config.args_source is pytest.Config.ArgsSource.ARGS
             if not named and not self._session.settings.lm_eval_tasks:  # all suites were collected
@@ -129,9 +139,12 @@ class Activity:
         # A worker of xdist runs what there is, whatever could not be collected.
         goes_on = self._is_worker or option.continue_on_collection_errors
         broken = session.testsfailed and not goes_on
-        if self._distributes or option.collectonly or broken:
+        if option.collectonly or (broken and not self._distributes):
             return None
         try:
+            self._fallbacks = look_at(session)
+            if self._distributes:
+                return None
             self._session.open_cache()
             if self._session.settings.early_stop:
                 self._run_until_settled(session)
@@ -178,7 +191,7 @@ class Activity:
             evidence = self._controller.evidence(plans[arm.suite], candidates[arm.checkpoint])
             return None if evidence is None else early_stop.settled(arm, evidence)
 
-        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        terminal = terminal_of(self._config)
         # The summary line counts only the kinds that are known when the first test reports.
         saved = [] if terminal is None else terminal.stats.setdefault("not needed", [])
         try:
@@ -200,7 +213,7 @@ class Activity:
 
         if not is_ours(pyfuncitem) or inspect.iscoroutinefunction(pyfuncitem.obj):
             return None
-        call_test(pyfuncitem, {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames})
+        call_test(pyfuncitem, {name: pyfuncitem.funcargs[name] for name in argument_names(pyfuncitem)})
         return True
 
     @pytest.hookimpl(wrapper=True)
@@ -222,9 +235,8 @@ class Activity:
         if self._is_worker:
             return
         self._controller.receive(report)
-        last_failed = self._config.pluginmanager.get_plugin("lfplugin")
-        if last_failed is not None and getattr(report, "harness_outcome", None) in ("missed", "invalid"):
-            last_failed.lastfailed[report.nodeid] = True
+        if getattr(report, "harness_outcome", None) in ("missed", "invalid"):
+            run_again(self._config, report.nodeid)
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         """Show missed and invalid cases in yellow; red is for `must_pass`, errors and gates."""
@@ -246,6 +258,7 @@ class Activity:
         output = getattr(node, "workeroutput", None) or {}
         if "harness" in output:
             self._controller.receive_worker(WorkerReport.loads(output["harness"]))
+            self._fallbacks += tuple(output["harness_fallbacks"])
         if error or "harness" not in output:
             name = getattr(getattr(node, "gateway", None), "id", "worker")
             self._controller.lost_worker(str(name), str(error or "ended without a report"))
@@ -265,7 +278,9 @@ class Activity:
         if not self._distributes:
             self._controller.receive_worker(self._worker_report(session))
         if self._is_worker:
-            self._config.workeroutput["harness"] = self._worker_report(session).dumps()  # type: ignore[attr-defined]
+            output = self._config.workeroutput  # type: ignore[attr-defined] # pytest-xdist adds it
+            output["harness"] = self._worker_report(session).dumps()
+            output["harness_fallbacks"] = [*self._fallbacks, *fallbacks_in_use()]
             return (yield)
         search_after_the_verdict()
         crashed = self._finish(session, int(exitstatus))
@@ -329,6 +344,8 @@ class Activity:
         if self._distributes:  # alone, pytest itself prints what was raised
             for message in (*self._controller.usage_errors, *self._controller.internal_errors):
                 terminalreporter.write_line(f"ERROR: {message}", red=True)
+        for line in dict.fromkeys((*self._fallbacks, *fallbacks_in_use())):
+            terminalreporter.write_line(f"warning: {line}", yellow=True)
         if self._record is not None:
             summarise(terminalreporter, self._record, self._controller.fill, self._fill_seconds)
 

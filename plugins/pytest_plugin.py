@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from .pytest_internals import fixture_definitions
 from .running.fixtures import (
     baseline,
     baseline_response,
@@ -109,6 +110,8 @@ def _wants_model(node: Any) -> bool:
     """Whether a test carries our marker or uses one of our fixtures (not somebody else's namesake)."""
     if node.get_closest_marker("suite") is not None:
         return True
-    info = getattr(node, "_fixtureinfo", None)
-    definitions = () if info is None else info.name2fixturedefs.get("harness_item", ())
-    return any(definition.func.__module__ == harness_item.__module__ for definition in definitions)
+    definitions = fixture_definitions(node)
+    if definitions is None:  # it is no function, or nobody says whose fixtures it uses
+        return "harness_item" in getattr(node, "fixturenames", ())
+    own = harness_item.__module__
+    return any(definition.func.__module__ == own for definition in definitions.get("harness_item", ()))

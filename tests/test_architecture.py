@@ -24,6 +24,7 @@ SOURCES = {
 # or above. `train` may also use the layers of `inference` that a forward pass of training shares.
 LAYERS = [
     {"errors", "exit_codes", "likelihood", "clock", "declarations"},
+    {"upstream"},
     {"cases"},
     {"case_result", "files", "protocols", "registry"},
     {"sandbox", "stats", "checkpoints", "numerics"},
@@ -37,6 +38,7 @@ LAYERS = [
     {"cli"},
 ]
 PLUGIN_LAYERS = [
+    {"pytest_internals"},
     {"session"},
     {"backends", "deciding", "lm_eval", "running", "workers"},
     {"hooks"},
@@ -58,7 +60,18 @@ HEAVY = (
 )
 HEAVY_BUT_USED = ("matplotlib", "scipy.stats", "statsmodels", "arro3", "rich", "pydantic", "typer", "numpy")
 
-PLUGIN = ("pytest_plugin", "running", "running.fixtures", "session", "session.options", "session.stash")
+PLUGIN = (
+    "plugins",
+    "plugins.pytest_internals",
+    "plugins.pytest_plugin",
+    "plugins.running",
+    "plugins.running.fixtures",
+    "plugins.session",
+    "plugins.session.options",
+    "plugins.session.stash",
+    "upstream",
+    "upstream.private_name",
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -195,7 +208,7 @@ ours = sorted(name for name in set(sys.modules) - before if name.startswith("har
 foreign = sorted(name for name in {HEAVY + HEAVY_BUT_USED!r} if name in sys.modules and name not in before)
 print(*ours, *foreign)
 """
-    expected = ["harness", "harness.plugins", *(f"harness.plugins.{m}" for m in PLUGIN)]
+    expected = ["harness", *(f"harness.{module}" for module in PLUGIN)]
     assert run(code).stdout.split() == expected
 
 

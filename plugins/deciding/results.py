@@ -14,6 +14,7 @@ from harness.report.terminal import verdict_lines
 from harness.runs.record import RunRecord
 from harness.runs.store import RunStore
 
+from ..pytest_internals import junit_of
 from ..session.options import Settings
 
 __all__ = ["report_gates", "report_not_needed", "write_results"]
@@ -37,9 +38,7 @@ def write_results(record: RunRecord, settings: Settings) -> None:
 
 def report_gates(record: RunRecord, config: pytest.Config) -> None:
     """Give JUnit one test case per gate: failed when it does not pass, with the evidence."""
-    from _pytest.junitxml import xml_key
-
-    xml = config.stash.get(xml_key, None)
+    xml = junit_of(config)
     if xml is None:
         return
     for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
@@ -54,9 +53,7 @@ def report_not_needed(items: Mapping[pytest.Item, str], config: pytest.Config) -
         items: Item → why it was not needed.
         config: Of the session.
     """
-    from _pytest.junitxml import xml_key
-
-    xml = config.stash.get(xml_key, None)
+    xml = junit_of(config)
     if xml is None:
         return
     phases: tuple[tuple[Any, Any], ...] = (("setup", "skipped"), ("teardown", "passed"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 from harness.engine.fill import FillReport, Progress
 from harness.protocols import Checkpoint
 
+from ..pytest_internals import stream_of, terminal_of, uncaptured
 from ..session.margins import ignored_noise
 from ..session.session import GateSession
 
@@ -50,10 +52,8 @@ def filling(config: pytest.Config, *, watched: bool) -> Iterator[Progress | None
         config: Of the session.
         watched: Whether this process has a terminal of its own: a worker has none.
     """
-    capture = config.pluginmanager.get_plugin("capturemanager")
-    uncaptured = contextlib.nullcontext() if capture is None else capture.global_and_fixture_disabled()
-    terminal = config.pluginmanager.get_plugin("terminalreporter") if watched else None
-    with uncaptured, _watcher(terminal) as progress:
+    terminal = terminal_of(config) if watched else None
+    with uncaptured(config), _watcher(terminal) as progress:
         yield progress
 
 
@@ -82,7 +82,8 @@ def _watcher(terminalreporter: Any) -> Iterator[Progress | None]:
     if terminalreporter is None:
         yield None
         return
-    if not terminalreporter.isatty:
+    stream = stream_of(terminalreporter)
+    if not terminalreporter.isatty or stream is None:
 
         def say(line: str) -> None:
             terminalreporter.write_line(line)
@@ -94,7 +95,7 @@ def _watcher(terminalreporter: Any) -> Iterator[Progress | None]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    console = Console(file=terminalreporter._tw._file, force_terminal=True)
+    console = Console(file=stream, force_terminal=True)
     name = TextColumn("{task.description}", markup=False)  # a checkpoint's name is no markup
     with Bars(
         name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
@@ -152,9 +153,10 @@ def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, second
     for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
         write(line, **{_COLOURS[verdict.status.value]: True})
     # A pipe has no width: leave nothing out. On a terminal the least needed columns go first.
-    width = max(int(terminalreporter._tw.fullwidth), 100) if terminalreporter.isatty else _WIDE
+    columns = terminalreporter.config.get_terminal_writer().fullwidth
+    width = max(int(columns), 100) if terminalreporter.isatty else _WIDE
     console = Console(
-        file=terminalreporter._tw._file,
+        file=stream_of(terminalreporter) or io.StringIO(),  # it is captured; the stream says what it can show
         force_terminal=bool(terminalreporter.hasmarkup),
         no_color=not terminalreporter.hasmarkup,
         width=width,

@@ -15,19 +15,29 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import pytest
-from _pytest.runner import check_interactive_exception
 
 from harness.case_result import Role
 from harness.cases import Score
 
+from ..pytest_internals import (
+    allows_direct_calls,
+    argument_names,
+    count_report_sections,
+    fixture_definitions,
+    forget_request,
+    is_module_set_up,
+    is_told_to_debuggers,
+    log_capture,
+    request_of,
+)
 from ..session.item import Round
 from ..session.session import GateSession
 from ..session.stash import SCORES
 from . import fixtures
 from .fixture_values import VALUES, Value
 from .other_plugins import is_undisturbed, wants_every_phase
-from .pytest_internals import Surroundings, forget_error, remember_error
 from .round_result import RESULT, RoundResult, begin, call_test, make_harmless
+from .surroundings import Surroundings, forget_error, remember_error
 
 __all__ = ["DirectCall", "Ran"]
 
@@ -62,12 +72,14 @@ class DirectCall:
     def __init__(self, config: pytest.Config, session: GateSession) -> None:
         self._config = config
         self._session = session
-        shows_log = config.pluginmanager.has_plugin("logging") and config.getini("log_cli")
-        self._wanted = not (shows_log or any(getattr(config.option, name, None) for name in _OPTIONS))
+        shows_log = log_capture(config) is not None and config.getini("log_cli")
+        self._wanted = allows_direct_calls(config) and not (
+            shows_log or any(getattr(config.option, name, None) for name in _OPTIONS)
+        )
         self._plugins = -1  # how many there were when the next three were found
         self._undisturbed: dict[pytest.Collector, bool] = {}
         self._every_phase = True
-        self._around = Surroundings.of(config)
+        self._around: Surroundings | None = None
         self._functions: dict[int, _Function] = {}
 
     # --- which -----------------------------------------------------------------------------------------
@@ -83,28 +95,28 @@ class DirectCall:
         parent = item.parent
         if not self._wanted or nextitem is None or parent is None or nextitem.parent is not parent:
             return False
-        stack = item.session._setupstate.stack
-        if not stack or next(reversed(stack)) is not parent or stack[parent][1] is not None:
+        if not is_module_set_up(item, parent):
             return False
         # Classes derived from these are other plugins', and set up and run as those see fit.
         if type(item) is not pytest.Function or type(parent) is not pytest.Module:
             return False
         if _is_evaluated(item) or not _OVERRIDDEN.isdisjoint(item.__dict__):
             return False
-        self._look_at_plugins()
+        around = self._look_at_plugins()
         undisturbed = self._undisturbed.get(parent)
         if undisturbed is None:
             undisturbed = self._undisturbed[parent] = is_undisturbed(item)
-        return undisturbed and self._function(item).is_plainly(item.obj) and not self._around.is_troubled()
+        return undisturbed and self._function(item).is_plainly(item.obj) and not around.is_troubled()
 
-    def _look_at_plugins(self) -> None:
-        """Look again when a plugin has come or gone: a test may register one."""
+    def _look_at_plugins(self) -> Surroundings:
+        """Return what plugins put around a call; look again when one has come or gone: a test may add one."""
         plugins = len(self._config.pluginmanager.list_name_plugin())
-        if plugins != self._plugins:
+        if self._around is None or plugins != self._plugins:
             self._plugins = plugins
             self._undisturbed.clear()
             self._every_phase = wants_every_phase(self._config)
             self._around = Surroundings.of(self._config)
+        return self._around
 
     def _function(self, item: pytest.Function) -> _Function:
         """Return what is known of an item's function, whose items share one list of fixtures."""
@@ -129,6 +141,7 @@ class DirectCall:
         The reports of a baseline's round that raised nothing are left out: nobody is shown them.
         """
         known, around = self._function(item), self._around
+        assert around is not None  # the item was taken
         ran = []
         with around.around(item):
             prepared = self._prepared(item, rounds, known.values)
@@ -137,13 +150,12 @@ class DirectCall:
             for current, scores, values in prepared:
                 begin(item, current, scores)
                 if known.asks_for_request:
-                    values["request"] = item._request
+                    values["request"] = request_of(item)
                 item.funcargs = values
                 arguments = {name: values[name] for name in known.arguments}
                 reports = self._call(item, arguments, around, shown=current.role is Role.CANDIDATE)
                 ran.append((reports, item.stash[RESULT]))
-        item._request = False  # type: ignore[assignment]  # as pytest leaves an item that has run
-        item.funcargs = None  # type: ignore[assignment]
+        forget_request(item)
         return ran
 
     def _prepared(
@@ -164,7 +176,7 @@ class DirectCall:
         self, item: pytest.Function, arguments: dict[str, Any], around: Surroundings, *, shown: bool
     ) -> list[pytest.TestReport]:
         """Call the function once, and return the reports that pytest would make of it."""
-        earlier = len(item._report_sections)
+        earlier = count_report_sections(item)
 
         def called() -> None:
             forget_error()
@@ -232,11 +244,11 @@ class _Function:
 
     @classmethod
     def of(cls, item: pytest.Function) -> _Function:
-        info, function = item._fixtureinfo, item.obj
+        function, arguments = item.obj, tuple(argument_names(item))
+        definitions = fixture_definitions(item) or {}
         # `request` is what our own fixtures ask for; a test that asks for it is none of these.
-        is_ours = VALUES.keys() >= {*info.argnames} and all(
-            name == "request"
-            or (name in VALUES and all(map(_is_ours, info.name2fixturedefs.get(name, [None]))))
+        is_ours = VALUES.keys() >= {*arguments} and all(
+            name == "request" or (name in VALUES and all(map(_is_ours, definitions.get(name, [None]))))
             for name in item.fixturenames
         )
         is_plain = (
@@ -251,7 +263,7 @@ class _Function:
             fixtures=item.fixturenames,
             count=len(item.fixturenames),
             function=function,
-            arguments=tuple(info.argnames),
+            arguments=arguments,
             values=tuple((name, VALUES[name]) for name in item.fixturenames if name in VALUES),
             asks_for_request="request" in item.fixturenames,
             is_plain=is_plain,
@@ -266,7 +278,7 @@ class _Function:
 def _failure(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
     """Return the report of a phase that raised, as every plugin would have it, and let debuggers look."""
     report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
-    if check_interactive_exception(call, report):
+    if is_told_to_debuggers(call, report):
         item.ihook.pytest_exception_interact(node=item, call=call, report=report)
     return report
 

@@ -14,6 +14,7 @@ from harness.gate.evidence import Evidence
 from harness.gate.verdict import Verdict
 from harness.stats.stopping import looks
 
+from ..pytest_internals import tear_down
 from ..session.item import HarnessItem, harness_item_of, is_ours
 
 __all__ = ["Arm", "EarlyStop", "refuse_workers"]
@@ -188,7 +189,7 @@ def _always(param: HarnessItem) -> bool:
 def _tear_down(session: pytest.Session, last: pytest.Item) -> None:
     """Tear session fixtures down, and report what fails there on the last item, as pytest does."""
     call = pytest.CallInfo.from_call(
-        lambda: session._setupstate.teardown_exact(None), when="teardown", reraise=(pytest.exit.Exception,)
+        lambda: tear_down(session), when="teardown", reraise=(pytest.exit.Exception,)
     )
     if call.excinfo is not None:
         report = last.ihook.pytest_runtest_makereport(item=last, call=call)

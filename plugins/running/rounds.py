@@ -15,13 +15,13 @@ from operator import attrgetter
 from typing import Any
 
 import pytest
-from _pytest.runner import runtestprotocol
 
 from harness.case_result import CaseResult, Role, combine_outcomes
 from harness.cases import Outcome, Response
 from harness.protocols import Checkpoint
 from harness.scoring.checks.label_check import labels_of
 
+from ..pytest_internals import run_protocol
 from ..session.item import HarnessItem, Round, harness_item_of
 from ..session.session import GateSession
 from .direct_call import DirectCall, Ran
@@ -118,8 +118,7 @@ def _by_protocol(item: pytest.Item, nextitem: pytest.Item | None, rounds: Sequen
         begin(item, current, [])
         # The parent as "next item" keeps module and session fixtures alive between rounds of one item.
         following: Any = nextitem if index == len(rounds) - 1 else item.parent
-        reports = runtestprotocol(item, log=False, nextitem=following)
-        yield reports, item.stash[RESULT]
+        yield run_protocol(item, following), item.stash[RESULT]
 
 
 def _with_later_teardown(own: list[pytest.TestReport], last: pytest.TestReport) -> list[pytest.TestReport]:

@@ -6,6 +6,7 @@ Imports nothing but the standard library: it is loaded by every pytest session, 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ..pytest_internals import hand_over_options
 
 __all__ = ["SamplingOptions", "Settings", "add_options", "read_settings"]
 
@@ -104,8 +107,7 @@ def add_options(parser: pytest.Parser) -> None:
         long = next(name for name in names if name.startswith("--"))
         alias = "--harness-" + long.removeprefix("--").removeprefix("harness-")
         dest = alias.removeprefix("--").replace("-", "_")
-        free = [name for name in names if not _is_taken(parser, name)]
-        group.addoption(*dict.fromkeys((alias, *free)), dest=dest, **attributes)
+        _declare(group, alias, names, dest=dest, **attributes)
 
     option("--model", action="append", metavar="SPEC", help="checkpoint to gate; repeatable, or a comma list")
     option("--baseline", metavar="SPEC", help="checkpoint, or run:NAME of a stored run, to compare with")
@@ -169,7 +171,7 @@ def add_options(parser: pytest.Parser) -> None:
     option("--harness-nonce", metavar="TEXT", help=argparse.SUPPRESS)
     for key, text in _INI.items():
         parser.addini(key, text, type="string", default="")
-    _yield_short_names(parser)
+    hand_over_options(parser, lambda action: action.dest.startswith("harness_"))
 
 
 _INI = {
@@ -183,34 +185,17 @@ _INI = {
 }
 
 
-def _is_taken(parser: pytest.Parser, name: str) -> bool:
-    return name in parser.optparser._option_string_actions
-
-
-def _yield_short_names(parser: pytest.Parser) -> None:
-    """Hand one of our short names over to whoever declares it after us, instead of failing their start.
-
-    argparse lets a container either refuse every conflict or silently resolve every one. Conflicts between
-    others stay refused; only ours are resolved, in their favour.
-    """
-
-    def yielding(container: Any) -> Any:
-        refuse, resolve = container._handle_conflict_error, container._handle_conflict_resolve
-
-        def handle(action: argparse.Action, conflicts: list[tuple[str, argparse.Action]]) -> None:
-            foreign = [pair for pair in conflicts if not pair[1].dest.startswith("harness_")]
-            if foreign:
-                refuse(action, foreign)
-            resolve(action, conflicts)
-
-        container._handle_conflict_error = handle
-        return container
-
-    optparser: Any = parser.optparser
-    add_group = optparser.add_argument_group
-    optparser.add_argument_group = lambda *args, **kwargs: yielding(add_group(*args, **kwargs))
-    for container in (optparser, *optparser._action_groups):
-        yielding(container)
+def _declare(group: Any, alias: str, names: tuple[str, ...], **attributes: Any) -> None:
+    """Declare an option by its alias, and by as many of its names as nobody else has."""
+    others = [name for name in names if name != alias]
+    for size in range(len(others), 0, -1):
+        for free in itertools.combinations(others, size):
+            try:
+                group.addoption(alias, *free, **attributes)
+            except (argparse.ArgumentError, ValueError):  # one is taken, in another group or in this one
+                continue
+            return
+    group.addoption(alias, **attributes)
 
 
 def _at_least(lowest: int) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from harness.errors import ConfigurationError
 
-from .item import HarnessItem, test_name
+from .item import HarnessItem, harness_item_of, is_ours, test_name
 from .session import GateSession
 from .suite import read_marker
 
@@ -39,7 +41,8 @@ class Parameters:
             free = [HarnessItem(checkpoint, name, fixtures) for checkpoint in candidates]
             return free, [checkpoint.name for checkpoint in candidates]
         suites = self._session.suites.get(read_marker(mark))
-        _refuse_other_parameters(metafunc)
+        if metafunc.definition.get_closest_marker("parametrize") is not None:
+            raise _other_parameters(metafunc.definition.nodeid)
         node = metafunc.definition.nodeid
         for suite in suites:
             first = self._named.setdefault((suite.name, name), node)
@@ -58,16 +61,28 @@ class Parameters:
         several = len(suites) > 1
         return params, [_item_id(param, several) for param in params]
 
+    def refuse_repetitions(self, items: Iterable[pytest.Item]) -> None:
+        """Refuse a case that would have several results under one name: the last would stand for all.
 
-def _refuse_other_parameters(metafunc: pytest.Metafunc) -> None:
-    """A case would have several results under one name, and the last would stand for all."""
-    fixtures = (found[-1] for found in metafunc._arg2fixturedefs.values() if found)
-    own = metafunc.definition.get_closest_marker("parametrize")
-    if own is not None or any(fixture.params is not None for fixture in fixtures):
-        raise ConfigurationError(
-            f"{metafunc.definition.nodeid}: a test of a suite runs once per case and checkpoint, and has no "
-            "other parameters: write a test for each of their values"
-        )
+        Args:
+            items: All that was collected, before any is deselected.
+
+        Raises:
+            ConfigurationError: A fixture with parameters makes several items of a case and checkpoint.
+        """
+        named: dict[int, str] = {}
+        for item in items:
+            if not is_ours(item) or harness_item_of(item).suite is None:
+                continue
+            if named.setdefault(id(harness_item_of(item)), item.nodeid) != item.nodeid:
+                raise _other_parameters(item.nodeid.partition("[")[0])
+
+
+def _other_parameters(test: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{test}: a test of a suite runs once per case and checkpoint, and has no other parameters: write a "
+        "test for each of their values"
+    )
 
 
 def _item_id(param: HarnessItem, several: bool) -> str:

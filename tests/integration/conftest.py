@@ -89,11 +89,15 @@ class Project:
 
     def results(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Run with these arguments and return exit code and results."""
+        done, data = self.recorded(*arguments)
+        return int(done.ret), data
+
+    def recorded(self, *arguments: str) -> tuple[pytest.RunResult, dict[str, Any]]:
+        """Run with these arguments and return what pytest said, and the results; none where it wrote none."""
         path = self.path / "results.json"
         path.unlink(missing_ok=True)
         done = self.run(*arguments, f"--harness-json={path}")
-        data = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        return int(done.ret), data
+        return done, json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def sums(count: int = 60, **extra: Any) -> list[dict[str, Any]]:

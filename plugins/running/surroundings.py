@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from _pytest.logging import catching_logs
-from _pytest.runner import get_reraise_exceptions
-from _pytest.threadexception import collect_thread_exception, thread_exceptions
-from _pytest.unraisableexception import collect_unraisable, unraisable_exceptions
+
+from ..pytest_internals import (
+    captured_output,
+    error_checks,
+    is_silent,
+    log_capture,
+    log_catcher,
+    raised_through,
+)
 
 __all__ = ["Surroundings", "forget_error", "remember_error"]
 
@@ -28,6 +33,7 @@ class Surroundings:
         config: pytest's configuration.
         capture: pytest's capture of output, if it captures.
         logging: pytest's capture of the log, if it captures that.
+        catching_logs: What hands to it all that is logged inside a block.
         checks: What raises or warns of errors in threads and destructors.
         troubles: The errors that they have not told yet.
         reraise: What ends the session rather than the test.
@@ -36,23 +42,23 @@ class Surroundings:
     config: pytest.Config
     capture: Any
     logging: Any
+    catching_logs: Callable[..., Any]
     checks: tuple[Callable[[pytest.Config], None], ...]
     troubles: tuple[Collection[Any], ...]
     reraise: tuple[type[BaseException], ...]
 
     @classmethod
     def of(cls, config: pytest.Config) -> Surroundings:
-        """Return what a session's plugins put around a call."""
-        plugins, stash = config.pluginmanager, config.stash
-        checks = {"unraisableexception": collect_unraisable, "threadexception": collect_thread_exception}
-        keys: tuple[pytest.StashKey[Any], ...] = (unraisable_exceptions, thread_exceptions)
+        """Return what a session's plugins put around a call; pytest must allow direct calls."""
+        checks = error_checks(config)
         return cls(
             config=config,
-            capture=plugins.get_plugin("capturemanager"),
-            logging=plugins.get_plugin("logging-plugin"),
-            checks=tuple(check for name, check in checks.items() if plugins.has_plugin(name)),
-            troubles=tuple(stash[key] for key in keys if key in stash),
-            reraise=get_reraise_exceptions(config),
+            capture=captured_output(config),
+            logging=log_capture(config),
+            catching_logs=log_catcher(),
+            checks=tuple(check for check, _ in checks),
+            troubles=tuple(untold for _, untold in checks),
+            reraise=raised_through(config),
         )
 
     def is_troubled(self) -> bool:
@@ -69,7 +75,7 @@ class Surroundings:
             if self.logging is None:
                 yield
             else:
-                with catching_logs(self.logging.report_handler, level=self.logging.log_level) as handler:
+                with self.catching_logs(self.logging.report_handler, level=self.logging.log_level) as handler:
                     handler.reset()
                     yield
         finally:
@@ -89,7 +95,7 @@ class Surroundings:
 
     def keep_output(self, item: pytest.Item) -> None:
         """Put what was written and logged into an item's report."""
-        if self.capture is not None and not _is_silent(self.capture):
+        if self.capture is not None and not is_silent(self.capture):
             out, err = self.capture.read_global_capture()
             item.add_report_section("call", "stdout", out)
             item.add_report_section("call", "stderr", err)
@@ -98,21 +104,6 @@ class Surroundings:
             if log := handler.stream.getvalue().strip():
                 item.add_report_section("call", "log", log)
                 handler.reset()
-
-
-def _is_silent(capture: Any) -> bool:
-    """Whether nothing was written since the capture was read: asking costs a fraction of reading it.
-
-    The bytes are asked for the place, not the text around them, which takes longer and writes through.
-    """
-    try:
-        both = capture._global_capturing
-        out, err = both.out, both.err
-        return not (
-            (out is not None and out.tmpfile.buffer.tell()) or (err is not None and err.tmpfile.buffer.tell())
-        )
-    except (AttributeError, OSError, ValueError):  # not as pytest's own: reading is always right
-        return False
 
 
 def remember_error(error: Exception) -> None:
