@@ -20,6 +20,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.upstream.torch_internals import Operator, cpu_attention, efficient_attention, flash_attention
+from harness.upstream.transformers_internals import attention_of
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -70,7 +73,7 @@ def layout_attention(model: Any) -> Iterator[None]:
 
     AttentionInterface.register(_NAME, _dispatch)
     inner = causal_lm(model)
-    before = inner.config._attn_implementation
+    before = attention_of(inner)
     inner.set_attn_implementation(_NAME)
     try:
         yield
@@ -125,10 +128,14 @@ def attend_with_lse(
         dot products in float32, shape (rows, heads, queries).
     """
     if key.shape[-1] == value.shape[-1]:
-        if query.device.type == "cpu":
-            return _flash_on_cpu(query, key, value, scaling, mask, causal)
+        if query.device.type == "cpu" and (fused := cpu_attention()) is not None:
+            # the kernel behind `scaled_dot_product_attention`; it knows grouped heads and keeps the lse
+            output, lse = fused(query, key, value, 0.0, causal, attn_mask=mask, scale=scaling)
+            return output, lse
         if query.device.type == "cuda" and mask is None and not causal and query.shape[-1] % 8 == 0:
-            return _fused_on_cuda(query, key, value, scaling)
+            flash, efficient = flash_attention(), efficient_attention()
+            if flash is not None and efficient is not None:
+                return _fused_on_cuda(query, key, value, scaling, flash, efficient)
     return _by_matmul(query, key, value, scaling, mask, causal)
 
 
@@ -153,32 +160,18 @@ def merge(
     return output, torch.logaddexp(lse_one, lse_two)
 
 
-def _flash_on_cpu(
-    query: Tensor, key: Tensor, value: Tensor, scaling: float, mask: Tensor | None, causal: bool
+def _fused_on_cuda(
+    query: Tensor, key: Tensor, value: Tensor, scaling: float, flash: Operator, efficient: Operator
 ) -> tuple[Tensor, Tensor]:
-    """Call the kernel behind `scaled_dot_product_attention`; it knows grouped heads and keeps the lse."""
-    import torch
-
-    output, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        query, key, value, 0.0, causal, attn_mask=mask, scale=scaling
-    )
-    return output, lse
-
-
-def _fused_on_cuda(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> tuple[Tensor, Tensor]:
     """Attend without mask; query heads of one key head are laid end to end, so that no key is copied."""
     import torch
 
     rows, heads, queries, width = query.shape
     folded = query.reshape(rows, key.shape[1], -1, width)
     if query.dtype in (torch.float16, torch.bfloat16) and width <= 256:
-        output, lse = torch.ops.aten._scaled_dot_product_flash_attention(
-            folded, key, value, 0.0, False, False, scale=scaling
-        )[:2]
+        output, lse = flash(folded, key, value, 0.0, False, False, scale=scaling)[:2]
     else:
-        output, lse = torch.ops.aten._scaled_dot_product_efficient_attention(
-            folded, key, value, None, True, 0.0, False, scale=scaling
-        )[:2]
+        output, lse = efficient(folded, key, value, None, True, 0.0, False, scale=scaling)[:2]
     lse = lse[..., : folded.shape[2]]  # the efficient kernel pads it
     return output.reshape(rows, heads, queries, width), lse.reshape(rows, heads, queries)
 

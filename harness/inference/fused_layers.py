@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from harness.inference.packed_weights import packed_linear
+from harness.upstream.torch_internals import packed_product, packed_product_binary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,12 +45,12 @@ _Fused = tuple[Callable[["Tensor"], "Tensor"], int]
 
 def _gated_mlp(module: Any) -> _Fused | None:
     """Return down(silu(gate(x)) · up(x)), if this module has the layers for it (Shazeer 2020, SwiGLU)."""
-    import torch
-
     names = ("gate_proj", "up_proj", "down_proj")
     if not all(packed_linear(getattr(module, name, None)) for name in names):
         return None
-    product = torch.ops.mkldnn._linear_pointwise
+    product, product_binary = packed_product(), packed_product_binary()
+    if product is None or product_binary is None:
+        return None
 
     def forward(input: Tensor) -> Tensor:
         gate, up, down = (packed_linear(getattr(module, name)) for name in names)
@@ -57,7 +58,7 @@ def _gated_mlp(module: Any) -> _Fused | None:
             found: Tensor = type(module).forward(module, input)
             return found
         gated = product(input, gate.weight, gate.linear.bias, "swish", [], "")
-        gated = product.binary(input, gated, up.weight, up.linear.bias, "mul")
+        gated = product_binary(input, gated, up.weight, up.linear.bias, "mul")
         return down.forward(gated)
 
     return forward, module.gate_proj.in_features

@@ -11,6 +11,11 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from harness.inference.attention import attend_with_lse, causal_lm, layout_attention
+from harness.upstream.transformers_internals import (
+    attention_of,
+    can_exchange_attention,
+    lets_attention_be_exchanged,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +36,8 @@ def supports_layouts(model: Any) -> bool:
         model: A causal language model in evaluation mode, a PEFT model included.
     """
     inner = causal_lm(model)
+    if not can_exchange_attention():
+        return False
     if inner not in _known:
         _known[inner] = _attends_to_everything(inner) and _probe(inner)
     return _known[inner]
@@ -42,15 +49,14 @@ def _attends_to_everything(model: Any) -> bool:
     layers = getattr(config, "layer_types", None) or ()
     rope = getattr(config, "rope_parameters", None) or {}
     return (
-        model.config._attn_implementation == "sdpa"  # what else was asked for is what the user gets
+        attention_of(model) == "sdpa"  # what else was asked for is what the user gets
         and not getattr(model.config, "is_encoder_decoder", False)
         and all(kind == "full_attention" for kind in layers)
         and (bool(layers) or getattr(config, "sliding_window", None) is None)
         and getattr(config, "attention_chunk_size", None) is None
         # these scale rotations by the longest position of a call, so a prefix run alone would differ
         and not _rope_types(rope) & {"dynamic", "longrope"}
-        and bool(getattr(type(model), "_supports_attention_backend", False))
-        and bool(model._can_set_attn_implementation())
+        and lets_attention_be_exchanged(model)
     )
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.errors import CheckpointError, MissingDependencyError, TrustError
+from harness.errors import CheckpointError, IncompatibleLibraryError, MissingDependencyError, TrustError
+from harness.upstream.transformers_internals import refuse_incomplete_report, refuse_unguarded_loading
 
 __all__ = ["active_adapter", "attach_adapter", "load_model", "load_tokenizer"]
 
@@ -47,8 +48,10 @@ def load_model(
         TrustError: Loading needs the checkpoint's own code and nobody allowed that.
         CheckpointError: A tensor is missing, extra, of another shape, or not finite; or `config.json`
             describes no model of its architecture.
+        IncompatibleLibraryError: This transformers does not know an argument that keeps loading safe.
     """
     torch, transformers = _libraries()
+    refuse_unguarded_loading()
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise CheckpointError(
             f"{path}: device {device} was chosen, but torch sees no GPU; pass -M device=cpu"
@@ -80,6 +83,7 @@ def load_model(
             f"{path}/config.json: does not fit its architecture: {said.removesuffix('.')}; "
             "correct it, or copy the checkpoint again"
         ) from error
+    refuse_incomplete_report(report)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
         if report.get(kind):
             listed = ", ".join(sorted(str(key) for key in report[kind])[:3])
@@ -109,6 +113,7 @@ def load_tokenizer(path: Path, *, trust_remote_code: bool = False) -> Any:
         CheckpointError: It has none, or it cannot be read.
     """
     _, transformers = _libraries()
+    refuse_unguarded_loading()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -156,7 +161,8 @@ def attach_adapter(model: Any, path: Path, name: str) -> Any:
             else:
                 model = peft.PeftModel(model, config, adapter_name=name)
             result = model.load_adapter(str(path), adapter_name=name, torch_device=device)
-    except CheckpointError:
+        refuse_incomplete_report(result)
+    except (CheckpointError, IncompatibleLibraryError):
         raise
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

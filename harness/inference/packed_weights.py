@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from harness.upstream.torch_internals import Operator, packed_product, reorder_weight
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -18,15 +20,17 @@ _ROWS = 64  # a hint; the order that oneDNN chooses was the same for 16 and 1,02
 
 
 def can_pack() -> bool:
-    """Whether this torch has oneDNN and lets weights be packed."""
+    """Whether this torch was built with oneDNN, for which weights are packed."""
     import torch
 
     built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return built and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    return built
 
 
 def pack_linears(model: Any) -> None:
     """Pack the weight of every plain linear layer, unless another linear layer has the same one.
+
+    Where this torch has no operator for it, weights stay as they are.
 
     Afterwards `module.weight` is empty: `weight_of` gives the weight, `set_weight` changes it. A weight that
     embeddings share stays where it is, and the packed one is a copy: the head reads all of it at every step,
@@ -37,6 +41,9 @@ def pack_linears(model: Any) -> None:
     """
     import torch
 
+    product = packed_product()
+    if product is None or reorder_weight() is None:
+        return
     owners: dict[int, list[type]] = {}
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
@@ -52,7 +59,7 @@ def pack_linears(model: Any) -> None:
             issubclass(other, torch.nn.Embedding) for other in others
         ):
             continue
-        packed = PackedLinear(module, weight.data)
+        packed = PackedLinear(module, weight.data, product)
         if not others:
             weight.data = weight.data.new_empty(0)
         module.__dict__["forward"] = packed.forward
@@ -79,18 +86,16 @@ class PackedLinear:
     Args:
         linear: The layer; its bias stays where it is.
         weight: Its weight, shape (outputs, inputs).
+        product: torch's product with a packed weight.
     """
 
-    def __init__(self, linear: Any, weight: Tensor) -> None:
+    def __init__(self, linear: Any, weight: Tensor, product: Operator) -> None:
         self.linear, self.weight = linear, _reordered(weight)
+        self._product = product
 
     def forward(self, input: Tensor) -> Tensor:
         """Return input · weightᵀ + bias."""
-        import torch
-
-        found: Tensor = torch.ops.mkldnn._linear_pointwise(
-            input, self.weight, self.linear.bias, "none", [], ""
-        )
+        found: Tensor = self._product(input, self.weight, self.linear.bias, "none", [], "")
         return found
 
 
@@ -101,7 +106,7 @@ def packed_linear(module: Any) -> PackedLinear | None:
 
 
 def _reordered(weight: Tensor) -> Tensor:
-    import torch
-
-    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
+    reorder = reorder_weight()
+    assert reorder is not None  # weights are packed
+    packed: Tensor = reorder(weight, _ROWS)
     return packed

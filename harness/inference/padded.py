@@ -10,6 +10,7 @@ from harness.inference.memory import Limits, is_out_of_memory, release
 from harness.inference.rows import Decoded, Row
 from harness.inference.stop_strings import StopFinder
 from harness.inference.token_choice import TokenChooser
+from harness.upstream.transformers_internals import can_drop_rows, drop_rows
 
 __all__ = ["decode_padded"]
 
@@ -38,7 +39,7 @@ def decode_padded(
     """
     stops = StopFinder(tokenizer)
     queue = sorted(rows, key=lambda index: len(rows[index].prompt) + rows[index].max_tokens)
-    size = limits.slots
+    size = limits.slots if can_drop_rows() else 1  # rows that end must leave those that go on
     while queue:
         longest = len(rows[queue[-1]].prompt) + rows[queue[-1]].max_tokens
         room = size if limits.tokens is None else max(limits.tokens // longest, 1)
@@ -114,7 +115,7 @@ def _decode_batch(
                 active = [active[slot] for slot in keep]
                 if not active:
                     break
-                cache.batch_select_indices(kept)
+                drop_rows(cache, kept)
                 mask, positions = mask[kept], positions[kept]
                 chosen = [chosen[slot] for slot in keep]
             input_ids = torch.tensor(chosen, dtype=torch.long, device=device).unsqueeze(1)

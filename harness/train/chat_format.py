@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.data.rows import Example
 from harness.errors import TrainingDataError
+from harness.upstream.transformers_internals import template_renderer
 
 __all__ = ["ChatFormat", "Turn", "clip"]
 
@@ -58,7 +59,8 @@ class ChatFormat:
         self.name = name
         self.template: str = template
         self._opening: str | None = None
-        self.marked = _MARKER.search(template) is not None
+        self._renderer = template_renderer()
+        self.marked = self._renderer is not None and _MARKER.search(template) is not None
         self._special = sorted((str(token) for token in tokenizer.all_special_tokens), key=len, reverse=True)
         self._special += [
             str(token)
@@ -87,16 +89,20 @@ class ChatFormat:
         self, example: Example, messages: Sequence[Mapping[str, Any]], *, prompt: bool, marked: bool
     ) -> tuple[str, list[tuple[int, int]]]:
         from jinja2 import TemplateError
-        from transformers.utils.chat_template_utils import render_jinja_template
 
+        conversation = [dict(message) for message in messages]
+        shared: dict[str, Any] = {
+            "tools": [dict(tool) for tool in example.tools] or None,
+            "chat_template": self.template,
+            "add_generation_prompt": prompt,
+        }
         try:
-            render: Any = render_jinja_template  # annotated as returning one string, returns two lists
-            texts, spans = render(
-                conversations=[[dict(message) for message in messages]],
-                tools=[dict(tool) for tool in example.tools] or None,
-                chat_template=self.template,
+            if self._renderer is None:
+                return self.tokenizer.apply_chat_template(conversation, tokenize=False, **shared), []
+            texts, spans = self._renderer(
+                conversations=[conversation],
                 return_assistant_tokens_mask=marked,
-                add_generation_prompt=prompt,
+                **shared,
                 **self.tokenizer.special_tokens_map,
             )
         except (TemplateError, ValueError, TypeError, KeyError) as error:

@@ -13,6 +13,7 @@ from harness.checkpoints.spec import inspect_directory, locate
 from harness.errors import CheckpointError, ConfigurationError, MissingDependencyError, TrustError
 from harness.project import relative_to_root
 from harness.train.recipe import Lora, NewModel, Recipe
+from harness.upstream.transformers_internals import refuse_incomplete_report, refuse_unguarded_loading
 
 __all__ = ["Base", "add_adapter", "build_model", "find_base", "load_base", "load_tokenizer"]
 
@@ -85,6 +86,7 @@ def load_tokenizer(path: Path) -> Any:
     """Load a base's tokenizer from its files alone."""
     from transformers import AutoTokenizer
 
+    refuse_unguarded_loading()
     try:
         return AutoTokenizer.from_pretrained(path, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError) as error:
@@ -100,6 +102,7 @@ def load_base(base: Base) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
+    refuse_unguarded_loading()
     loader: Any = AutoModelForCausalLM  # annotated as returning a model, returns the report with it
     try:
         model, report = loader.from_pretrained(
@@ -112,6 +115,7 @@ def load_base(base: Base) -> Any:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"base {base.spec}: cannot be loaded: {_first_line(error)}") from error
+    refuse_incomplete_report(report)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
         if report.get(kind):
             first = sorted(map(str, report[kind]))[0]
@@ -175,7 +179,7 @@ def add_adapter(model: Any, recipe: Recipe, base: Base) -> Any:
         task_type=TaskType.CAUSAL_LM,
         revision=base.revision,
     )
-    model.config._name_or_path = base.spec  # PEFT writes it into adapter_config.json
+    model.config.name_or_path = base.spec  # PEFT writes it into adapter_config.json
     adapted = get_peft_model(model, config)
     settings: Any = adapted.peft_config["default"]
     settings.base_model_name_or_path = base.spec

@@ -84,7 +84,8 @@ def load_weights(model: Any, checkpoint: Path) -> None:
             tensors.update(load_file(shard))
         missing, unexpected = model.load_state_dict(tensors, strict=False)
         model.tie_weights()
-        tied = set(getattr(model, "all_tied_weights_keys", None) or {})
-        if not unexpected and set(missing) <= tied:
-            return
+        parameters = dict(model.named_parameters(remove_duplicate=False))
+        loaded = {id(parameters[name]) for name in tensors.keys() & parameters.keys()}
+        if not unexpected and all(id(parameters.get(name)) in loaded for name in missing):
+            return  # what is missing is tied to what was loaded
     raise CheckpointError(f"{checkpoint}: its tensors are not those of this model; start over with --restart")

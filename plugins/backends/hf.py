@@ -194,13 +194,14 @@ class HFBackend:
         from harness.inference.generation import generate
         from harness.inference.likelihood import score
         from harness.inference.memory import release
+        from harness.upstream.transformers_internals import can_exchange_attention
 
         loaded = self._model(checkpoint)
         limits, budget = self._plan(loaded.model)
         tokenizer = self._tokenizer(checkpoint)
         scored = [index for index, request in enumerate(requests) if request.continuations]
         drawn = [index for index, request in enumerate(requests) if not request.continuations]
-        cascade = checkpoint.numerics["batching"] == "cascade"
+        cascade = checkpoint.numerics["batching"] == "cascade" and can_exchange_attention()
         with self._active(checkpoint, loaded) as model:
             asked = [requests[index] for index in scored]
             for place, response in score(model, tokenizer, asked, budget=budget, packed=cascade):
@@ -244,6 +245,7 @@ class HFBackend:
         from harness.inference.layout_support import supports_layouts
         from harness.inference.loading import attach_adapter, load_model
         from harness.inference.packed_weights import can_pack, pack_linears
+        from harness.upstream.transformers_internals import can_exchange_attention
 
         files, numerics = self._files[checkpoint.fingerprint], checkpoint.numerics
         loaded = self._loaded
@@ -261,7 +263,8 @@ class HFBackend:
                     raise CheckpointError("this torch was built without oneDNN: pass -M weights=plain")
                 pack_linears(model)
                 fuse_layers(model)
-            if numerics["batching"] == "cascade" and not supports_layouts(model):
+            layouts = numerics["batching"] == "cascade" and can_exchange_attention()
+            if layouts and not supports_layouts(model):
                 raise CheckpointError(
                     f"{files.base.path}: prompts of this model cannot share prefixes, its attention is of "
                     "another kind; pass -M batching=left-padded, for its baseline too"
