@@ -3,15 +3,18 @@
 What differs from the stock trainer, and why: rows come in the order of `harness.train.order`; the output
 layer is computed on labelled tokens only (the same loss, shown on the first batch; a model that does more
 after its output layer keeps TRL's own path); a loss or gradient that is not finite stops the run before
-anything is saved; checkpoints are those of `harness.train.saving`; validation loss is a mean over tokens,
-not over batches; nothing is sent anywhere.
+anything is saved, so gradients are clipped here, where they are looked at; checkpoints are those of
+`harness.train.saving`; validation loss is a mean over tokens, not over batches; nothing is sent anywhere.
+
+All of it stands on methods and events that are documented to be overridden; the few names that are not are
+in `harness.upstream.trainer_internals`.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +27,7 @@ from harness.train.plan import Plan
 from harness.train.recipe import Recipe
 from harness.train.recorder import Recorder
 from harness.train.saving import load_optimizer, load_random_state
+from harness.upstream.trainer_internals import guarded_trainer, known_arguments, unchecked_step
 
 __all__ = ["Session", "make_trainer"]
 
@@ -65,12 +69,11 @@ def make_trainer(model: Any, session: Session) -> Any:
 def _arguments(session: Session) -> Any:
     training, plan = session.recipe.training, session.plan
     on_gpu = plan.device != "cpu"
-    validating = len(session.validation) > 0
     config: Any = import_module("trl").SFTConfig
     checkpointing = "activation_checkpointing"  # gradient_checkpointing until transformers 5.2x renamed it
     if checkpointing not in config.__dataclass_fields__:
         checkpointing = "gradient_checkpointing"
-    return config(
+    arguments: dict[str, object] = dict(
         output_dir=str(session.run),
         per_device_train_batch_size=training.batch_size,
         per_device_eval_batch_size=training.batch_size,
@@ -80,7 +83,7 @@ def _arguments(session: Session) -> Any:
         warmup_steps=plan.steps.warmup,
         max_steps=plan.steps.max_steps,
         weight_decay=training.weight_decay,
-        max_grad_norm=training.max_grad_norm,
+        max_grad_norm=0.0,  # the trainer's own clipping is off
         optim="adamw_torch_fused",
         seed=training.seed,
         data_seed=training.seed,
@@ -90,10 +93,8 @@ def _arguments(session: Session) -> Any:
         **{checkpointing: False},
         logging_strategy="no",
         logging_nan_inf_filter=False,
-        eval_strategy="steps" if validating else "no",
-        eval_steps=session.recipe.checkpoints.every or plan.steps.max_steps,
-        save_strategy="steps",
-        save_steps=session.recipe.checkpoints.every or plan.steps.max_steps,
+        eval_strategy="no",
+        save_strategy="no",
         report_to="none",
         disable_tqdm=True,
         push_to_hub=False,
@@ -108,6 +109,7 @@ def _arguments(session: Session) -> Any:
         assistant_only_loss=False,
         trust_remote_code=False,
     )
+    return config(**known_arguments(arguments))
 
 
 def _dataset(rows: Sequence[TokenizedRow]) -> Any:
@@ -120,6 +122,32 @@ def _dataset(rows: Sequence[TokenizedRow]) -> Any:
     )
 
 
+def _batch(pad: int, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put rows side by side, padded on the right, and say which they are.
+
+    Args:
+        pad: Id of the padding, which is masked out.
+        examples: Rows as `_dataset` has them.
+
+    Returns:
+        `input_ids`, `labels` and `attention_mask`, shape (rows, longest), and `rows`, their indices.
+    """
+    import torch
+
+    def padded(name: str, value: int) -> Any:
+        rows = [torch.tensor(example[name]) for example in examples]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
+
+    lengths = torch.tensor([len(example["input_ids"]) for example in examples])
+    ids = padded("input_ids", pad)
+    return {
+        "input_ids": ids,
+        "labels": padded("labels", IGNORED),
+        "attention_mask": (torch.arange(ids.shape[1]) < lengths.unsqueeze(1)).long(),
+        "rows": torch.tensor([example["row"] for example in examples]),
+    }
+
+
 @functools.cache
 def _trainer_class() -> Any:
     """Define the trainer when it is first needed, so that importing this module imports no torch."""
@@ -127,30 +155,21 @@ def _trainer_class() -> Any:
 
     # Held as Any: these libraries export and annotate too little for a strict checker.
     TrainerCallback: Any = import_module("transformers").TrainerCallback  # noqa: N806 # a class
-    sft: Any = import_module("trl.trainer.sft_trainer")
-    SFTTrainer: Any = sft.SFTTrainer  # noqa: N806 # a class
-
-    class Collator:
-        """TRL's collator, which also says which rows a batch holds."""
-
-        def __init__(self, pad_token_id: int) -> None:
-            self._inner = sft.DataCollatorForLanguageModeling(pad_token_id=pad_token_id)
-
-        def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-            batch = dict(self._inner(examples))
-            batch["rows"] = torch.tensor([example["row"] for example in examples])
-            return batch
+    GuardedTrainer: Any = guarded_trainer()  # noqa: N806 # a class
 
     class StepWatcher(TrainerCallback):  # type: ignore[misc] # untyped base
-        """Hands each finished step to the recorder."""
+        """Looks at each gradient before the step, and at each step when it is done."""
 
         def __init__(self, trainer: Any) -> None:
             self._trainer = trainer
 
+        def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self._trainer.check_gradient()
+
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self._trainer.step_finished(state)
 
-    class CheckpointTrainer(SFTTrainer):  # type: ignore[misc] # untyped base
+    class CheckpointTrainer(GuardedTrainer):  # type: ignore[misc] # untyped base
         """See the module's docstring."""
 
         def __init__(self, model: Any, session: Session) -> None:
@@ -158,29 +177,33 @@ def _trainer_class() -> Any:
             self._step_loss = 0.0
             self._step_tokens = 0
             self._step_rows: list[int] = []
-            self._grad_norm = 0.0
+            self._norm: float | None = None
             self._rate = 0.0
             self.labelled_only: bool | None = None
-            self.control: Any
             tokenizer = session.tokenizer
             pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
             super().__init__(
                 model=model,
                 args=_arguments(session),
-                data_collator=Collator(pad if pad is not None else 0),
+                data_collator=functools.partial(_batch, pad if pad is not None else 0),
                 train_dataset=_dataset(session.train),
                 eval_dataset=_dataset(session.validation) if session.validation else None,
                 processing_class=tokenizer,
             )
             self.add_callback(StepWatcher(self))
 
-        def _send_telemetry(self) -> None:
-            """Send nothing: training data and habits are the user's."""
-
-        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        def get_train_dataloader(self) -> Any:
+            """Return the rows in the order of this run."""
             lengths = [len(row.input_ids) for row in self.session.train]
             recipe = self.session.recipe
-            return BucketedOrder(lengths, recipe.effective_batch, recipe.training.seed)
+            loader: Any = torch.utils.data.DataLoader(
+                self.train_dataset,
+                batch_size=recipe.training.batch_size,
+                sampler=BucketedOrder(lengths, recipe.effective_batch, recipe.training.seed),
+                collate_fn=self.data_collator,
+                pin_memory=self.args.dataloader_pin_memory,
+            )
+            return self.accelerator.prepare(loader)
 
         def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
             rows = inputs.pop("rows").tolist()
@@ -218,27 +241,27 @@ def _trainer_class() -> Any:
 
         def _paths_agree(self, model: Any, inputs: Any) -> bool:
             """Whether the faster loss is TRL's loss for this model, to rounding."""
-            inputs = self._prepare_inputs(inputs)
+            inputs = {name: values.to(self.args.device) for name, values in inputs.items()}
             training = model.training
             model.eval()
             try:
                 with torch.no_grad():
                     ours = float(self._labelled_loss(model, dict(inputs), None))
-                    theirs = float(SFTTrainer.compute_loss(self, model, dict(inputs)))
+                    theirs = float(super().compute_loss(model, dict(inputs)))
             except (AttributeError, TypeError, RuntimeError):
                 return False  # an architecture with another layout
             finally:
                 model.train(training)
-                self._metrics["eval"].clear()
             return abs(ours - theirs) <= _PARITY[self.session.plan.precision] * max(abs(theirs), 1e-6)
 
-        def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-            norm = super()._get_grad_norm(model, grad_norm=grad_norm)
-            self._grad_norm = float(norm)
-            if not math.isfinite(self._grad_norm):
-                raise self._not_finite("gradient norm", self._grad_norm, self._step_rows)
-            self._rate = float(self._get_learning_rate())
-            return norm
+        def check_gradient(self) -> None:
+            """Scale the gradient down to the recipe's norm, and stop where it is not finite."""
+            self.refuse_partial_state()
+            most = self.session.recipe.training.max_grad_norm or math.inf
+            self._norm = float(self.accelerator.clip_grad_norm_(self.model.parameters(), most))
+            if not math.isfinite(self._norm):
+                raise self._not_finite("gradient norm", self._norm, self._step_rows)
+            self._rate = float(self.optimizer.param_groups[0]["lr"])
 
         def _not_finite(self, what: str, value: float, rows: Sequence[int]) -> TrainingError:
             step = self.state.global_step + 1
@@ -250,18 +273,24 @@ def _trainer_class() -> Any:
             )
 
         def step_finished(self, state: Any) -> None:
-            """Record the step that just ended."""
+            """Record the step that just ended; validate and save where the plan says so."""
+            if self._norm is None:
+                raise unchecked_step()
             self.session.recorder.step(
                 step=state.global_step,
                 epoch=float(state.epoch),
                 loss=self._step_loss,
                 learning_rate=self._rate,
-                grad_norm=self._grad_norm,
+                grad_norm=self._norm,
                 tokens=self._step_tokens,
             )
-            self._step_loss, self._step_tokens, self._step_rows = 0.0, 0, []
+            self._step_loss, self._step_tokens, self._step_rows, self._norm = 0.0, 0, [], None
+            if state.global_step in self.session.plan.saves:
+                if self.session.validation:
+                    self.session.recorder.validated(self._validation_loss())
+                self.session.save(self)
 
-        def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        def _validation_loss(self) -> float:
             """Return the mean loss per trained token of the validation rows."""
             model = self.model
             training = model.training
@@ -269,39 +298,28 @@ def _trainer_class() -> Any:
             total, count = 0.0, 0
             with torch.no_grad():
                 for batch in self.get_eval_dataloader():
-                    inputs = self._prepare_inputs(batch)
-                    inputs.pop("rows")
+                    inputs = {name: values for name, values in batch.items() if name != "rows"}
                     labelled = int((inputs["labels"][:, 1:] != IGNORED).sum())
                     total += float(self.compute_loss(model, inputs)) * labelled
                     count += labelled
             model.train(training)
-            self._metrics["eval"].clear()
             loss = total / max(count, 1)
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"step {self.state.global_step}: the validation loss is {loss}; nothing was saved after "
                     "the last good checkpoint. Lower learning_rate or lengthen warmup"
                 )
-            self.session.recorder.validated(loss)
-            metrics = {"eval_loss": loss}
-            self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-            return metrics
+            return loss
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             """Log nothing: the recorder does."""
 
-        def _save_checkpoint(self, model: Any, trial: Any) -> None:
-            self.session.save(self)
+        def restore_optimizer(self, state: Path) -> None:
+            """Put optimizer and scheduler back as they were saved in this directory."""
+            load_optimizer(state.parent, optimizer=self.optimizer, scheduler=self.lr_scheduler)
 
-        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            """Load no weights: the model that was handed in has the checkpoint's."""
-
-        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-            if checkpoint is not None:
-                load_optimizer(Path(checkpoint).parent, optimizer=self.optimizer, scheduler=self.lr_scheduler)
-
-        def _load_rng_state(self, checkpoint: str | None) -> None:
-            if checkpoint is not None:
-                load_random_state(Path(checkpoint).parent)
+        def restore_random_state(self, state: Path) -> None:
+            """Put the random states back as they were saved in this directory."""
+            load_random_state(state.parent)
 
     return CheckpointTrainer
