@@ -54,7 +54,7 @@ def most_severe(codes: Iterable[int]) -> int:
     interpret must not pass.
     """
     found = list(codes)
-    foreign = [code for code in found if code not in ExitCode._value2member_map_]
+    foreign = [code for code in found if code not in _PRECEDENCE]
     for code in _PRECEDENCE:
         if code is ExitCode.INTERNAL_ERROR and foreign:
             return foreign[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ def lm_eval(task: str, metric: str, filter: str, document: str) -> Scorer:
     def scorer(case: Case, response: Response) -> Score:
         from .metrics import to_score
         from .source import loaded_task
+        from .task_internals import filter_pipelines
         from .tasks import quiet
 
         found = loaded_task(task)
@@ -30,7 +32,7 @@ def lm_eval(task: str, metric: str, filter: str, document: str) -> Scorer:
         instances = _answered(found, number, response)
         try:
             with quiet():
-                _pipeline(found, filter).apply(instances)
+                filter_pipelines(found)[filter].apply(instances)
                 results = [instance.filtered_resps[filter] for instance in instances]
                 values = found.process_results(instances[0].doc, results)
         except Exception as error:  # a task's filters and metrics are a foreign program
@@ -39,10 +41,6 @@ def lm_eval(task: str, metric: str, filter: str, document: str) -> Scorer:
         return to_score(found, metric, values, _answer(results))
 
     return scorer
-
-
-def _pipeline(task: Any, name: str) -> Any:
-    return next(pipeline for pipeline in task._filters if pipeline.name == name)
 
 
 def _answered(task: Any, number: int, response: Response) -> list[Any]:
@@ -67,14 +65,16 @@ def _answered(task: Any, number: int, response: Response) -> list[Any]:
     ]
 
 
+_grouped: weakref.WeakKeyDictionary[Any, dict[int, list[Any]]] = weakref.WeakKeyDictionary()
+
+
 def _requests(task: Any) -> dict[int, list[Any]]:
     """Return a task's requests by document, in order; grouped once."""
-    grouped: dict[int, list[Any]] | None = getattr(task, "_harness_requests", None)
+    grouped = _grouped.get(task)
     if grouped is None:
-        grouped = {}
+        grouped = _grouped[task] = {}
         for instance in sorted(task.instances, key=lambda one: one.idx):
             grouped.setdefault(instance.doc_id, []).append(instance)
-        task._harness_requests = grouped
     return grouped
 
 

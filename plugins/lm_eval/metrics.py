@@ -22,6 +22,7 @@ from harness.cases import Outcome, Score
 from harness.errors import ConfigurationError, ScoringError
 
 from .spec import TaskSpec
+from .task_internals import filter_pipelines
 
 __all__ = ["metric_of", "pipeline_of", "to_score"]
 
@@ -58,7 +59,7 @@ def pipeline_of(task: Any, spec: TaskSpec) -> str:
     Raises:
         ConfigurationError: The task has no such pipeline.
     """
-    known = [str(pipeline.name) for pipeline in task._filters]
+    known = list(filter_pipelines(task))
     if spec.filter is None:
         return known[0]
     if spec.filter not in known:
