@@ -104,7 +104,7 @@ def read_cases(path: Path, sha256: str) -> list[CaseResult]:
         table = stored.read_all()
         # Column by column: a dictionary for each row would take longer than everything else.
         names = table.column_names
-        columns = [_values(name, table.column(name).to_pylist()) for name in names]
+        columns = [_values(name, list(table.column(name).to_pylist())) for name in names]
         rows = zip(*columns, strict=True)
         return [CaseResult.of_fields(dict(zip(names, row, strict=True))) for row in rows]
     except IntegrityError:

@@ -144,7 +144,9 @@ def read_rule(gates: GateFile) -> SelectionRule:
             name = ": ".join(("select", *filter(None, [".".join(map(str, path))])))
             lines.append(f"{gates.path}:{gates.select_line(*path)}: {name}: {text}")
         raise ConfigurationError("\n".join(lines))
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in section.items()}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in section.items()
+    }
     objectives = tuple(
         Objective(objective["suite"], float(objective.get("weight", 1.0)))
         for objective in section.get("objectives", ())
