@@ -102,7 +102,7 @@ def test_a_number_that_is_none_cannot_be_written() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d | {"schema_version": 2}, "schema version 2"),
+        (lambda d: d | {"schema_version": 1}, "schema version 1"),
         (lambda d: {k: v for k, v in d.items() if k != "verdicts"}, "'verdicts' is missing"),
         (lambda d: d | {"run": "../x"}, "no run id"),
         (lambda d: d | {"cases": [{}]}, "is missing"),

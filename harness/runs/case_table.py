@@ -34,6 +34,7 @@ _MAX_TEXT = 2**31 - 1
 _FIELDS = attrgetter(*CaseResult.__dataclass_fields__)
 _TEXT_LISTS = frozenset({"outputs", "tags", "finish_reasons", "labels"})
 _LISTS = _TEXT_LISTS | {"samples"}
+_FLAGS = frozenset({"must_pass", "must_keep"})
 _NUMBERS = frozenset({"latency_ms", "prompt_tokens", "completion_tokens"})
 
 
@@ -51,10 +52,10 @@ def _schema() -> arrow.Schema:
     def list_of(kind: DataType) -> DataType:
         return DataType.list(Field("element", kind, nullable=True))  # the name that pyarrow gives it
 
-    kinds = {name: list_of(DataType.string()) for name in _TEXT_LISTS} | {
+    kinds = {name: list_of(DataType.string()) for name in _TEXT_LISTS}
+    kinds |= {name: DataType.bool() for name in _FLAGS}
+    kinds |= {
         "samples": list_of(DataType.float64()),
-        "must_pass": DataType.bool(),
-        "must_keep": DataType.bool(),
         "latency_ms": DataType.float64(),
         "prompt_tokens": DataType.int64(),
         "completion_tokens": DataType.int64(),
@@ -163,7 +164,7 @@ def _flat(name: str, kind: arrow.DataType, values: Sequence[Any]) -> arrow.Array
     if name == "samples" or name in _NUMBERS:
         if not all(math.isfinite(number) for number in values if number is not None):
             raise ValueError(f"a number of {name!r} is not finite")
-    elif name != "must_pass":
+    elif name not in _FLAGS:
         values = _spelled(values)
     return Array(values, kind)
 
