@@ -76,13 +76,15 @@ def test_each_suite_keeps_its_gate(store: RunStore) -> None:
     assert verdict.status is Status.PASS
 
 
-def test_candidates_are_one_family(store: RunStore) -> None:
+def test_candidates_do_not_change_each_other(store: RunStore) -> None:
     for number in range(5):
         store.write(record(f"drop{number}", [1.0] * 95 + [0.0] * 5))
     base = Side(store.read("aaaa"))
     drops = [Side(store.read(f"drop{number}")) for number in range(5)]
-    assert compare_runs(base, drops[:1]).verdicts[0].status is Status.REGRESSED
-    assert {verdict.status for verdict in compare_runs(base, drops).verdicts} == {Status.PASS}
+    alone, together = compare_runs(base, drops[:1]), compare_runs(base, drops)
+    assert alone.verdicts[0].status is Status.REGRESSED
+    assert {verdict.status for verdict in together.verdicts} == {Status.REGRESSED}
+    assert {verdict.adjusted_p for verdict in together.verdicts} == {alone.verdicts[0].adjusted_p}
 
 
 def inconclusive(base: RunRecord, candidate: RunRecord) -> str:
@@ -147,7 +149,9 @@ def test_what_is_no_evidence_stays_none_in_whatever_it_is_compared_with(store: R
 def test_other_backends_have_other_numerics_and_may_be_compared(store: RunStore) -> None:
     good = store.read("aaaa")
     served = tuple(replace(c, backend="openai", numerics={}) for c in good.checkpoints)
-    assert compare_runs(Side(replace(good, checkpoints=served)), [Side(good)]).exit_code == 0
+    other = Side(replace(good, checkpoints=served))
+    assert compare_runs(other, [Side(good)]).exit_code == 10, "the same weights"
+    assert compare_runs(other, [Side(good)], allow_same=True).exit_code == 0
 
 
 def several(run_id: str) -> RunRecord:

@@ -20,7 +20,7 @@ GRADED = [0.1 * (i % 11) for i in range(40)]
 
 EDGES: dict[str, tuple[dict[str, Any], str, Status, float]] = {
     # name: (arguments, policy, status, p-value)
-    "one case, lost": ({"candidate": [0], "baseline": [1]}, "no-significant-drop", Status.PASS, 0.25),
+    "one case, lost": ({"candidate": [0], "baseline": [1]}, "no-significant-drop", Status.INCONCLUSIVE, 0.25),
     "one case, lost, strict": ({"candidate": [0], "baseline": [1]}, STRICT, Status.INCONCLUSIVE, 0.25),
     "one graded case": ({"candidate": [0.2], "baseline": [0.9]}, STRICT, Status.INCONCLUSIVE, 0.5),
     "one case, won": ({"candidate": [1], "baseline": [0]}, STRICT, Status.INCONCLUSIVE, 0.75),

@@ -235,10 +235,13 @@ class Verdict:
 
     @property
     def is_drop_excluded(self) -> bool:
-        """Whether a drop of `rules_out` or more is excluded, and would have been possible at all."""
-        if self.bounds is None or self.rules_out is None or self.same_weights or not self.is_drop_possible:
+        """Whether a drop of `rules_out` or more is excluded, and would have been possible at all.
+
+        Where a rise is shown, so is that there is no drop, however little the baseline scores.
+        """
+        if self.bounds is None or self.rules_out is None or self.same_weights:
             return False
-        return self.bounds[0] > -self.rules_out
+        return self.bounds[0] > 0.0 or (self.is_drop_possible and self.bounds[0] > -self.rules_out)
 
     @property
     def is_drop_possible(self) -> bool:
