@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,9 +94,18 @@ def refuse_unguarded_loading() -> None:
     for owner in (_AUTO_MODEL, _AUTO_TOKENIZER):
         automatic = getattr(transformers, owner.removeprefix("transformers."))
         # the argument is taken out of its keywords there, so that no signature tells of it
-        source = inspect.getsource(sys.modules[inspect.unwrap(automatic.from_pretrained).__module__])
+        source = _source_of(automatic.from_pretrained)
         owners[owner] = SimpleNamespace(**{name.name: True for name in _LOADING if name.name in source})
     refuse_without(missing_names(_LOADING, owners))
+
+
+def _source_of(function: Any) -> str:
+    """Return the text of the module that a function is written in; its own constants where there is none."""
+    code = inspect.unwrap(function).__code__
+    try:
+        return Path(code.co_filename).read_text(encoding="utf-8")
+    except OSError:
+        return repr((code.co_varnames, code.co_consts))
 
 
 def refuse_incomplete_report(report: object) -> None:
