@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow check lint types bench build clean
+.PHONY: demo test test-slow mutants check lint types bench build clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,9 @@ test: $(VENV)/.installed-test
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/pytest -m slow
+
+mutants: $(VENV)/.installed-test
+	$(BIN)/python tests/run_mutants.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
