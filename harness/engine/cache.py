@@ -203,7 +203,7 @@ def _refuse_network_mount(folder: Path) -> None:
         fields = line.split(" ")
         if len(fields) > 2:
             point = fields[1].replace("\\040", " ")
-            if real.is_relative_to(point) and len(point) > best[0]:
+            if real.is_relative_to(point) and len(point) >= best[0]:  # of two on one place the last is seen
                 best = (len(point), fields[2])
     if best[1] in _NETWORK_FILE_SYSTEMS:
         raise StoreError(
