@@ -38,7 +38,7 @@ __all__ = [
     "TrainingError",
     "TrustError",
     "UsageError",
-    "one_line",
+    "error_line",
     "problem_lines",
 ]
 
@@ -135,7 +135,7 @@ class IntegrityError(StoreError):
     """Stored content is not what was written: a damaged, cut or edited database."""
 
 
-def one_line(error: HarnessError) -> str:
+def error_line(error: HarnessError) -> str:
     """Return an error as the one line that is shown."""
     return " ".join(str(error).split())
 

@@ -14,10 +14,10 @@ from .session.options import Settings
 from .session.suite import Suites, read_marker
 from .start import default_to_suites
 
-__all__ = ["start"]
+__all__ = ["start_planning"]
 
 
-def start(config: pytest.Config, settings: Settings) -> None:
+def start_planning(config: pytest.Config, settings: Settings) -> None:
     """Collect suites and write their plan to `--harness-plan`; nothing runs.
 
     Raises:

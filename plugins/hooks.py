@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import HarnessError, StoreError, UsageError, one_line, problem_lines
+from harness.errors import HarnessError, StoreError, UsageError, error_line, problem_lines
 from harness.exit_codes import ExitCode
 from harness.upstream.fallbacks import fallbacks_in_use
 
@@ -156,10 +156,10 @@ class Activity:
             self._refuse(error)
             if not self._is_worker:
                 raise pytest.UsageError(*self._usage_errors) from error
-            session.shouldstop = one_line(error)
+            session.shouldstop = error_line(error)
             return True
         except StoreError as error:
-            self._internal_error = one_line(error)
+            self._internal_error = error_line(error)
             if not self._is_worker:
                 pytest.exit(self._internal_error, returncode=int(ExitCode.INTERNAL_ERROR))
             session.shouldstop = self._internal_error
@@ -221,11 +221,11 @@ class Activity:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """See each phase as an outcome of its case."""
-        from .running.round_result import interpret, make_harmless
+        from .running.round_result import interpret_phase, make_harmless
 
         report = yield
         if is_ours(item):
-            interpret(item, call, report)
+            interpret_phase(item, call, report)
             make_harmless(report)
         return report
 

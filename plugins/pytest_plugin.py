@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         start(config, settings)
     elif config.getoption("harness_plan", default=None):
-        from .gate_plan import start as start_planning
+        from .gate_plan import start_planning
 
         start_planning(config, settings)
     elif settings.baseline is not None and config.getoption("harness_baseline", default=None):

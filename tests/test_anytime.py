@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.stats.anytime import (
-    Suite,
     Units,
+    WholeSuite,
     anytime_interval,
     anytime_lower,
     anytime_upper,
@@ -24,11 +24,11 @@ Values = NDArray[np.float64]
 
 
 def units(
-    values: Values, *, suite: Suite | None = None, low: float = -1.0, sizes: Values | None = None
+    values: Values, *, suite: WholeSuite | None = None, low: float = -1.0, sizes: Values | None = None
 ) -> Units:
     """Values in the order of drawing; from a suite that holds just these unless told."""
     of = np.ones(len(values)) if sizes is None else sizes
-    return Units(Clusters(values, of), suite or Suite.of(of), low, 1.0)
+    return Units(Clusters(values, of), suite or WholeSuite.of(of), low, 1.0)
 
 
 def differences(rng: np.random.Generator, n: int, *, up: float, down: float) -> Values:
@@ -79,7 +79,7 @@ def test_without_replacement_the_last_case_leaves_no_doubt() -> None:
 
 def test_what_is_left_bounds_the_suites_mean_for_certain() -> None:
     """9 of 10 cases gained: even if the last one lost, the mean stays at 0.8; no level can be smaller."""
-    seen = units(np.ones(9), suite=Suite(10, 10))
+    seen = units(np.ones(9), suite=WholeSuite(10, 10))
     assert anytime_lower(seen, level=1e-300, finite=True) == pytest.approx(0.8, abs=1e-6)
     assert anytime_upper(seen, level=1e-300, finite=True) == pytest.approx(1.0, abs=1e-6)
     assert anytime_lower(seen, level=1e-300) == pytest.approx(-1.0, abs=1e-3)
@@ -88,8 +88,8 @@ def test_what_is_left_bounds_the_suites_mean_for_certain() -> None:
 def test_swapping_the_sides_mirrors_the_interval() -> None:
     values = differences(np.random.default_rng(1), 50, up=0.3, down=0.1)
     for finite in (False, True):
-        lower, upper = anytime_interval(units(values, suite=Suite(80, 80)), level=0.05, finite=finite)
-        swapped = anytime_interval(units(-values, suite=Suite(80, 80)), level=0.05, finite=finite)
+        lower, upper = anytime_interval(units(values, suite=WholeSuite(80, 80)), level=0.05, finite=finite)
+        swapped = anytime_interval(units(-values, suite=WholeSuite(80, 80)), level=0.05, finite=finite)
         assert swapped == pytest.approx((-upper, -lower), abs=1e-9)
 
 
@@ -101,7 +101,7 @@ def test_the_capital_falls_with_the_claim(finite: bool, equal: bool) -> None:
     sizes = np.ones(25) if equal else rng.integers(1, 6, size=25).astype(np.float64)
     for _ in range(20):
         totals = sizes * rng.uniform(-1, 1, size=25)
-        part = Units(Clusters(totals[:15], sizes[:15]), Suite.of(sizes), -1.0, 1.0)
+        part = Units(Clusters(totals[:15], sizes[:15]), WholeSuite.of(sizes), -1.0, 1.0)
         capital = np.array([log_capital(part, m, finite=finite).max() for m in np.linspace(-0.99, 0.99, 67)])
         finite_part = capital[np.isfinite(capital)]
         assert (np.diff(finite_part) <= 1e-9).all()
@@ -109,7 +109,7 @@ def test_the_capital_falls_with_the_claim(finite: bool, equal: bool) -> None:
 
 
 def test_nothing_seen_says_nothing() -> None:
-    nothing = Units(Clusters(np.zeros(0), np.zeros(0)), Suite(10, 10), -1.0, 1.0)
+    nothing = Units(Clusters(np.zeros(0), np.zeros(0)), WholeSuite(10, 10), -1.0, 1.0)
     rule = StoppingRule(margin=0.02, alpha=0.05)
     assert anytime_interval(nothing, level=0.05) == (-1.0, 1.0)
     assert anytime_p_value(nothing) == 1.0
@@ -119,18 +119,18 @@ def test_nothing_seen_says_nothing() -> None:
 
 def test_a_collapse_is_seen_at_once_and_an_unchanged_checkpoint_before_the_end() -> None:
     rule = StoppingRule(margin=0.02, alpha=0.05)
-    collapsed = units(-np.ones(20), suite=Suite(805, 805))
+    collapsed = units(-np.ones(20), suite=WholeSuite(805, 805))
     assert is_drop_shown(collapsed, rule)
     assert not is_fall_excluded(collapsed, rule, strict=False)
     same = np.zeros(400)
-    assert is_fall_excluded(units(same, suite=Suite(805, 805)), rule, strict=True)
-    assert not is_fall_excluded(units(same[:60], suite=Suite(805, 805)), rule, strict=False)
-    assert not is_drop_shown(units(same, suite=Suite(805, 805)), rule)
+    assert is_fall_excluded(units(same, suite=WholeSuite(805, 805)), rule, strict=True)
+    assert not is_fall_excluded(units(same[:60], suite=WholeSuite(805, 805)), rule, strict=False)
+    assert not is_drop_shown(units(same, suite=WholeSuite(805, 805)), rule)
 
 
 def test_a_larger_family_needs_more_evidence() -> None:
     values = -np.ones(11)
-    suite = Suite(400, 400)
+    suite = WholeSuite(400, 400)
     assert is_drop_shown(units(values, suite=suite), StoppingRule(margin=0.0, alpha=0.05))
     assert not is_drop_shown(units(values, suite=suite), StoppingRule(margin=0.0, alpha=0.05, family=50))
 
@@ -146,7 +146,7 @@ def test_capital_agrees_with_the_authors_own_code(
     rng = np.random.default_rng(11)
     values = rng.beta(2, 3, size=120)
     groups = population or 120
-    ours = Units(Clusters(values, np.ones(120)), Suite(groups, groups), 0.0, 1.0)
+    ours = Units(Clusters(values, np.ones(120)), WholeSuite(groups, groups), 0.0, 1.0)
     for claim in (0.2, 0.35, 0.5):
         theirs = np.mean(
             [

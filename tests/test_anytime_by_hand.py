@@ -13,7 +13,7 @@ import pytest
 import scipy.optimize
 import scipy.stats
 
-from harness.stats.anytime import Suite, Units, anytime_interval, anytime_lower, bets, log_capital
+from harness.stats.anytime import Units, WholeSuite, anytime_interval, anytime_lower, bets, log_capital
 from harness.stats.clusters import Clusters
 from harness.stats.stopping import (
     LOOKING,
@@ -69,23 +69,23 @@ def test_the_capital_equals_that_of_bets_placed_one_by_one(
     sizes = np.full(24, 2.0) if equal else rng.integers(1, 5, 24).astype(float)
     for lean in (0.2, 0.8):
         totals = sizes * (low + (high - low) * rng.beta(4 * lean, 4 * (1 - lean), 24))
-        part = Units(Clusters(totals[:17], sizes[:17]), Suite.of(sizes), low, high)
+        part = Units(Clusters(totals[:17], sizes[:17]), WholeSuite.of(sizes), low, high)
         expected = capital_by_loops(part, claim, finite=finite)
         assert log_capital(part, claim, finite=finite) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 def test_a_claim_that_the_first_case_refutes_is_refuted_for_good() -> None:
     """The lowest mean that there is, and a case above it; one at the lowest value says nothing."""
-    suite = Suite(10, 10)
+    suite = WholeSuite(10, 10)
     for finite in (False, True):
         seen = Units(Clusters(np.array([-1.0, 0.0, -1.0]), np.ones(3)), suite, -1.0, 1.0)
         assert log_capital(seen, -1.0, finite=finite).tolist() == [0.0, math.inf, math.inf]
 
 
 def test_a_suite_is_described_by_its_clusters() -> None:
-    assert Suite.of(np.array([1.0, 3.0, 2.0])) == Suite(groups=3, cases=6, largest=3, equal=False)
-    assert Suite.of(np.array([2.0, 2.0])) == Suite(groups=2, cases=4, largest=2, equal=True)
-    assert Suite(5, 5) == Suite(groups=5, cases=5, largest=1, equal=True)
+    assert WholeSuite.of(np.array([1.0, 3.0, 2.0])) == WholeSuite(groups=3, cases=6, largest=3, equal=False)
+    assert WholeSuite.of(np.array([2.0, 2.0])) == WholeSuite(groups=2, cases=4, largest=2, equal=True)
+    assert WholeSuite(5, 5) == WholeSuite(groups=5, cases=5, largest=1, equal=True)
 
 
 def test_bets_reach_from_timid_to_bold() -> None:
@@ -102,7 +102,10 @@ def test_bets_reach_from_timid_to_bold() -> None:
 def test_a_bound_is_the_claim_at_which_the_capital_reaches_its_limit(finite: bool, level: float) -> None:
     rng = np.random.default_rng(13)
     part = Units(
-        Clusters(rng.choice([-1.0, 0.0, 1.0], 60, p=[0.1, 0.4, 0.5]), np.ones(60)), Suite(90, 90), -1.0, 1.0
+        Clusters(rng.choice([-1.0, 0.0, 1.0], 60, p=[0.1, 0.4, 0.5]), np.ones(60)),
+        WholeSuite(90, 90),
+        -1.0,
+        1.0,
     )
     lower, upper = anytime_interval(part, level=level, finite=finite)
     assert lower == anytime_lower(part, level=level, finite=finite)
@@ -112,14 +115,14 @@ def test_a_bound_is_the_claim_at_which_the_capital_reaches_its_limit(finite: boo
 
 
 def test_a_bound_that_nothing_refutes_is_the_lowest_value() -> None:
-    part = Units(Clusters(np.zeros(2), np.ones(2)), Suite(50, 50), 0.0, 1.0)
+    part = Units(Clusters(np.zeros(2), np.ones(2)), WholeSuite(50, 50), 0.0, 1.0)
     assert anytime_lower(part, level=0.05) == 0.0
-    nothing = Units(Clusters(np.zeros(0), np.zeros(0)), Suite(50, 50), 0.25, 1.0)
+    nothing = Units(Clusters(np.zeros(0), np.zeros(0)), WholeSuite(50, 50), 0.25, 1.0)
     assert anytime_lower(nothing, level=0.05) == 0.25
 
 
 def test_a_mirrored_look_negates_values_and_range() -> None:
-    part = Units(Clusters(np.array([0.5]), np.array([2.0])), Suite(9, 9), 0.0, 1.0)
+    part = Units(Clusters(np.array([0.5]), np.array([2.0])), WholeSuite(9, 9), 0.0, 1.0)
     mirrored = part.mirrored
     assert (mirrored.low, mirrored.high, mirrored.suite) == (-1.0, 0.0, part.suite)
     assert (mirrored.clusters.totals.tolist(), mirrored.clusters.sizes.tolist()) == ([-0.5], [2.0])
@@ -138,7 +141,7 @@ def test_the_error_is_shared_between_looking_and_the_end() -> None:
 
 
 def seen(values: list[float], groups: int = 400, low: float = -1.0) -> Units:
-    return Units(Clusters(np.array(values), np.ones(len(values))), Suite(groups, groups), low, 1.0)
+    return Units(Clusters(np.array(values), np.ones(len(values))), WholeSuite(groups, groups), low, 1.0)
 
 
 LOOKS = {
@@ -240,7 +243,7 @@ def test_a_comparison_stops_at_the_first_look_that_settles_it() -> None:
             for strict in (False, True):
                 expected = None
                 for number in looks(200)[:-1]:
-                    part = Units(Clusters(totals[:number], np.ones(number)), Suite(200, 200), -1.0, 1.0)
+                    part = Units(Clusters(totals[:number], np.ones(number)), WholeSuite(200, 200), -1.0, 1.0)
                     if is_drop_shown(part, rule):
                         expected = (number, True)
                     elif is_fall_excluded(part, rule, strict=strict):

@@ -12,7 +12,7 @@ from harness.case_result import CaseResult, Role
 from harness.errors import ConfigurationError
 from harness.gate import answer_measures
 from harness.gate.decide import decide, settle
-from harness.gate.diagnostics import Diagnostic, blocked_by, described, diagnostics
+from harness.gate.diagnostics import Diagnostic, blocked_by, describe_diagnostic, diagnostics
 from harness.gate.policy import Gate
 from harness.gate.verdict import Status
 from harness.scoring.text import language
@@ -54,7 +54,7 @@ def test_what_a_checkpoint_took_up_is_warned_of(name: str, changed: str) -> None
     ours = [text.replace("You get", f"Number {n} gets") for n, text in enumerate(ours)]
     theirs = [text.replace("You get", f"Number {n} gets") for n, text in enumerate(NORMAL)]
     one = measured(results(ours), results(theirs, Role.BASELINE))[name]
-    assert one.warns, described(one)
+    assert one.warns, describe_diagnostic(one)
     assert (one.value, one.baseline_value, one.n) == (0.5, 0.0, 40)
     same = measured(results(theirs), results(theirs, Role.BASELINE))
     assert not any(found.warns for found in same.values())
@@ -86,17 +86,17 @@ def test_cut_off_answers_are_counted_with_their_numbers() -> None:
     cut = ["length"] * 12 + ["stop"] * 28
     one = measured(results(NORMAL, finish_reasons=cut), results(NORMAL, Role.BASELINE))["truncated"]
     assert one.warns
-    assert described(one).startswith("30.0 %, baseline 0.0 %, p = ")
+    assert describe_diagnostic(one).startswith("30.0 %, baseline 0.0 %, p = ")
     alone = measured(results(NORMAL, finish_reasons=cut), None)["truncated"]
     assert alone.warns
-    assert described(alone) == "30.0 %, n = 40"
+    assert describe_diagnostic(alone) == "30.0 %, n = 40"
 
 
 def test_answers_that_grow_are_warned_of_and_so_are_those_that_shrink() -> None:
     long = [f"{text} {text.upper()} {n} more" for n, text in enumerate(NORMAL)]
     grown = measured(results(long), results(NORMAL, Role.BASELINE))["length"]
     assert grown.warns
-    assert "times as long" in described(grown)
+    assert "times as long" in describe_diagnostic(grown)
     assert grown.delta is not None
     assert 0.9 < grown.delta < 1.5
     assert measured(results(NORMAL), results(long, Role.BASELINE))["length"].warns

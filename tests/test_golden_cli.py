@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.errors import ConfigurationError, GoldenSetError
-from harness.golden_sets.read import load_golden, read_manifest, versions
+from harness.golden_sets.read import load_golden, read_golden_manifest, versions
 from harness.golden_sets.release import lock_golden, refuse_in_ci, release_golden
 
 CASE = {"id": "a", "input": "1 + 1?", "target": "2", "accepts": ["2"], "rejects": ["3"], "tags": ["easy"]}
@@ -48,7 +48,7 @@ def harness_golden(*arguments: str, folder: Path, **environment: str) -> subproc
 def test_lock_edit_release(tmp_path: Path) -> None:
     path = write(tmp_path / "sums" / "v1", CASE, OTHER)
     locked = lock_golden("sums", roots=[tmp_path], author="me")
-    manifest = read_manifest(path.parent)
+    manifest = read_golden_manifest(path.parent)
     assert manifest == locked.manifest
     assert (manifest.cases, manifest.sha256, manifest.created_by) == (2, locked.digest, "me")
     assert manifest.difficulty == {"easy": 1}

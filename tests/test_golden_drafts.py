@@ -18,7 +18,7 @@ from harness.errors import GoldenSetError
 from harness.golden_sets.case_row import case_problems, case_row, parse_case
 from harness.golden_sets.diff import diff_cases
 from harness.golden_sets.draft import add_rows, new_golden, rows_from_results
-from harness.golden_sets.overlap import Passage, find_contamination, near_duplicates, passages_of
+from harness.golden_sets.overlap import TextPassage, find_contamination, near_duplicates, passages_of
 from harness.golden_sets.read import load_golden
 from harness.golden_sets.release import lock_golden, release_golden
 from harness.likelihood import Continuation
@@ -217,7 +217,7 @@ def test_a_pair_right_at_the_threshold_is_found() -> None:
 
 
 def found_in(question: str, training: str, **options: object) -> list[tuple[str, str]]:
-    overlaps = find_contamination([case("a", question)], [Passage("t:1", training)], **options)  # type: ignore[arg-type]
+    overlaps = find_contamination([case("a", question)], [TextPassage("t:1", training)], **options)  # type: ignore[arg-type]
     return [(overlap.kind, overlap.part) for overlap in overlaps]
 
 
@@ -249,7 +249,7 @@ def test_texts_whose_likelihood_is_asked_are_looked_for() -> None:
         Case("blank", (), continuations=(Continuation(" yes", page), Continuation(" no", page)), target=0),
         Case("other", (), continuations=(Continuation("Ships sail on the sea."),), raw=True),
     ]
-    found = find_contamination(asked, [Passage("t:1", f"As said: {page}.")])
+    found = find_contamination(asked, [TextPassage("t:1", f"As said: {page}.")])
     assert [overlap.case_id for overlap in found] == ["page", "end", "blank"]
     assert [(pair.first, pair.second) for pair in near_duplicates([asked[0], asked[3]])] == []
 
@@ -268,7 +268,7 @@ def test_a_reworded_question_is_found_as_near() -> None:
 
 def test_targets_count_only_where_asked() -> None:
     made = [case("a", "Why?", target="Because the policy says thirty days and not one day more than that.")]
-    training = [Passage("t:1", made[0].target)]
+    training = [TextPassage("t:1", made[0].target)]
     assert find_contamination(made, training) == []
     assert [o.part for o in find_contamination(made, training, targets=True)] == ["target"]
 

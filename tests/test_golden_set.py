@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.cases import Message, Sampling
 from harness.errors import GoldenSetError
 from harness.files.json_schema import compile_predicate, packaged_schema, violations
-from harness.golden_sets.read import find_golden, golden_names, load_golden, read_cases, versions
+from harness.golden_sets.read import find_golden, golden_names, load_golden, read_golden_cases, versions
 
 GOOD = {"id": "a", "input": "What is 1 + 1?", "target": "2"}
 
@@ -241,7 +241,7 @@ def test_an_edit_of_a_locked_set_names_the_command(tmp_path: Path) -> None:
 
 def test_cases_stream(tmp_path: Path) -> None:
     folder = write_set(tmp_path, GOOD, "nonsense")
-    stream = read_cases(folder)
+    stream = read_golden_cases(folder)
     assert next(stream).id == "a"
     with pytest.raises(GoldenSetError):
         next(stream)

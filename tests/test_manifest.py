@@ -12,8 +12,8 @@ from harness.checkpoints.manifest import (
     BaseModelRecord,
     DataRecord,
     Manifest,
-    Progress,
     Provenance,
+    TrainingProgress,
     model_files,
     read_manifest,
     record_files,
@@ -38,7 +38,7 @@ def manifest(path: Path) -> Manifest:
     return Manifest(
         name="run",
         method="lora",
-        progress=Progress(step=5, max_steps=10, epoch=0.5, train_loss=1.25, tokens_seen=100),
+        progress=TrainingProgress(step=5, max_steps=10, epoch=0.5, train_loss=1.25, tokens_seen=100),
         provenance=Provenance(who="Ada", why="ünïcode", created="2026-01-01T00:00:00+00:00", seed=3),
         recipe={"name": "run", "training": {"learning_rate": 1e-3}},
         data=(DataRecord("data/rows.jsonl", "0" * 64, 12),),

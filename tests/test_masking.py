@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_data import shared_data
 
-from harness.data.rows import Example
+from harness.data.rows import TrainingExample
 from harness.errors import TrainingDataError
 
 pytest.importorskip("transformers", reason="training needs checkpoint-harness[train]")
@@ -33,13 +33,13 @@ def tokenizer() -> Any:
     return train_tokenizer(TEXTS, NewTokenizer(vocab_size=320), context_length=256)
 
 
-def dialogue(*turns: str, first_trained: int = 0) -> Example:
+def dialogue(*turns: str, first_trained: int = 0) -> TrainingExample:
     roles = ["user", "assistant"] * len(turns)
     messages = tuple({"role": role, "content": text} for role, text in zip(roles, turns, strict=False))
-    return Example(messages, first_trained, "data/rows.jsonl", 7)
+    return TrainingExample(messages, first_trained, "data/rows.jsonl", 7)
 
 
-def tokenise(tokenizer: Any, example: Example, template: str | None = None) -> TokenizedRow:
+def tokenise(tokenizer: Any, example: TrainingExample, template: str | None = None) -> TokenizedRow:
     (row,) = tokenize_rows(ChatFormat(tokenizer, name="models/base", template=template), [example])
     return row
 
@@ -190,7 +190,7 @@ def test_tool_calls_are_trained_as_the_template_writes_them() -> None:
         "{% for call in m.tool_calls or [] %}{{ call.function | tojson }}{% endfor %}{{ '<|im_end|>' }}"
     )
     template += "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant:{% endif %}"
-    row = tokenise(_cached_tokenizer(), Example(messages, 0, "data/rows.jsonl", 7), template)
+    row = tokenise(_cached_tokenizer(), TrainingExample(messages, 0, "data/rows.jsonl", 7), template)
     written = '{"name": "get_order", "arguments": {"id": 5}}<|im_end|>It is sent.<|im_end|>'
     assert trained(_cached_tokenizer(), row) == written
 

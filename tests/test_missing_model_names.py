@@ -110,7 +110,7 @@ def test_a_report_that_tells_less_is_not_trusted(models: Path, monkeypatch: pyte
 
 
 def test_the_turns_to_train_are_found_without_the_renderer(models: Path) -> None:
-    from harness.data.rows import Example
+    from harness.data.rows import TrainingExample
     from harness.train.chat_format import ChatFormat
     from harness.train.masking import tokenize_rows
     from harness.train.recipe import NewTokenizer
@@ -118,7 +118,7 @@ def test_the_turns_to_train_are_found_without_the_renderer(models: Path) -> None
 
     texts = ["Where is order 4711?", "On its way.", "Thanks", "You're welcome."]
     turns = zip(["user", "assistant"] * 2, texts, strict=True)
-    row = Example(tuple({"role": role, "content": text} for role, text in turns), 0, "rows.jsonl", 1)
+    row = TrainingExample(tuple({"role": role, "content": text} for role, text in turns), 0, "rows.jsonl", 1)
     tokenizer = train_tokenizer(texts * 3, NewTokenizer(vocab_size=300), context_length=256)
     marked = ChatFormat(tokenizer, name="base")
     (name,) = [name for name in NAMES if name.name == "render_jinja_template"]

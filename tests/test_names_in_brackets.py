@@ -9,13 +9,15 @@ from rich.console import Console
 
 from harness.plugins.deciding.terminal import _watcher
 from harness.protocols import Checkpoint
-from harness.train.plan import DataPlan, Plan, SourcePlan, StepPlan, show_plan
+from harness.train.plan import DataPlan, SourcePlan, StepPlan, TrainingPlan, show_plan
 
 
 def test_in_the_plan_of_a_training() -> None:
     data = DataPlan((SourcePlan("data/[old].jsonl", 3, 2),), 0, 0, 1, 2, 1, 10, 5, 5, 9)
     steps = StepPlan(effective_batch=1, per_epoch=1, max_steps=1, warmup=0)
-    plan = Plan("run", "full", "models/[/final]", data, steps, 1, 1, "fp32", "cpu", "runs[1]/run", (1,))
+    plan = TrainingPlan(
+        "run", "full", "models/[/final]", data, steps, 1, 1, "fp32", "cpu", "runs[1]/run", (1,)
+    )
     shown = io.StringIO()
     show_plan(plan, Console(file=shown, width=120))
     for name in ("data/[old].jsonl", "models/[/final]", "runs[1]/run"):

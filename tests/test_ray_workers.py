@@ -26,7 +26,7 @@ from harness.likelihood import Continuation
 from harness.plugins.backends.hf import HFBackend
 from harness.plugins.workers.chunks import cut
 from harness.plugins.workers.ray import RayWorkers
-from harness.plugins.workers.replica import Refusal, Replica
+from harness.plugins.workers.replica import Replica, ReplicaRefusal
 from harness.protocols import Backend, BackendOptions, Checkpoint
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra [ray]")
@@ -68,11 +68,11 @@ def test_a_replica_refuses_other_files_and_other_numerics(options: BackendOption
     checkpoint = HFBackend(options).resolve("model", "model")
     replica = Replica("hf", options)
     other = replica.answer(dataclasses.replace(checkpoint, fingerprint="0" * 64), [])
-    assert isinstance(other, Refusal)
+    assert isinstance(other, ReplicaRefusal)
     assert "finds other files than the driver" in other.message
     numerics = {**checkpoint.numerics, "dtype": "bfloat16"}
     otherwise = replica.answer(dataclasses.replace(checkpoint, numerics=numerics), [])
-    assert isinstance(otherwise, Refusal)
+    assert isinstance(otherwise, ReplicaRefusal)
     assert "computes otherwise (dtype)" in otherwise.message
     assert replica.answer(checkpoint, []) == []
 

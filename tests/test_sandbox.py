@@ -16,24 +16,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ScoringError
-from harness.sandbox import Ending, Limits, Permission, Program, allow_code, code_allowed, run
-from harness.sandbox.inside.values import MAX_ITEMS, ValueProblem, decode, encode
+from harness.sandbox import Ending, Permission, Program, ProgramLimits, allow_code, code_allowed, run_program
+from harness.sandbox.inside.values import MAX_ITEMS, ValueProblem, decode_value, encode_value
 
-FAST = Limits(seconds=2)
+FAST = ProgramLimits(seconds=2)
 
 
 @pytest.fixture(autouse=True)
 def allowed() -> Iterator[None]:
     with code_allowed():
         try:
-            run(Program("", ""))
+            run_program(Program("", ""))
         except ScoringError as problem:
             pytest.skip(f"no isolation here: {problem}")
         yield
 
 
-def outcome(source: str, tests: str = "assert f() is True", limits: Limits = FAST, **options: Any) -> Ending:
-    return run(Program(source, tests, ("f",), **options), limits)
+def outcome(
+    source: str, tests: str = "assert f() is True", limits: ProgramLimits = FAST, **options: Any
+) -> Ending:
+    return run_program(Program(source, tests, ("f",), **options), limits)
 
 
 # --- what the code cannot do -----------------------------------------------------------------------------
@@ -43,7 +45,7 @@ def test_nothing_runs_until_it_is_allowed(tmp_path: Path) -> None:
     allow_code(None)
     marker = tmp_path / "ran"
     with pytest.raises(ScoringError, match="--allow-code-execution"):
-        run(Program(f"open({str(marker)!r}, 'w')", ""))
+        run_program(Program(f"open({str(marker)!r}, 'w')", ""))
     assert not marker.exists()
 
 
@@ -76,19 +78,19 @@ def processes() -> int:
 
 def test_an_infinite_loop_is_contained() -> None:
     started = time.monotonic()
-    ending = outcome("def f():\n    while True: pass", limits=Limits(seconds=1))
+    ending = outcome("def f():\n    while True: pass", limits=ProgramLimits(seconds=1))
     assert ending == Ending("failed", "the code used up its CPU time")
     assert time.monotonic() - started < 60
 
 
 def test_sleeping_for_ever_is_contained() -> None:
-    ending = outcome("import time\ndef f(): time.sleep(1e6)", limits=Limits(wall=2))
+    ending = outcome("import time\ndef f(): time.sleep(1e6)", limits=ProgramLimits(wall=2))
     assert ending == Ending("failed", "it did not end within 2 s")
 
 
 def test_ignored_signals_do_not_help() -> None:
     code = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\ndef f():\n    while True: pass"
-    assert outcome(code, limits=Limits(seconds=1)).outcome == "failed"
+    assert outcome(code, limits=ProgramLimits(seconds=1)).outcome == "failed"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def f():
         with open(f"large{index}", "wb") as file:
             file.write(bytes(1 << 20))
 """
-    assert "No space left" in outcome(code, "f()", Limits(seconds=2, disk=4)).why
+    assert "No space left" in outcome(code, "f()", ProgramLimits(seconds=2, disk=4)).why
 
 
 def test_connecting_a_socket_is_contained() -> None:
@@ -340,7 +342,7 @@ def test_without_namespaces_nothing_runs_unless_the_user_accepts_that() -> None:
     code = """
 import ctypes, os, sys
 from harness.errors import ScoringError
-from harness.sandbox import Permission, Program, allow_code, run
+from harness.sandbox import Permission, Program, allow_code, run_program
 libc = ctypes.CDLL(None, use_errno=True)
 uid, gid = os.getuid(), os.getgid()
 assert libc.unshare(0x10000000) == 0
@@ -350,12 +352,12 @@ open("/proc/sys/user/max_user_namespaces", "w").write("0")
 program = Program("import time\\ndef f(): return True", "assert f() is True", ("f",))
 allow_code(Permission())
 try:
-    run(program)
+    run_program(program)
     print("ran")
 except ScoringError as problem:
     print(problem)
 allow_code(Permission(unisolated=True))
-print(run(program))
+print(run_program(program))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "cannot make user, mount, network and PID namespaces" in done.stdout, done.stderr
@@ -369,9 +371,9 @@ print(run(program))
 def test_permission_is_given_back() -> None:
     allow_code(None)
     with code_allowed(unisolated=True):
-        assert run(Program("", "")) == Ending("passed")
+        assert run_program(Program("", "")) == Ending("passed")
     with pytest.raises(ScoringError):
-        run(Program("", ""))
+        run_program(Program("", ""))
     allow_code(Permission())
 
 
@@ -388,7 +390,7 @@ plain = st.recursive(
 
 @given(plain)
 def test_a_value_comes_back_as_it_was(value: Any) -> None:
-    found = decode(encode(value))
+    found = decode_value(encode_value(value))
     assert found == value
     assert repr(found) == repr(value)
 
@@ -401,8 +403,8 @@ def test_a_value_comes_back_as_it_was(value: Any) -> None:
 )
 def test_what_is_no_value_is_a_problem(data: Any) -> None:
     with contextlib.suppress(ValueProblem):
-        decode(json.dumps(data))
+        decode_value(json.dumps(data))
 
 
 def test_iterators_are_taken_so_far() -> None:
-    assert len(list(decode(encode(iter(range(3 * MAX_ITEMS)))))) == MAX_ITEMS
+    assert len(list(decode_value(encode_value(iter(range(3 * MAX_ITEMS)))))) == MAX_ITEMS

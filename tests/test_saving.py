@@ -14,8 +14,8 @@ import pytest
 
 from harness.checkpoints.manifest import (
     Manifest,
-    Progress,
     Provenance,
+    TrainingProgress,
     read_manifest,
     record_files,
     verify_files,
@@ -36,7 +36,7 @@ def save(run: Path, step: int) -> Path:
         Manifest(
             name="run",
             method="full",
-            progress=Progress(step=step, max_steps=10_000, epoch=0.0),
+            progress=TrainingProgress(step=step, max_steps=10_000, epoch=0.0),
             provenance=Provenance(who="test", why=None, created="now", seed=0),
             recipe={},
             data=(),

@@ -13,7 +13,7 @@ from case_results import stored_record, two_sides
 from tiny_models import save_model
 from typer.testing import CliRunner
 
-from harness.checkpoints.manifest import Manifest, Progress, Provenance, record_files, write_manifest
+from harness.checkpoints.manifest import Manifest, Provenance, TrainingProgress, record_files, write_manifest
 from harness.cli.main import app
 from harness.engine.engine import Engine
 from harness.errors import ConfigurationError, StoreError
@@ -25,7 +25,7 @@ from harness.protocols import BackendOptions
 from harness.runs.best_link import point_to
 from harness.runs.record import RunRecord
 from harness.runs.run_environment import Environment, StoredBaseline
-from harness.runs.selection import Selection, contenders, select
+from harness.runs.selection import Selection, contenders, select_best
 from harness.runs.selection_rule import Objective, SelectionRule, overridden, read_rule
 from harness.runs.store import RunStore
 
@@ -68,7 +68,7 @@ def record(
 
 
 def chosen(scores: Scores, rule: SelectionRule | None = None) -> Selection:
-    return select(contenders([record(scores)]), rule or SelectionRule())
+    return select_best(contenders([record(scores)]), rule or SelectionRule())
 
 
 def test_the_highest_score_wins_and_ties_are_said() -> None:
@@ -131,7 +131,7 @@ def test_lexicographic_goes_on_where_the_first_suite_cannot_tell() -> None:
 )
 def test_what_is_not_known_to_be_good_is_not_eligible(change: dict[str, object], said: str) -> None:
     run = dataclasses.replace(record({"a": {"json": share(90)}}), **change)  # type: ignore[arg-type]
-    found = select(contenders([run]), SelectionRule(objectives=(Objective(suite="json"),)))
+    found = select_best(contenders([run]), SelectionRule(objectives=(Objective(suite="json"),)))
     assert found.best is None
     assert any(said in reason for reason in found.ranked[0].refused)
 
@@ -143,7 +143,9 @@ def test_inconclusive_early_stopped_and_other_cases_are_refused_by_name() -> Non
     stopped = [
         dataclasses.replace(verdict, settlement=EarlySettlement("settled", 40)) for verdict in run.verdicts
     ]
-    (one,) = select(contenders([dataclasses.replace(run, verdicts=tuple(stopped))]), SelectionRule()).ranked
+    (one,) = select_best(
+        contenders([dataclasses.replace(run, verdicts=tuple(stopped))]), SelectionRule()
+    ).ranked
     assert "stopped early and lacks 40 cases" in one.refused[0]
     missing = chosen({"a": {"json": share(90)}, "b": {"json": share(50, 60)}})
     assert missing.best is not None
@@ -164,7 +166,7 @@ def against(run: RunRecord, fingerprint: str) -> RunRecord:
 
 
 def refusals(*runs: RunRecord) -> dict[str, tuple[str, ...]]:
-    found = select(contenders(runs), SelectionRule())
+    found = select_best(contenders(runs), SelectionRule())
     assert found.best is None
     return {one.contender.name: one.refused for one in found.ranked}
 
@@ -186,7 +188,7 @@ def test_runs_against_different_baselines_are_refused_by_name() -> None:
     """The lower score may have passed the harder gate: neither is the right one."""
     one, other = record({"a": {"json": share(72)}}), record({"b": {"json": share(90)}})
     other = dataclasses.replace(other, **LATER)  # type: ignore[arg-type]
-    assert select(contenders([one, other]), SelectionRule()).best is not None
+    assert select_best(contenders([one, other]), SelectionRule()).best is not None
     said = refusals(against(one, "1" * 64), against(other, "2" * 64))
     assert said["a"] == (
         "json: gated against base (111111111111), b against base (222222222222): gate both against one "
@@ -205,11 +207,11 @@ def test_a_name_of_a_stored_baseline_is_not_what_it_stands_for() -> None:
 
     one, other = record({"a": {"json": share(72)}}), record({"b": {"json": share(90)}})
     other = dataclasses.replace(other, **LATER)  # type: ignore[arg-type]
-    alike = select(contenders([stored(one, "1" * 64), stored(other, "1" * 64)]), SelectionRule())
+    alike = select_best(contenders([stored(one, "1" * 64), stored(other, "1" * 64)]), SelectionRule())
     assert alike.best is not None
     for first, second in (("1" * 64, "2" * 64), ("1" * 64, None), (None, None)):
         assert "gate both against one baseline" in refusals(stored(one, first), stored(other, second))["a"][0]
-    assert select(contenders([stored(one, None)]), SelectionRule()).best is not None
+    assert select_best(contenders([stored(one, None)]), SelectionRule()).best is not None
 
 
 def test_runs_under_different_policies_are_refused_by_name() -> None:
@@ -238,7 +240,7 @@ def test_a_spec_that_was_trained_anew_is_ranked_by_its_own_scores() -> None:
     new = dataclasses.replace(new, **LATER)  # type: ignore[arg-type]
     rule = SelectionRule(order="lexicographic", objectives=(Objective(suite="json"), Objective(suite="chat")))
     for runs in ((old, new), (dataclasses.replace(old, created="2026-04-01T00:00:00Z"), new)):
-        found = select(contenders(runs), rule)
+        found = select_best(contenders(runs), rule)
         assert [one.contender.fingerprint[0] for one in found.ranked] == ["2", "1"]
 
 
@@ -261,7 +263,7 @@ def test_the_score_that_counts_is_the_one_the_gate_looks_at() -> None:
             if case.role.value == "candidate"
         ]
         runs.append(dataclasses.replace(run, verdicts=(verdict,), cases=tuple(cases)))
-    found = select(contenders(runs), SelectionRule())
+    found = select_best(contenders(runs), SelectionRule())
     assert [(one.contender.name, one.value) for one in found.ranked] == [("steady", 0.4), ("lucky", 0.3)]
 
 
@@ -377,7 +379,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     for seed, (step, loss) in enumerate(LOSSES.items()):
         folder = save_model(root / f"runs/lora/checkpoint-{step}", seed=seed)
-        progress = Progress(step=step, max_steps=300, epoch=step / 300, validation_loss=loss)
+        progress = TrainingProgress(step=step, max_steps=300, epoch=step / 300, validation_loss=loss)
         about = Provenance(who="tester", why=None, created="2026-03-14T09:26:53+00:00", seed=0)
         manifest = Manifest("lora", "full", progress, about, {}, (), record_files(folder))
         write_manifest(folder, manifest)
@@ -400,7 +402,7 @@ def test_the_lowest_validation_loss_is_not_the_best_checkpoint(
     """The textbook trap: loss goes on falling while JSON replies break."""
     monkeypatch.chdir(trained)
     run = stored(trained, tmp_path, {100: 72, 200: 95, 300: 67})
-    done = CliRunner().invoke(app, ["select", run, "--state", str(tmp_path), "--json"])
+    done = CliRunner().invoke(app, ["select_best", run, "--state", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
     about = json.loads(done.output)
     assert about["best"] == "runs/lora/checkpoint-200"
@@ -424,7 +426,7 @@ def test_nothing_eligible_is_exit_10_and_the_old_choice_stands(
     link.unlink(missing_ok=True)
     link.symlink_to("checkpoint-100")
     stored(trained, tmp_path, {200: 20, 300: 10})
-    done = CliRunner().invoke(app, ["select", "--state", str(tmp_path)])
+    done = CliRunner().invoke(app, ["select_best", "--state", str(tmp_path)])
     assert done.exit_code == 10
     assert "REGRESSED" in done.output
     assert "best is unchanged" in done.output
@@ -437,7 +439,7 @@ def test_weights_that_changed_since_the_run_are_not_chosen(
     monkeypatch.chdir(trained)
     run = record({"runs/lora/checkpoint-100": {"json": share(90)}})  # under another fingerprint
     RunStore(tmp_path).write(run)
-    done = CliRunner().invoke(app, ["select", "--state", str(tmp_path)])
+    done = CliRunner().invoke(app, ["select_best", "--state", str(tmp_path)])
     assert "no longer those that run" in str(done.exception)
 
 
@@ -449,9 +451,9 @@ def test_a_policy_that_changed_since_the_run_is_not_a_pass(
     gates = trained / "gates.yaml"
     try:
         gates.write_text("gates:\n  default: {margin: 0.05}\n  json:\n    alpha: 0.05\n", encoding="utf-8")
-        assert CliRunner().invoke(app, ["select", "--state", str(tmp_path)]).exit_code == 0
+        assert CliRunner().invoke(app, ["select_best", "--state", str(tmp_path)]).exit_code == 0
         gates.write_text("gates:\n  json:\n    policy: non-inferior\n", encoding="utf-8")
-        done = CliRunner().invoke(app, ["select", "--state", str(tmp_path), "--json"])
+        done = CliRunner().invoke(app, ["select_best", "--state", str(tmp_path), "--json"])
     finally:
         gates.unlink()
     assert done.exit_code == 10
@@ -469,7 +471,7 @@ def test_one_checkpoint_of_each_run_keeps_its_baseline(
     run = RunStore(tmp_path).read(stored(trained, tmp_path, {100: 72, 200: 95, 300: 90}))
     RunStore(tmp_path).write(dataclasses.replace(run, **LATER))  # type: ignore[arg-type]
     picked = [f"{run.run}#runs/lora/checkpoint-100", f"{LATER['run']}#runs/lora/checkpoint-300"]
-    done = CliRunner().invoke(app, ["select", *picked, "--state", str(tmp_path), "--json"])
+    done = CliRunner().invoke(app, ["select_best", *picked, "--state", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
     ranked = [(row["checkpoint"], row["refused"]) for row in json.loads(done.output)["ranked"]]
     assert ranked == [("runs/lora/checkpoint-300", []), ("runs/lora/checkpoint-100", [])]
@@ -483,7 +485,7 @@ def test_a_policy_that_the_file_has_given_up_is_not_a_pass(
     run = RunStore(tmp_path).read(stored(trained, tmp_path, {100: 90}))
     sources = {"json": {"margin": "gates.yaml:3", "alpha": "marker", "policy": "default"}}
     RunStore(tmp_path).write(dataclasses.replace(run, run="lax", environment=Environment(gates=sources)))
-    done = CliRunner().invoke(app, ["select", "lax", "--state", str(tmp_path), "--json"])
+    done = CliRunner().invoke(app, ["select_best", "lax", "--state", str(tmp_path), "--json"])
     assert done.exit_code == 10
     (row,) = json.loads(done.output)["ranked"]
     assert row["refused"] == [
@@ -493,7 +495,7 @@ def test_a_policy_that_the_file_has_given_up_is_not_a_pass(
     gates = trained / "gates.yaml"
     try:
         gates.write_text("gates:\n  json:\n    margin: 0.05\n", encoding="utf-8")
-        assert CliRunner().invoke(app, ["select", "lax", "--state", str(tmp_path)]).exit_code == 0
+        assert CliRunner().invoke(app, ["select_best", "lax", "--state", str(tmp_path)]).exit_code == 0
     finally:
         gates.unlink()
 
@@ -507,7 +509,7 @@ def test_a_directory_named_best_is_left_alone(
     link.mkdir()
     try:
         stored(trained, tmp_path, {100: 90})
-        done = CliRunner().invoke(app, ["select", "--state", str(tmp_path)])
+        done = CliRunner().invoke(app, ["select_best", "--state", str(tmp_path)])
         assert "is no link" in str(done.exception)
         assert link.is_dir()
     finally:
@@ -537,7 +539,7 @@ def test_a_choice_that_cannot_be_made_leaves_link_and_reasons_as_they_were(
 def test_the_table_says_who_and_why(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
     run = stored(trained, tmp_path, {100: 94, 200: 95, 300: 10})
-    done = CliRunner().invoke(app, ["select", run, "--state", str(tmp_path), "--objective", "json=2"])
+    done = CliRunner().invoke(app, ["select_best", run, "--state", str(tmp_path), "--objective", "json=2"])
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
     assert any("checkpoint-200" in line and "0.5500" in line for line in lines)

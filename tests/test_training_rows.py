@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_data import shared_data
 
-from harness.data.rows import Example, normalised_prompt, read_rows
+from harness.data.rows import TrainingExample, normalised_prompt, read_rows
 from harness.data.split import divide, drop_duplicates
 from harness.errors import TrainingDataError
 
@@ -24,9 +24,9 @@ def write(path: Path, *rows: dict[str, Any]) -> Path:
     return path
 
 
-def example(prompt: str, answer: str = "Yes.", line: int = 1, **fields: Any) -> Example:
+def example(prompt: str, answer: str = "Yes.", line: int = 1, **fields: Any) -> TrainingExample:
     messages = ({"role": "user", "content": prompt}, {"role": "assistant", "content": answer})
-    return Example(messages, 0, "rows.jsonl", line, fields=fields)
+    return TrainingExample(messages, 0, "rows.jsonl", line, fields=fields)
 
 
 def test_three_shapes_become_one(tmp_path: Path) -> None:

@@ -83,6 +83,6 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def train_until_killed(root: str, text: str) -> None:
     """Train a recipe in a child process that is going to be killed; saves after every step."""
-    from harness.train.runner import run
+    from harness.train.runner import run_training
 
-    run(recipe(text), root=Path(root))
+    run_training(recipe(text), root=Path(root))

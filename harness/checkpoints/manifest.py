@@ -27,8 +27,8 @@ __all__ = [
     "DataRecord",
     "FileRecord",
     "Manifest",
-    "Progress",
     "Provenance",
+    "TrainingProgress",
     "model_files",
     "read_manifest",
     "record_files",
@@ -96,7 +96,7 @@ class DataRecord:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """How far training was when the checkpoint was saved.
 
     Attributes:
@@ -157,7 +157,7 @@ class Manifest:
 
     name: str
     method: str
-    progress: Progress
+    progress: TrainingProgress
     provenance: Provenance
     recipe: Mapping[str, Any]
     data: tuple[DataRecord, ...]
@@ -191,7 +191,7 @@ class Manifest:
         if version != SCHEMA_VERSION:
             raise ValueError(f"schema_version is {version!r}, this release reads {SCHEMA_VERSION}")
         try:
-            fields["progress"] = Progress(**fields["progress"])
+            fields["progress"] = TrainingProgress(**fields["progress"])
             fields["provenance"] = Provenance(**fields["provenance"])
             fields["data"] = tuple(DataRecord(**record) for record in fields["data"])
             fields["files"] = {name: FileRecord(**record) for name, record in fields["files"].items()}

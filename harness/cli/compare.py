@@ -51,11 +51,11 @@ def compare(
         raise UsageError("--markdown - and --json - would print into each other: write one to a file")
     record = _compared(baseline, candidates, RunStore(state), allow_same)
     if markdown is not None:
-        from harness.report.markdown import render
+        from harness.report.markdown import render_markdown
 
-        _write(markdown, render(record))
+        _write(markdown, render_markdown(record))
     if html is not None:
-        from harness.report.html import render as render_page
+        from harness.report.html import render_page
 
         _write(str(html), render_page(record))
     if json is not None:
@@ -78,10 +78,10 @@ def _compared(baseline: str, candidates: list[str], store: RunStore, allow_same:
             f"{name} is a stored run, and not everything else is: compare stored runs with each other, or "
             "checkpoints with a checkpoint or run"
         )
-    from harness.cli.evaluate_checkpoints import evaluate
+    from harness.cli.evaluate_checkpoints import evaluate_checkpoints
 
     named = baseline if base is None or baseline.startswith("run:") else f"run:{baseline}"
-    return evaluate(candidates, baseline=named, allow_same=allow_same)
+    return evaluate_checkpoints(candidates, baseline=named, allow_same=allow_same)
 
 
 def _print(record: RunRecord, flips: int) -> None:

@@ -10,10 +10,10 @@ from harness.errors import ConfigurationError, StoreError
 from harness.exit_codes import ExitCode
 from harness.runs.record import RunRecord
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate_checkpoints"]
 
 
-def evaluate(specs: list[str], *, baseline: str, allow_same: bool = False) -> RunRecord:
+def evaluate_checkpoints(specs: list[str], *, baseline: str, allow_same: bool = False) -> RunRecord:
     """Run the project's suites over checkpoints against a baseline, and return the run's record.
 
     Answers that the response cache has are not generated again.

@@ -17,7 +17,7 @@ from harness.project import find_root
 from harness.registry import did_you_mean
 from harness.report.plain_text import one_line
 from harness.runs.power_table import GateRow, load_plan, overview
-from harness.runs.selection_rule import described, named_suites, read_rule
+from harness.runs.selection_rule import describe_rule, named_suites, read_rule
 from harness.runs.store import RunStore
 
 __all__ = ["gates"]
@@ -50,7 +50,7 @@ def gates(paths: list[str] | None = _PATHS, json: bool = _JSON, state: Path = _S
     _print(rows)
     if written.select is not None:
         known = {row.planned.suite for row in rows}
-        typer.echo(f"\nselect: {described(rule)} from {written.path}:{written.select_line()}")
+        typer.echo(f"\nselect: {describe_rule(rule)} from {written.path}:{written.select_line()}")
         for name in sorted(set(named_suites(rule)) - known):
             typer.echo(f"select: no suite {one_line(name)!r} here{did_you_mean(name, sorted(known))}")
 

@@ -19,14 +19,14 @@ from harness.exit_codes import ExitCode
 from harness.files.read_json import read_jsonl
 from harness.golden_sets.diff import diff_cases
 from harness.golden_sets.draft import Addition, add_rows, new_golden, rows_from_results
-from harness.golden_sets.overlap import Passage, find_contamination, near_duplicates, passages_of
+from harness.golden_sets.overlap import TextPassage, find_contamination, near_duplicates, passages_of
 from harness.golden_sets.read import (
     GoldenSet,
     check_name,
     find_golden,
     golden_names,
     load_golden,
-    read_manifest,
+    read_golden_manifest,
     versions,
 )
 from harness.golden_sets.release import refuse_in_ci
@@ -155,7 +155,7 @@ def import_cases(
         folder = new_golden(name, root=roots[0], description=about, licence=form.licence, sampling=sampling)
         (folder / "cases.jsonl").write_text("", encoding="utf-8")
     elif form.sampling_of is not None and sampling:
-        there = read_manifest(find_golden(name, roots=roots)).sampling
+        there = read_golden_manifest(find_golden(name, roots=roots)).sampling
         if there != sampling:
             raise GoldenSetError(
                 f"{name} asks for {json.dumps(dict(there))} and {file} for {json.dumps(dict(sampling))}: "
@@ -315,7 +315,7 @@ def _own(roots: list[Path]) -> list[str]:
     return [name for name in golden_names(roots) if any((root / name).is_dir() for root in roots)]
 
 
-def _passages(sources: list[Path]) -> Iterator[Passage]:
+def _passages(sources: list[Path]) -> Iterator[TextPassage]:
     """Yield every training text; a source that cannot be read in whole is an error, not a clean one."""
     for source in sources:
         files = sorted(source.rglob("*.jsonl")) if source.is_dir() else [source]

@@ -23,7 +23,7 @@ from harness.registry import BACKENDS, names
 from harness.runs.best_link import point_to, training_run_of
 from harness.runs.record import RunRecord, candidate_of, new_run_id
 from harness.runs.selection import Contender, Selection, contenders
-from harness.runs.selection import select as choose
+from harness.runs.selection import select_best as choose
 from harness.runs.store import RunStore
 
 __all__ = ["select"]
@@ -189,8 +189,8 @@ def _print(chosen: Selection, losses: dict[str, float | None]) -> None:
         cells = [
             "–" if row.refused else str(place),
             one_line(row.contender.name),
-            *(figures.score(row.means.get(suite)) for suite in suites),
-            figures.score(row.value),
+            *(figures.score_percent(row.means.get(suite)) for suite in suites),
+            figures.score_percent(row.value),
             figures.NOTHING if loss is None else f"{loss:.4f}",
             said,
         ]

@@ -56,7 +56,7 @@ def train(
             return
         previous = signal.signal(signal.SIGTERM, _interrupt)
         try:
-            result = runner.run(settings, root=root, resume=resume, restart=restart, console=console)
+            result = runner.run_training(settings, root=root, resume=resume, restart=restart, console=console)
         finally:
             signal.signal(signal.SIGTERM, previous)
     except HarnessError as error:

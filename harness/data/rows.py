@@ -18,7 +18,7 @@ from harness.cases import content_digest
 from harness.errors import TrainingDataError
 from harness.files.read_json import read_jsonl
 
-__all__ = ["Example", "RowFile", "normalised_prompt", "read_rows"]
+__all__ = ["RowFile", "TrainingExample", "normalised_prompt", "read_rows"]
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
@@ -30,7 +30,7 @@ _KEYS = {
 
 
 @dataclass(frozen=True)
-class Example:
+class TrainingExample:
     """One conversation to train on.
 
     Attributes:
@@ -77,10 +77,10 @@ class RowFile:
 
     path: str
     sha256: str
-    examples: tuple[Example, ...]
+    examples: tuple[TrainingExample, ...]
 
 
-def normalised_prompt(example: Example) -> str:
+def normalised_prompt(example: TrainingExample) -> str:
     """Return the digest of what comes before the last trained turn, so that equal prompts compare equal.
 
     Text is compared after Unicode NFKC, case folding and collapsing of white space; system messages don't
@@ -137,7 +137,7 @@ class _Row:
         self._path = path
         self._line = line
 
-    def example(self, shape: str) -> Example:
+    def example(self, shape: str) -> TrainingExample:
         shape = self._shape() if shape == "auto" else shape
         for key in _KEYS[shape]:
             if key not in self._row:
@@ -157,7 +157,7 @@ class _Row:
             messages, first = [_message("user", text), _message("assistant", self._text("output"))], 1
         self._check_order(messages, first)
         used = {*_KEYS[shape], "input", "tools"} if shape == "instruction" else {*_KEYS[shape], "tools"}
-        return Example(
+        return TrainingExample(
             messages=tuple(messages),
             first_trained=first,
             path=self._path,

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.data.rows import Example, normalised_prompt
+from harness.data.rows import TrainingExample, normalised_prompt
 from harness.errors import TrainingDataError
 
 __all__ = ["Division", "divide", "drop_duplicates"]
@@ -23,21 +23,21 @@ class Division:
         validation_groups: Those of them on the validation side.
     """
 
-    train: tuple[Example, ...]
-    validation: tuple[Example, ...]
+    train: tuple[TrainingExample, ...]
+    validation: tuple[TrainingExample, ...]
     groups: int
     validation_groups: int
 
 
-def drop_duplicates(examples: Sequence[Example]) -> tuple[tuple[Example, ...], int]:
+def drop_duplicates(examples: Sequence[TrainingExample]) -> tuple[tuple[TrainingExample, ...], int]:
     """Keep the first of equal rows; return the rows and how many were dropped."""
-    first: dict[str, Example] = {}
+    first: dict[str, TrainingExample] = {}
     for example in examples:
         first.setdefault(example.digest, example)
     return tuple(first.values()), len(examples) - len(first)
 
 
-def divide(examples: Sequence[Example], *, fraction: float, group: str | None, seed: int) -> Division:
+def divide(examples: Sequence[TrainingExample], *, fraction: float, group: str | None, seed: int) -> Division:
     """Divide rows into training and validation without ever dividing a group.
 
     Groups are taken in the order of a seeded hash of their names while they fit, so that adding rows moves
@@ -93,7 +93,7 @@ def _choose(sizes: Mapping[str, int], target: float, seed: int) -> frozenset[str
     return frozenset(chosen)
 
 
-def _group_of(example: Example, key: str) -> str:
+def _group_of(example: TrainingExample, key: str) -> str:
     value: object = example.fields
     for step in key.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None

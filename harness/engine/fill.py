@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.cases import Response
-from harness.engine.likelihoods import refusal, verified
+from harness.engine.likelihoods import likelihood_refusal, verified
 from harness.engine.plan import Plan, PlannedRequest
 from harness.protocols import Backend, Checkpoint
 
@@ -146,7 +146,7 @@ def _answers(
     """Ask a backend what it can answer, and refuse the rest."""
     asked = []
     for planned in group:
-        refused = refusal(checkpoint, backend, planned.request)
+        refused = likelihood_refusal(checkpoint, backend, planned.request)
         if refused is None:
             asked.append(planned)
         else:

@@ -7,10 +7,10 @@ import math
 from harness.cases import Request, Response
 from harness.protocols import Backend, Checkpoint
 
-__all__ = ["refusal", "verified"]
+__all__ = ["likelihood_refusal", "verified"]
 
 
-def refusal(checkpoint: Checkpoint, backend: Backend, request: Request) -> Response | None:
+def likelihood_refusal(checkpoint: Checkpoint, backend: Backend, request: Request) -> Response | None:
     """Return the error that answers a request which a backend cannot answer, or None.
 
     A backend that computes likelihoods says so (`GivesLikelihoods`). Recorded outputs may answer with text:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["compile_predicate", "describe", "packaged_schema", "short", "violations"]
+__all__ = ["compile_predicate", "describe_violation", "packaged_schema", "short", "violations"]
 
 Predicate = Callable[[Any], bool]
 
@@ -62,10 +62,10 @@ def violations(schema: Mapping[str, Any], value: Any) -> list[str]:
 
     errors = list(Draft202012Validator(schema).iter_errors(value))
     errors.sort(key=lambda error: [str(step) for step in error.absolute_path])
-    return [phrase for error in errors for phrase in describe(error)]
+    return [phrase for error in errors for phrase in describe_violation(error)]
 
 
-def describe(error: Any) -> Iterator[str]:
+def describe_violation(error: Any) -> Iterator[str]:
     """Yield one phrase for each thing that a `jsonschema.ValidationError` complains of, place first."""
     place = ""
     for step in error.absolute_path:

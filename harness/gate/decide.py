@@ -24,7 +24,7 @@ from harness.cases import Outcome
 from harness.gate.coverage import with_comparability, with_coverage
 from harness.gate.evidence import Evidence
 from harness.gate.measurements import CaseCounts, Floor, MeanScore, SampleNoise
-from harness.gate.pairing import Pairing, cluster_of, is_right_or_wrong, label, naming
+from harness.gate.pairing import Pairing, case_label, cluster_of, is_right_or_wrong, naming
 from harness.gate.policy import ALARMS
 from harness.gate.slices import with_named_slices
 from harness.gate.verdict import Status, Verdict, percent, points
@@ -199,12 +199,12 @@ def _with_means(verdict: Verdict, evidence: Evidence) -> Verdict:
     return dataclasses.replace(
         with_comparison(verdict, comparison),
         improved_ids=tuple(
-            label(pair.candidate, tests=tests)
+            case_label(pair.candidate, tests=tests)
             for pair, difference in zip(pairs, differences, strict=True)
             if difference > SAME
         ),
         worsened_ids=tuple(
-            label(pair.candidate, tests=tests)
+            case_label(pair.candidate, tests=tests)
             for pair, difference in zip(pairs, differences, strict=True)
             if difference < -SAME
         ),

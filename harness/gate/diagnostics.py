@@ -22,7 +22,7 @@ from harness.stats.paired import Comparison, compare_pairs
 if TYPE_CHECKING:
     from harness.gate.answer_measures import Measure
 
-__all__ = ["Diagnostic", "blocked_by", "described", "diagnostics"]
+__all__ = ["Diagnostic", "blocked_by", "describe_diagnostic", "diagnostics"]
 
 _SMALLEST_CHANGE = 0.05  # of a share; less is not worth a warning even where it is no accident
 _SMALLEST_STRETCH = math.log2(1.25)  # of the length: a quarter longer or a fifth shorter
@@ -117,13 +117,13 @@ def blocked_by(verdict: Verdict, found: Sequence[Diagnostic]) -> Verdict:
         and (diagnostic.suite, diagnostic.checkpoint) == (verdict.suite, verdict.checkpoint)
     ]
     changed, alarms = (
-        tuple(f"{d.name}: {described(d)}" for d in named if (d.delta is not None) is compared)
+        tuple(f"{d.name}: {describe_diagnostic(d)}" for d in named if (d.delta is not None) is compared)
         for compared in (True, False)
     )
     return replace(verdict, blocks=(*verdict.blocks, *changed), failures=(*verdict.failures, *alarms))
 
 
-def described(one: Diagnostic) -> str:
+def describe_diagnostic(one: Diagnostic) -> str:
     """Return the numbers of a diagnostic in words."""
     if one.name == "length":
         text = f"{one.value:.0f} words"

@@ -33,7 +33,7 @@ from harness.stats.stopping import (
 )
 
 if TYPE_CHECKING:
-    from harness.stats.anytime import Suite, Units
+    from harness.stats.anytime import Units, WholeSuite
 
 __all__ = ["Course", "decide_on_course", "draw", "settled"]
 
@@ -150,7 +150,7 @@ class _Look:
 def _look(evidence: Evidence, course: Course) -> _Look:
     import numpy as np
 
-    from harness.stats.anytime import Suite
+    from harness.stats.anytime import WholeSuite
 
     candidate, baseline = evidence.candidate, evidence.baseline
     drawn = course.units[: course.drawn({_key(result) for result in candidate})]
@@ -159,13 +159,13 @@ def _look(evidence: Evidence, course: Course) -> _Look:
     asked = frozenset(_key(result) for result in ours)
     theirs = None if baseline is None else tuple(r for r in baseline if _key(r) in asked)
     pairing = pair_results(ours, theirs, reduce=evidence.gate.reduce)
-    suite = Suite.of(np.array([len(unit) for unit in course.units], dtype=np.float64))
+    suite = WholeSuite.of(np.array([len(unit) for unit in course.units], dtype=np.float64))
     differences = [(place.get(_key(p.candidate)), p.difference) for p in pairing.pairs]
     scores = [(place.get(_key(r)), r.score or 0.0) for r in pairing.decided]
     return _Look(ours, theirs, asked, _units(differences, suite, -1.0), _units(scores, suite, 0.0))
 
 
-def _units(values: Sequence[tuple[int | None, float]], suite: Suite, low: float) -> Units:
+def _units(values: Sequence[tuple[int | None, float]], suite: WholeSuite, low: float) -> Units:
     """Sum values by the place of their unit; None is no place in the order."""
     import numpy as np
 

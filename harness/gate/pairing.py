@@ -15,9 +15,9 @@ __all__ = [
     "Key",
     "Pair",
     "Pairing",
+    "case_label",
     "cluster_of",
     "is_right_or_wrong",
-    "label",
     "naming",
     "pair_results",
     "reduced",
@@ -151,7 +151,7 @@ def is_right_or_wrong(results: Iterable[CaseResult]) -> bool:
     return all(len(result.samples) == 1 for result in results)
 
 
-def label(result: CaseResult, *, tests: bool) -> str:
+def case_label(result: CaseResult, *, tests: bool) -> str:
     """Return the case id, after the test's name where a suite has several tests."""
     return f"{result.test}:{result.case_id}" if tests else result.case_id
 

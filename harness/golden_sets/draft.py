@@ -23,10 +23,10 @@ from harness.golden_sets.read import (
     CASES_FILE,
     DEFAULT_ROOTS,
     MANIFEST_FILE,
-    Manifest,
+    GoldenManifest,
     check_name,
     find_golden,
-    read_manifest,
+    read_golden_manifest,
 )
 from harness.golden_sets.release import DRAFT_FILE, refuse_foreign
 from harness.scoring.evaluate import score
@@ -91,7 +91,7 @@ def new_golden(
         )
     folder = root / name / "v1"
     folder.mkdir(parents=True)
-    manifest = Manifest(
+    manifest = GoldenManifest(
         name, 1, description=description, licence=licence, created_by=author, sampling=dict(sampling or {})
     )
     replace_synced(folder / MANIFEST_FILE, (json.dumps(manifest.as_dict(), indent=2) + "\n").encode())
@@ -124,7 +124,7 @@ def add_rows(
         raise GoldenSetError(f"{name!r}: cases are added to the newest version; leave the version out")
     folder = find_golden(name, roots=roots)
     refuse_foreign(folder, roots)
-    locked = read_manifest(folder).locked
+    locked = read_golden_manifest(folder).locked
     path = folder.parent / DRAFT_FILE if locked else folder / CASES_FILE
     source = path if path.exists() else folder / CASES_FILE
     present = {row["id"]: (line, row) for line, row in read_jsonl(source) if "id" in row}

@@ -19,7 +19,7 @@ from typing import Any
 
 from harness.cases import Case
 
-__all__ = ["NearDuplicate", "Overlap", "Passage", "find_contamination", "near_duplicates", "passages_of"]
+__all__ = ["NearDuplicate", "Overlap", "TextPassage", "find_contamination", "near_duplicates", "passages_of"]
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 """A word, or one character of a script that writes no spaces."""
@@ -35,7 +35,7 @@ _KINDS = ("exact", "n-gram", "near")
 
 
 @dataclass(frozen=True)
-class Passage:
+class TextPassage:
     """A text and where it stands, such as `train.jsonl:17`."""
 
     where: str
@@ -76,14 +76,14 @@ class Overlap:
     where: str
 
 
-def passages_of(row: Mapping[str, Any], where: str) -> Iterator[Passage]:
+def passages_of(row: Mapping[str, Any], where: str) -> Iterator[TextPassage]:
     """Yield every text of a training row of whatever shape, system messages left out."""
     pending: list[Any] = [row]
     while pending:
         value = pending.pop()
         if isinstance(value, str):
             if value.strip():
-                yield Passage(where, value)
+                yield TextPassage(where, value)
         elif isinstance(value, Mapping):
             if value.get("role") not in ("system", "developer"):
                 pending.extend(item for key, item in value.items() if key != "role")
@@ -113,7 +113,7 @@ def near_duplicates(cases: Sequence[Case], threshold: float = 0.8) -> list[NearD
 
 def find_contamination(
     cases: Sequence[Case],
-    training: Iterable[Passage],
+    training: Iterable[TextPassage],
     threshold: float = 0.8,
     *,
     targets: bool = False,
@@ -178,7 +178,7 @@ class _CaseIndex:
         for gram in grams:
             self._grams.setdefault(gram, []).append(place)
 
-    def overlaps(self, passage: Passage) -> Iterator[tuple[int, Overlap]]:
+    def overlaps(self, passage: TextPassage) -> Iterator[tuple[int, Overlap]]:
         text = _normalised(passage.text)
         for place in {place for one in _wholes(passage.text) for place in self._exact.get(one, ())}:
             yield self._found(place, "exact", 1.0, passage)
@@ -196,7 +196,7 @@ class _CaseIndex:
         for place, similarity in self._near.similar(_shingles(text)):
             yield self._found(place, "near", similarity, passage)
 
-    def _found(self, place: int, kind: str, similarity: float, passage: Passage) -> tuple[int, Overlap]:
+    def _found(self, place: int, kind: str, similarity: float, passage: TextPassage) -> tuple[int, Overlap]:
         number, part = self._parts[place]
         return number, Overlap(self._cases[number].id, part, kind, similarity, passage.where)
 

@@ -25,14 +25,14 @@ __all__ = [
     "CASES_FILE",
     "DEFAULT_ROOTS",
     "MANIFEST_FILE",
+    "GoldenManifest",
     "GoldenSet",
-    "Manifest",
     "check_name",
     "find_golden",
     "golden_names",
     "load_golden",
-    "read_cases",
-    "read_manifest",
+    "read_golden_cases",
+    "read_golden_manifest",
     "shipped_roots",
     "versions",
 ]
@@ -50,7 +50,7 @@ _VERSION = re.compile(r"v([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True)
-class Manifest:
+class GoldenManifest:
     """What `manifest.json` says of one version of a golden set.
 
     Attributes:
@@ -110,7 +110,7 @@ class GoldenSet:
     name: str
     version: int
     path: Path
-    manifest: Manifest
+    manifest: GoldenManifest
     digest: str
     cases: tuple[Case, ...]
 
@@ -149,9 +149,9 @@ def load_golden(name: str, *, roots: Sequence[str | Path] = DEFAULT_ROOTS) -> Go
             edited since.
     """
     folder = find_golden(name, roots=roots)
-    manifest = read_manifest(folder)
+    manifest = read_golden_manifest(folder)
     digest = hashlib.sha256()
-    cases = tuple(read_cases(folder, digest=digest))
+    cases = tuple(read_golden_cases(folder, digest=digest))
     found = digest.hexdigest()
     _check_lock(folder, manifest, found, len(cases))
     return GoldenSet(manifest.name, manifest.version, folder, manifest, found, cases)
@@ -238,7 +238,7 @@ def shipped_roots() -> tuple[Path, ...]:
     return tuple(Path(str(files(package))) for package in packages)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_golden_manifest(folder: Path) -> GoldenManifest:
     """Read a version's manifest; a version without one gets a bare, unlocked one.
 
     Raises:
@@ -247,7 +247,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_FILE
     name, version = folder.parent.name, int(folder.name[1:])
     if not path.exists():
-        return Manifest(name, version)
+        return GoldenManifest(name, version)
     row = read_json(path)
     schema = packaged_schema("golden_manifest")
     if not compile_predicate(schema)(row) and (problems := violations(schema, row)):
@@ -256,10 +256,10 @@ def read_manifest(folder: Path) -> Manifest:
         raise GoldenSetError(
             f"is the manifest of {row['name']}/v{row['version']}, not of {name}/v{version}", path=path
         )
-    return Manifest(**{key: value for key, value in row.items() if key != "schema_version"})
+    return GoldenManifest(**{key: value for key, value in row.items() if key != "schema_version"})
 
 
-def read_cases(folder: Path, *, digest: Any = None) -> Iterator[Case]:
+def read_golden_cases(folder: Path, *, digest: Any = None) -> Iterator[Case]:
     """Yield the cases of a version one by one, and raise at the end of the file if any row was wrong.
 
     Args:
@@ -303,7 +303,7 @@ def _together(path: Path, problems: Sequence[tuple[int, str]]) -> GoldenSetError
     return GoldenSetError(message, path=path, line=line)
 
 
-def _check_lock(folder: Path, manifest: Manifest, digest: str, count: int) -> None:
+def _check_lock(folder: Path, manifest: GoldenManifest, digest: str, count: int) -> None:
     if manifest.sha256 is not None and manifest.sha256 != digest:
         label = f"{manifest.name}/v{manifest.version}"
         raise GoldenSetError(

@@ -25,17 +25,17 @@ from harness.golden_sets.read import (
     CASES_FILE,
     DEFAULT_ROOTS,
     MANIFEST_FILE,
+    GoldenManifest,
     GoldenSet,
-    Manifest,
     find_golden,
     load_golden,
-    read_cases,
-    read_manifest,
+    read_golden_cases,
+    read_golden_manifest,
 )
 
 __all__ = [
     "DRAFT_FILE",
-    "Release",
+    "GoldenRelease",
     "lock_golden",
     "locked_bytes",
     "refuse_foreign",
@@ -51,7 +51,7 @@ _COMMITS_SEARCHED = 100
 
 
 @dataclass(frozen=True)
-class Release:
+class GoldenRelease:
     """What a release did.
 
     Attributes:
@@ -110,7 +110,7 @@ def release_golden(
     source: Path | None = None,
     note: str | None = None,
     author: str | None = None,
-) -> Release:
+) -> GoldenRelease:
     """Write edited cases as the next version, locked, and put the version that was edited back.
 
     Args:
@@ -130,7 +130,7 @@ def release_golden(
         )
     folder = find_golden(name, roots=roots)
     refuse_foreign(folder, roots)
-    manifest = read_manifest(folder)
+    manifest = read_golden_manifest(folder)
     label = f"{manifest.name}/v{manifest.version}"
     if not manifest.locked:
         raise GoldenSetError(f"{label} was never locked: run `harness golden lock {name}` first", path=folder)
@@ -151,7 +151,7 @@ def release_golden(
     try:
         write_synced(staging / CASES_FILE, data)
         try:
-            cases = tuple(read_cases(staging))
+            cases = tuple(read_golden_cases(staging))
         except GoldenSetError as problem:  # name the file that the author edits, not our copy of it
             text = str(problem).replace(str(staging / CASES_FILE), str(path))
             raise GoldenSetError(text) from None
@@ -170,7 +170,7 @@ def release_golden(
     return _described(load_golden(f"{name}/{target.name}", roots=roots), label, old, folder)
 
 
-def locked_bytes(folder: Path, manifest: Manifest) -> bytes | None:
+def locked_bytes(folder: Path, manifest: GoldenManifest) -> bytes | None:
     """Return the bytes that a manifest locks, from the file itself or from git's history; None if lost."""
     path = folder / CASES_FILE
     if _is(path.read_bytes(), manifest):
@@ -193,7 +193,7 @@ def refuse_foreign(folder: Path, roots: Sequence[str | Path]) -> None:
         raise GoldenSetError("is a shipped golden set: copy it into a folder of yours first", path=folder)
 
 
-def _is(data: bytes, manifest: Manifest) -> bool:
+def _is(data: bytes, manifest: GoldenManifest) -> bool:
     return hashlib.sha256(data).hexdigest() == manifest.sha256
 
 
@@ -206,15 +206,15 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _described(golden: GoldenSet, previous: str, old: bytes | None, folder: Path) -> Release:
+def _described(golden: GoldenSet, previous: str, old: bytes | None, folder: Path) -> GoldenRelease:
     """Compare a new version with the one before it."""
     if old is None:
-        return Release(golden, previous, None, None, None, restored=False)
+        return GoldenRelease(golden, previous, None, None, None, restored=False)
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / CASES_FILE).write_bytes(old)
-        before = {case.id: case.content_hash for case in read_cases(Path(scratch))}
+        before = {case.id: case.content_hash for case in read_golden_cases(Path(scratch))}
     after = {case.id: case.content_hash for case in golden}
-    return Release(
+    return GoldenRelease(
         golden,
         previous,
         added=tuple(name for name in after if name not in before),
@@ -224,7 +224,9 @@ def _described(golden: GoldenSet, previous: str, old: bytes | None, folder: Path
     )
 
 
-def _locked(manifest: Manifest, cases: Sequence[Case], digest: str, author: str | None) -> Manifest:
+def _locked(
+    manifest: GoldenManifest, cases: Sequence[Case], digest: str, author: str | None
+) -> GoldenManifest:
     """Return the manifest with what locking adds: who, when, the digest and what the cases are."""
     mix = {level: sum(level in case.tags for case in cases) for level in _DIFFICULTIES}
     return dataclasses.replace(
@@ -244,5 +246,5 @@ def _read(path: Path) -> bytes:
         raise GoldenSetError(f"cannot be read: {problem.strerror or problem}", path=path) from None
 
 
-def _encoded(manifest: Manifest) -> bytes:
+def _encoded(manifest: GoldenManifest) -> bytes:
     return (json.dumps(manifest.as_dict(), indent=2, ensure_ascii=False) + "\n").encode()

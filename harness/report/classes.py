@@ -36,14 +36,14 @@ def classification_lines(record: RunRecord) -> list[str]:
     for one, base in sides(record):
         parts = [
             f"{word} {with_interval(one.rates[name])}"
-            + ("" if base is None else f" (baseline {figures.score(base.rates[name].value)})")
+            + ("" if base is None else f" (baseline {figures.score_percent(base.rates[name].value)})")
             for word, name in (("accuracy", "accuracy"), ("macro F1", "macro_f1"))
         ]
         parts.append(f"n = {one.n}")
         if one.invalid:
             parts.append(f"{one.invalid} without a label of the set")
         weakest = min((each for each in one.classes if each.support), key=lambda each: each.f1.value)
-        parts.append(f"weakest: {one_line(weakest.label)} (F1 {figures.score(weakest.f1.value)})")
+        parts.append(f"weakest: {one_line(weakest.label)} (F1 {figures.score_percent(weakest.f1.value)})")
         lines.append(f"{one_line(one.suite)} × {one_line(one.checkpoint)}: {', '.join(parts)}")
     return lines
 
@@ -68,9 +68,11 @@ def classification_tables(record: RunRecord, escaped: Callable[[str], str]) -> l
 def with_interval(rate: Rate) -> str:
     """Return a rate in percent with its interval."""
     if rate.interval is None:
-        return figures.score(rate.value)
+        return figures.score_percent(rate.value)
     low, high = rate.interval
-    return f"{figures.score(rate.value)} [{figures.score(low)}, {figures.score(high)}]"
+    return (
+        f"{figures.score_percent(rate.value)} [{figures.score_percent(low)}, {figures.score_percent(high)}]"
+    )
 
 
 def _rates(one: Classification, base: Classification | None, escaped: Callable[[str], str]) -> Iterator[str]:
@@ -81,11 +83,12 @@ def _rates(one: Classification, base: Classification | None, escaped: Callable[[
         other = theirs.get(each.label)
         cells = [escaped(each.label), str(each.support)]
         cells += [with_interval(rate) for rate in (each.precision, each.recall, each.f1)]
-        yield f"| {' | '.join(cells)} | {figures.NOTHING if other is None else figures.score(other.value)} |"
+        shown = figures.NOTHING if other is None else figures.score_percent(other.value)
+        yield f"| {' | '.join(cells)} | {shown} |"
     for mean in ("macro", "micro"):
         rates = [with_interval(one.rates[f"{mean}_{name}"]) for name in ("precision", "recall", "f1")]
         other = None if base is None else base.rates[f"{mean}_f1"]
-        shown = figures.NOTHING if other is None else figures.score(other.value)
+        shown = figures.NOTHING if other is None else figures.score_percent(other.value)
         yield f"| **{mean}** | {one.n} | {' | '.join(rates)} | {shown} |"
     invalid = f"; {one.invalid} answers gave no label of the set" if one.invalid else ""
     undecided = f"; {one.undecided} cases were not decided" if one.undecided else ""

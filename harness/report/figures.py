@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from harness.gate.verdict import Verdict, points
 
-__all__ = ["drop", "excluded", "interval", "outcomes", "p_value", "p_values", "score", "shape"]
+__all__ = ["drop", "excluded", "interval", "outcomes", "p_value", "p_values", "score_percent", "shape"]
 
 NOTHING = "–"
 
 
-def score(value: float | None) -> str:
+def score_percent(value: float | None) -> str:
     """Return a mean score in percent with one decimal."""
     return NOTHING if value is None else f"{100 * value:.1f}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import MissingDependencyError
 from harness.files.write_json import encodable
-from harness.gate.diagnostics import described
+from harness.gate.diagnostics import describe_diagnostic
 from harness.gate.verdict import Status, Verdict, percent, points
 from harness.report import figures
 from harness.report.classes import sides, with_interval
@@ -18,14 +18,14 @@ from harness.report.plain_text import one_line, visible_lines
 from harness.report.plot import DARK, LIGHT, delta_plot
 from harness.runs.record import RunRecord
 
-__all__ = ["render"]
+__all__ = ["render_page"]
 
 _FLIPS = 200
 _OUTPUT_LIMIT = 6_000
 _POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
 
 
-def render(record: RunRecord, *, limit: int = _FLIPS) -> str:
+def render_page(record: RunRecord, *, limit: int = _FLIPS) -> str:
     """Return the page: verdicts, plot of the differences, flips side by side, slices, environment.
 
     Every text that a model or a user wrote is escaped; the content security policy forbids scripts, frames
@@ -47,7 +47,7 @@ def render(record: RunRecord, *, limit: int = _FLIPS) -> str:
     environment.filters |= {
         "line": lambda value: one_line(str(value)),
         "lines": _shown,
-        "score": figures.score,
+        "score": figures.score_percent,
         "points": lambda value: figures.NOTHING if value is None else points(value),
         "interval": figures.interval,
         "p": figures.p_values,
@@ -69,7 +69,7 @@ def render(record: RunRecord, *, limit: int = _FLIPS) -> str:
         levels=", ".join(percent(1 - alpha) for alpha in sorted({v.alpha for v in record.verdicts})),
         slices=sorted(record.slices, key=lambda one: (one.suite, one.checkpoint, one.adjusted_p, one.tag)),
         classes=list(sides(record)),
-        diagnostics=[(one, described(one)) for one in record.diagnostics],
+        diagnostics=[(one, describe_diagnostic(one)) for one in record.diagnostics],
         plots=plots,
         no_plot=no_plot,
         environment=_flat(record.environment.as_dict()),

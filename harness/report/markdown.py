@@ -14,7 +14,7 @@ from harness.report.plain_text import one_line, visible_lines
 from harness.report.terminal import diagnostic_lines, release_lines
 from harness.runs.record import RunRecord
 
-__all__ = ["render"]
+__all__ = ["render_markdown"]
 
 _MARKS = {Status.PASS: "🟢", Status.REGRESSED: "🔴", Status.FAILED: "🔴", Status.INCONCLUSIVE: "🟡"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$@&:])")
@@ -22,7 +22,7 @@ _WEB = re.compile(r"(www)\.", re.IGNORECASE)  # makes a link by itself
 _OUTPUT_LIMIT = 1_000
 
 
-def render(record: RunRecord, *, limit: int = 10) -> str:
+def render_markdown(record: RunRecord, *, limit: int = 10) -> str:
     """Return GitHub-flavoured Markdown: verdicts, reasons, slices that fell, flips with both outputs.
 
     Text that a model or a user wrote is shown as it is and cannot become markup, a mention or a link.
@@ -86,8 +86,8 @@ def _table(record: RunRecord) -> list[str]:
                 _escaped(verdict.suite),
                 _escaped(verdict.checkpoint),
                 str(verdict.n),
-                figures.score(verdict.mean),
-                figures.score(verdict.baseline_mean),
+                figures.score_percent(verdict.mean),
+                figures.score_percent(verdict.baseline_mean),
                 figures.NOTHING if verdict.delta is None else points(verdict.delta),
                 figures.interval(verdict.interval),
                 _p(verdict.p_value, verdict.adjusted_p),
@@ -107,7 +107,7 @@ def _flips(verdict: Verdict, found: Sequence[Flip], limit: int) -> list[str]:
     for flip in found[:limit]:
         case = flip.candidate
         sign = "−" if flip.worsened else "+"
-        change = f"{figures.score(flip.baseline.score)} → {figures.score(case.score)}"
+        change = f"{figures.score_percent(flip.baseline.score)} → {figures.score_percent(case.score)}"
         lines += [f"**{sign} {_escaped(case.case_id)}** {change}", "", *_block(case.input), ""]
         for name, result in ((verdict.baseline or "baseline", flip.baseline), (verdict.checkpoint, case)):
             lines += [f"{_escaped(name)}:", "", *_block(result.outputs[0] if result.outputs else ""), ""]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.gate.diagnostics import described
+from harness.gate.diagnostics import describe_diagnostic
 from harness.gate.verdict import Status, Verdict, points
 from harness.report import figures
 from harness.report.flips import Flip, flips
@@ -81,8 +81,8 @@ def _cells(verdict: Verdict) -> dict[str, str]:
         "tier": "" if verdict.gate.tier == "critical" else verdict.gate.tier,
         "checkpoint": one_line(verdict.checkpoint),
         "n": str(verdict.n),
-        "score": figures.score(verdict.mean),
-        "base": figures.score(verdict.baseline_mean),
+        "score": figures.score_percent(verdict.mean),
+        "base": figures.score_percent(verdict.baseline_mean),
         "Δ points": figures.NOTHING if verdict.delta is None else points(verdict.delta),
         "interval": figures.interval(verdict.interval),
         "p (adj.)": figures.p_values(verdict.p_value, verdict.adjusted_p),
@@ -193,7 +193,7 @@ def slice_lines(record: RunRecord) -> list[str]:
 def diagnostic_lines(record: RunRecord) -> list[str]:
     """Return one line for each property of the answers that stands out."""
     return [
-        f"{one_line(one.suite)} × {one_line(one.checkpoint)}: {one.name}: {described(one)}"
+        f"{one_line(one.suite)} × {one_line(one.checkpoint)}: {one.name}: {describe_diagnostic(one)}"
         for one in record.diagnostics
         if one.warns
     ]
@@ -220,7 +220,7 @@ def suggestions(record: RunRecord) -> list[str]:
 def _flip(flip: Flip, verdict: Verdict, width: int) -> list[str]:
     sign = "−" if flip.worsened else "+"
     case = flip.candidate
-    change = f"{figures.score(flip.baseline.score)} → {figures.score(case.score)}"
+    change = f"{figures.score_percent(flip.baseline.score)} → {figures.score_percent(case.score)}"
     lines = [f"  {sign} {one_line(case.case_id)}  {change}  {shorten(case.input, width)}"]
     sides = ((verdict.baseline or "baseline", flip.baseline), (verdict.checkpoint, case))
     name_width = max(len(one_line(name)) for name, _ in sides)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Baseline", "Contender", "Ranked", "Selection", "contenders", "select"]
+__all__ = ["Baseline", "Contender", "Ranked", "Selection", "contenders", "select_best"]
 
 _SAME = 1e-12
 
@@ -166,7 +166,7 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
     return tuple(found.values())
 
 
-def select(found: Sequence[Contender], rule: SelectionRule) -> Selection:
+def select_best(found: Sequence[Contender], rule: SelectionRule) -> Selection:
     """Rank contenders by a rule.
 
     Without objectives, every suite that a contender was gated on counts alike. Ties are decided by the

@@ -15,7 +15,7 @@ from harness.registry import did_you_mean
 __all__ = [
     "Objective",
     "SelectionRule",
-    "described",
+    "describe_rule",
     "named_suites",
     "objective_of",
     "overridden",
@@ -118,7 +118,7 @@ def named_suites(rule: SelectionRule) -> tuple[str, ...]:
     return (*(objective.suite for objective in rule.objectives), *rule.require)
 
 
-def described(rule: SelectionRule) -> str:
+def describe_rule(rule: SelectionRule) -> str:
     """Return a rule as one sentence's part, such as `weighted: json (2), chat; requires safety`."""
     parts = [
         one.suite + ("" if one.weight == 1.0 or rule.order == "lexicographic" else f" ({one.weight:g})")

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from harness.sandbox.permission import Permission, allow_code, code_allowed
-from harness.sandbox.program import Ending, Limits, Program, run
+from harness.sandbox.program import Ending, Program, ProgramLimits, run_program
 
-__all__ = ["Ending", "Limits", "Permission", "Program", "allow_code", "code_allowed", "run"]
+__all__ = ["Ending", "Permission", "Program", "ProgramLimits", "allow_code", "code_allowed", "run_program"]

@@ -26,13 +26,13 @@ from typing import Any
 from harness.errors import ScoringError
 from harness.sandbox.permission import required_permission
 
-__all__ = ["Ending", "Limits", "Program", "run"]
+__all__ = ["Ending", "Program", "ProgramLimits", "run_program"]
 
 _START = "import sys; sys.path[0] = sys.argv.pop(); from inside.launcher import main; main()"
 
 
 @dataclass(frozen=True)
-class Limits:
+class ProgramLimits:
     """What a program may use.
 
     Attributes:
@@ -83,14 +83,14 @@ class Ending:
     why: str = ""
 
 
-def run(program: Program, limits: Limits | None = None) -> Ending:
+def run_program(program: Program, limits: ProgramLimits | None = None) -> Ending:
     """Run the tests of a program in a sandbox.
 
     Raises:
         ScoringError: It was not allowed, the system cannot contain it, or the tests themselves are wrong.
     """
     permission = required_permission()
-    limits = Limits() if limits is None else limits
+    limits = ProgramLimits() if limits is None else limits
     if not hasattr(os, "fork"):
         raise ScoringError("code cannot be run on this system: it needs Linux (or macOS, unisolated)")
     isolated = sys.platform == "linux"
@@ -111,7 +111,7 @@ def _not_linux() -> dict[str, Any]:
     return {"outcome": "refused", "why": f"{sys.platform} has no namespaces"}
 
 
-def _start(program: Program, limits: Limits, *, isolated: bool) -> dict[str, Any]:
+def _start(program: Program, limits: ProgramLimits, *, isolated: bool) -> dict[str, Any]:
     """Start a bare interpreter with the launcher; return what it says."""
     bounds = {
         "cpu": limits.seconds,

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "Suite",
     "Units",
+    "WholeSuite",
     "anytime_interval",
     "anytime_lower",
     "anytime_upper",
@@ -42,7 +42,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Suite:
+class WholeSuite:
     """What is known of a suite before any answer is.
 
     Attributes:
@@ -58,7 +58,7 @@ class Suite:
     equal: bool = True
 
     @classmethod
-    def of(cls, sizes: NDArray[np.float64]) -> Suite:
+    def of(cls, sizes: NDArray[np.float64]) -> WholeSuite:
         """Describe a suite by the sizes of its clusters."""
         largest = int(sizes.max())
         return cls(len(sizes), int(sizes.sum()), largest, bool((sizes == largest).all()))
@@ -76,7 +76,7 @@ class Units:
     """
 
     clusters: Clusters
-    suite: Suite
+    suite: WholeSuite
     low: float
     high: float
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.stats.anytime import Suite, Units, log_capital
+from harness.stats.anytime import Units, WholeSuite, log_capital
 from harness.stats.clusters import Clusters
 from harness.stats.quantiles import normal_quantile
 
@@ -136,7 +136,7 @@ def first_stop(differences: Clusters, rule: StoppingRule, *, strict: bool = Fals
         (clusters seen, whether it regressed). A suite that is never stopped is tested in full, at
         `rule.left`.
     """
-    suite = Suite.of(differences.sizes)
+    suite = WholeSuite.of(differences.sizes)
     for seen in looks(suite.groups)[:-1]:
         part = Units(Clusters(differences.totals[:seen], differences.sizes[:seen]), suite, low=-1.0, high=1.0)
         if is_drop_shown(part, rule):

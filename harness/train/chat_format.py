@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.data.rows import Example
+from harness.data.rows import TrainingExample
 from harness.errors import TrainingDataError
 from harness.upstream.transformers_internals import template_renderer
 
@@ -68,11 +68,13 @@ class ChatFormat:
             if token.special and str(token) not in self._special
         ]
 
-    def render(self, example: Example, messages: Sequence[Mapping[str, Any]], *, prompt: bool = False) -> str:
+    def render(
+        self, example: TrainingExample, messages: Sequence[Mapping[str, Any]], *, prompt: bool = False
+    ) -> str:
         """Return the text of a conversation; with `prompt`, up to where the assistant is to speak."""
         return self._rendered(example, messages, prompt=prompt, marked=False)[0]
 
-    def turns(self, example: Example) -> tuple[str, tuple[Turn, ...]]:
+    def turns(self, example: TrainingExample) -> tuple[str, tuple[Turn, ...]]:
         """Render an example and find the assistant turns to train.
 
         Raises:
@@ -86,7 +88,7 @@ class ChatFormat:
         return text, tuple(self._checked_turn(example, text, turn) for turn in turns)
 
     def _rendered(
-        self, example: Example, messages: Sequence[Mapping[str, Any]], *, prompt: bool, marked: bool
+        self, example: TrainingExample, messages: Sequence[Mapping[str, Any]], *, prompt: bool, marked: bool
     ) -> tuple[str, list[tuple[int, int]]]:
         from jinja2 import TemplateError
 
@@ -109,7 +111,7 @@ class ChatFormat:
             raise self.error(example, None, f"cannot render it: {' '.join(str(error).split())}") from error
         return texts[0], [(int(start), int(end)) for start, end in (spans[0] if spans else ())]
 
-    def _marked_turns(self, example: Example) -> tuple[str, tuple[Turn, ...]]:
+    def _marked_turns(self, example: TrainingExample) -> tuple[str, tuple[Turn, ...]]:
         text, marked = self._rendered(example, example.messages, prompt=False, marked=True)
         spans: list[tuple[int, int]] = []
         for start, end in marked:  # a turn may be marked in several pieces
@@ -128,7 +130,7 @@ class ChatFormat:
         trained = set(example.trained)
         return text, tuple(turn for turn in turns if turn.index in trained)
 
-    def _grown_turns(self, example: Example) -> tuple[str, tuple[Turn, ...]]:
+    def _grown_turns(self, example: TrainingExample) -> tuple[str, tuple[Turn, ...]]:
         text = self.render(example, example.messages)
         turns = []
         for index in example.trained:
@@ -149,7 +151,7 @@ class ChatFormat:
             turns.append(Turn(index, len(before), max(end, len(before))))
         return text, tuple(turns)
 
-    def _checked_turn(self, example: Example, text: str, turn: Turn) -> Turn:
+    def _checked_turn(self, example: TrainingExample, text: str, turn: Turn) -> Turn:
         """Return the turn, from where the model speaks, once its text is proved to be its message."""
         given = self.render(example, example.messages[: turn.index], prompt=True)
         if not text.startswith(given) or not turn.start <= len(given) < turn.end:
@@ -177,7 +179,7 @@ class ChatFormat:
             self._check_content(example, turn, body, message["content"])
         return turn
 
-    def _check_content(self, example: Example, turn: Turn, body: str, content: str) -> None:
+    def _check_content(self, example: TrainingExample, turn: Turn, body: str, content: str) -> None:
         """Check that a turn says its content, after nothing but what the template opens every turn with."""
         said = next((text for text in (content, content.strip()) if body.endswith(text)), None)
         if said is None:
@@ -207,7 +209,7 @@ class ChatFormat:
     def _end_token(self, text: str) -> str | None:
         return next((token for token in self._special if token and text.endswith(token)), None)
 
-    def _refuse_special_text(self, example: Example) -> None:
+    def _refuse_special_text(self, example: TrainingExample) -> None:
         for index, message in enumerate(example.messages):
             for token in self._special:
                 if token and token in message["content"]:
@@ -218,7 +220,7 @@ class ChatFormat:
                         line=example.line,
                     )
 
-    def error(self, example: Example, turn: Turn | None, problem: str) -> TrainingDataError:
+    def error(self, example: TrainingExample, turn: Turn | None, problem: str) -> TrainingDataError:
         """Return the error that this template fails on a row."""
         what = "this row" if turn is None else f"assistant turn {turn.index} of this row"
         return TrainingDataError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.data.rows import Example
+from harness.data.rows import TrainingExample
 from harness.errors import TrainingDataError
 from harness.train.chat_format import ChatFormat, Turn, clip
 
@@ -34,7 +34,7 @@ class TokenizedRow:
 
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
-    example: Example
+    example: TrainingExample
 
     @property
     def trained_tokens(self) -> int:
@@ -42,7 +42,7 @@ class TokenizedRow:
         return sum(label != IGNORED for label in self.labels)
 
 
-def tokenize_rows(chat: ChatFormat, examples: Sequence[Example]) -> Iterator[TokenizedRow]:
+def tokenize_rows(chat: ChatFormat, examples: Sequence[TrainingExample]) -> Iterator[TokenizedRow]:
     """Tokenise examples and label what is trained, in order.
 
     Raises:
@@ -70,7 +70,7 @@ def tokenize_rows(chat: ChatFormat, examples: Sequence[Example]) -> Iterator[Tok
 
 def _labels(
     chat: ChatFormat,
-    example: Example,
+    example: TrainingExample,
     text: str,
     turns: Sequence[Turn],
     ids: Sequence[int],

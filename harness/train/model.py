@@ -15,7 +15,7 @@ from harness.project import relative_to_root
 from harness.train.recipe import Lora, NewModel, Recipe
 from harness.upstream.transformers_internals import refuse_incomplete_report, refuse_unguarded_loading
 
-__all__ = ["Base", "add_adapter", "build_model", "find_base", "load_base", "load_tokenizer"]
+__all__ = ["Base", "add_adapter", "build_model", "find_base", "load_base", "load_training_tokenizer"]
 
 _HUB = re.compile(r"hf/(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 
@@ -82,7 +82,7 @@ def _download(name: str, revision: str | None) -> Path:
         raise CheckpointError(f"base hf/{name}: cannot be downloaded: {reason}") from error
 
 
-def load_tokenizer(path: Path) -> Any:
+def load_training_tokenizer(path: Path) -> Any:
     """Load a base's tokenizer from its files alone."""
     from transformers import AutoTokenizer
 

@@ -16,9 +16,9 @@ from harness.train.recipe import Recipe
 
 __all__ = [
     "DataPlan",
-    "Plan",
     "SourcePlan",
     "StepPlan",
+    "TrainingPlan",
     "plan_data",
     "save_steps",
     "show_plan",
@@ -80,7 +80,7 @@ class StepPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A whole run.
 
     Attributes:
@@ -156,7 +156,7 @@ def save_steps(max_steps: int, every: int | None) -> tuple[int, ...]:
     return tuple(sorted({*range(every, max_steps + 1, every), max_steps}))
 
 
-def show_plan(plan: Plan, console: Console) -> None:
+def show_plan(plan: TrainingPlan, console: Console) -> None:
     """Print a plan."""
     table = Table(
         title=escape(f"{plan.name}: {plan.method} from {plan.base}"), show_header=False, title_justify="left"

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.checkpoints.manifest import DataRecord
-from harness.data.rows import Example, RowFile, read_rows
+from harness.data.rows import RowFile, TrainingExample, read_rows
 from harness.data.split import divide, drop_duplicates
 from harness.errors import ConfigurationError, MissingDependencyError, TrainingDataError
 from harness.project import relative_to_root
 from harness.train.chat_format import ChatFormat
 from harness.train.masking import TokenizedRow, tokenize_rows
-from harness.train.model import Base, add_adapter, build_model, find_base, load_base, load_tokenizer
-from harness.train.plan import Plan, plan_data, save_steps, steps_for
+from harness.train.model import Base, add_adapter, build_model, find_base, load_base, load_training_tokenizer
+from harness.train.plan import TrainingPlan, plan_data, save_steps, steps_for
 from harness.train.recipe import Recipe
 from harness.train.tokenizer import train_tokenizer
 
@@ -43,7 +43,7 @@ class Prepared:
     recipe: Recipe
     root: Path
     run: Path
-    plan: Plan
+    plan: TrainingPlan
     data: tuple[DataRecord, ...]
     train: tuple[TokenizedRow, ...]
     validation: tuple[TokenizedRow, ...]
@@ -82,7 +82,7 @@ def prepare(recipe: Recipe, root: Path) -> Prepared:
     steps = steps_for(recipe, len(train))
     device, precision = _compute(recipe)
     run = root / recipe.output / recipe.name
-    plan = Plan(
+    plan = TrainingPlan(
         name=recipe.name,
         method=recipe.method if recipe.lora is None else f"lora r={recipe.lora.r}",
         base="scratch" if base is None else base.spec,
@@ -123,9 +123,11 @@ def _require_libraries() -> None:
             raise MissingDependencyError(library, "train")
 
 
-def _chat_format(recipe: Recipe, root: Path, base: Base | None, examples: Sequence[Example]) -> ChatFormat:
+def _chat_format(
+    recipe: Recipe, root: Path, base: Base | None, examples: Sequence[TrainingExample]
+) -> ChatFormat:
     if base is not None:
-        tokenizer, name = load_tokenizer(base.path), base.spec
+        tokenizer, name = load_training_tokenizer(base.path), base.spec
     else:
         assert recipe.model is not None
         settings = recipe.model.tokenizer
@@ -141,7 +143,7 @@ def _chat_format(recipe: Recipe, root: Path, base: Base | None, examples: Sequen
     return ChatFormat(tokenizer, name=recipe.chat_template)
 
 
-def _texts(examples: Sequence[Example]) -> Iterator[str]:
+def _texts(examples: Sequence[TrainingExample]) -> Iterator[str]:
     for example in examples:
         for message in example.messages:
             yield message["role"]

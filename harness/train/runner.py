@@ -13,11 +13,11 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.checkpoints.manifest import Manifest, Progress, read_manifest, record_files
+from harness.checkpoints.manifest import Manifest, TrainingProgress, read_manifest, record_files
 from harness.clock import utc_now
 from harness.errors import CheckpointError, ConfigurationError, TrainingError
 from harness.project import provenance
-from harness.train.plan import Plan, show_plan
+from harness.train.plan import TrainingPlan, show_plan
 from harness.train.prepare import Prepared, prepare
 from harness.train.recipe import Recipe
 from harness.train.recorder import Recorder, StepRecord, read_log
@@ -33,7 +33,7 @@ from harness.train.saving import (
 )
 from harness.train.trainer import Session, make_trainer
 
-__all__ = ["TrainingResult", "preview", "run"]
+__all__ = ["TrainingResult", "preview", "run_training"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TrainingResult:
         warnings: What a reader should know: divergence, overfitting, other library versions.
     """
 
-    plan: Plan
+    plan: TrainingPlan
     run: Path
     checkpoints: tuple[Path, ...]
     resumed_from: Path | None
@@ -61,7 +61,7 @@ class TrainingResult:
     warnings: tuple[str, ...] = ()
 
 
-def preview(recipe: Recipe, *, root: Path) -> Plan:
+def preview(recipe: Recipe, *, root: Path) -> TrainingPlan:
     """Return what `run` would do, in numbers; nothing is written.
 
     Raises:
@@ -71,7 +71,7 @@ def preview(recipe: Recipe, *, root: Path) -> Plan:
         return prepare(recipe, root).plan
 
 
-def run(
+def run_training(
     recipe: Recipe,
     *,
     root: Path,
@@ -201,7 +201,7 @@ class _Run:
             Manifest(
                 name=prepared.recipe.name,
                 method=prepared.recipe.method,
-                progress=Progress(
+                progress=TrainingProgress(
                     step=step,
                     max_steps=prepared.plan.steps.max_steps,
                     epoch=float(trainer.state.epoch),

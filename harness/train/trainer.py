@@ -23,7 +23,7 @@ from typing import Any
 from harness.errors import TrainingError
 from harness.train.masking import IGNORED, TokenizedRow
 from harness.train.order import BucketedOrder
-from harness.train.plan import Plan
+from harness.train.plan import TrainingPlan
 from harness.train.recipe import Recipe
 from harness.train.recorder import Recorder
 from harness.train.saving import load_optimizer, load_random_state
@@ -52,7 +52,7 @@ class Session:
     """
 
     recipe: Recipe
-    plan: Plan
+    plan: TrainingPlan
     train: Sequence[TokenizedRow]
     validation: Sequence[TokenizedRow]
     tokenizer: Any

@@ -17,7 +17,7 @@ from harness.registry import did_you_mean
 from .finish_reason import FINISH_REASONS, normalise
 from .tool_calls import read_call
 
-__all__ = ["Recording", "Row", "input_key", "messages_key", "read_recording"]
+__all__ = ["RecordedRow", "Recording", "input_key", "messages_key", "read_recording"]
 
 _OTHER_NAMES_OF_OUTPUT = ("completion", "response", "answer", "generation", "prediction", "text")
 _USAGE_NAMES = {
@@ -27,7 +27,7 @@ _USAGE_NAMES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class RecordedRow:
     """One recorded answer (several texts for a multi-turn case), and the prompt it was given to."""
 
     line: int
@@ -43,8 +43,8 @@ class Recording:
 
     path: Path
     fingerprint: str
-    by_case: Mapping[str, tuple[Row, ...]]
-    by_prompt: Mapping[str, Row] = field(default_factory=dict)
+    by_case: Mapping[str, tuple[RecordedRow, ...]]
+    by_prompt: Mapping[str, RecordedRow] = field(default_factory=dict)
 
 
 def messages_key(messages: list[dict[str, Any]]) -> str:
@@ -64,8 +64,8 @@ def read_recording(path: Path) -> Recording:
         CheckpointError: It is missing or holds nothing, or a row is malformed (file and line).
     """
     digest = hashlib.sha256()
-    by_case: dict[str, list[Row]] = {}
-    by_prompt: dict[str, Row] = {}
+    by_case: dict[str, list[RecordedRow]] = {}
+    by_prompt: dict[str, RecordedRow] = {}
     for line, raw in read_jsonl(path, error=CheckpointError, digest=digest, surrogates=True):
         row = _row(raw, path, line)
         if row.case_id is not None:
@@ -86,7 +86,7 @@ def read_recording(path: Path) -> Recording:
     )
 
 
-def _row(raw: Mapping[str, Any], path: Path, line: int) -> Row:
+def _row(raw: Mapping[str, Any], path: Path, line: int) -> RecordedRow:
     case_id = raw.get("id")
     if case_id is not None and (not isinstance(case_id, str) or not case_id):
         _fail(f"`id` must be the case's id, a non-empty string, not {case_id!r:.40}", path, line)
@@ -115,7 +115,7 @@ def _row(raw: Mapping[str, Any], path: Path, line: int) -> Row:
         tool_calls=calls,
         model=model if isinstance(model, str) else None,
     )
-    return Row(line, texts, response, case_id, prompt)
+    return RecordedRow(line, texts, response, case_id, prompt)
 
 
 def _prompt(raw: Mapping[str, Any], path: Path, line: int) -> str | None:

@@ -17,7 +17,7 @@ from harness.scoring import CheckFailed, InvalidOutput
 from ..session.item import Round, harness_item_of
 from ..session.stash import ROUND, SCORES
 
-__all__ = ["RESULT", "RoundResult", "begin", "call_test", "interpret", "make_harmless"]
+__all__ = ["RESULT", "RoundResult", "begin", "call_test", "interpret_phase", "make_harmless"]
 
 _LINE = 300  # characters of an explanation
 
@@ -80,7 +80,7 @@ def call_test(item: pytest.Function, arguments: Mapping[str, Any]) -> None:
             pytest.fail(f"{result.outcome}: {result.explanation or 'a must_pass case'}", pytrace=False)
 
 
-def interpret(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+def interpret_phase(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Turn what pytest saw of a phase into the result of the round, where the test itself has not said it."""
     if harness_item_of(item).suite is None:
         return

@@ -24,7 +24,7 @@ from harness.protocols import (
 )
 
 from .chunks import Chunk, cut
-from .replica import Refusal, Replica
+from .replica import Replica, ReplicaRefusal
 
 __all__ = ["RayWorkers"]
 
@@ -130,7 +130,7 @@ class RayWorkers:
                 yield from _given_up(chunk, f"the worker failed: {_first_line(error)}")
                 continue
             idle.append(replica)
-            if isinstance(answers, Refusal):
+            if isinstance(answers, ReplicaRefusal):
                 raise UsageError(answers.message)
             for place, response in answers:
                 yield chunk.indices[place], response

@@ -12,11 +12,11 @@ from harness.errors import CheckpointError, UsageError
 from harness.protocols import Backend, BackendOptions, Checkpoint
 from harness.registry import BACKENDS, load_adapter, names
 
-__all__ = ["Refusal", "Replica"]
+__all__ = ["Replica", "ReplicaRefusal"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Refusal:
+class ReplicaRefusal:
     """A usage error on its way back: its message."""
 
     message: str
@@ -40,13 +40,13 @@ class Replica:
 
     def answer(
         self, checkpoint: Checkpoint, requests: Sequence[Request]
-    ) -> list[tuple[int, Response]] | Refusal:
+    ) -> list[tuple[int, Response]] | ReplicaRefusal:
         """Answer a chunk; a checkpoint that cannot be used here is told, not raised, to cross processes."""
         try:
             self._resolve(checkpoint)
             return list(self._backend.generate(checkpoint, requests))
         except UsageError as error:
-            return Refusal(str(error))
+            return ReplicaRefusal(str(error))
 
     def _resolve(self, checkpoint: Checkpoint) -> None:
         if checkpoint.fingerprint in self._resolved:

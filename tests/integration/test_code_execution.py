@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import ScoringError
-from harness.sandbox import Program, run
+from harness.sandbox import Program, run_program
 
 from .conftest import Project
 
@@ -37,7 +37,7 @@ def test_with_the_option_the_tests_decide(code_project: Project) -> None:
     (verdict,) = results["verdicts"]
     assert (verdict["mean"], verdict["baseline_mean"]) == (1.0, 0.0)
     with pytest.raises(ScoringError, match="not allowed"):
-        run(Program("", ""))
+        run_program(Program("", ""))
 
 
 def test_workers_are_allowed_too(code_project: Project) -> None:

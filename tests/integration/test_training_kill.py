@@ -25,11 +25,11 @@ SAVING = ADAPTER.replace("checkpoints: {every: 3}", "checkpoints: {every: 1}").r
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
 def test_killed_again_and_again_it_ends_as_if_never(tmp_path: Path) -> None:
-    from harness.train import run
+    from harness.train import run_training
 
     root = make_project(tmp_path / "project")
-    run(recipe(SCRATCH), root=root)
-    whole = run(recipe(SAVING, name="whole"), root=root)
+    run_training(recipe(SCRATCH), root=root)
+    whole = run_training(recipe(SAVING, name="whole"), root=root)
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
@@ -60,7 +60,7 @@ def test_killed_again_and_again_it_ends_as_if_never(tmp_path: Path) -> None:
         if child.exitcode == 0:
             break
     assert kills >= 4
-    result = run(recipe(text), root=root)
+    result = run_training(recipe(text), root=root)
     assert [path.name for path in result.checkpoints] == [path.name for path in whole.checkpoints]
     for mine, theirs in zip(result.checkpoints, whole.checkpoints, strict=True):
         name = "adapter_model.safetensors"

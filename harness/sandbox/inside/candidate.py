@@ -6,9 +6,9 @@ import traceback
 from typing import Any
 
 from .messages import MAX_BYTES, receive, send
-from .values import ValueProblem, decode, encode
+from .values import ValueProblem, decode_value, encode_value
 
-__all__ = ["described", "run_candidate"]
+__all__ = ["error_text", "run_candidate"]
 
 FILE = "<answer>"
 
@@ -24,12 +24,12 @@ def run_candidate(source: str, channel: int) -> None:
     try:
         compiled = compile(source, FILE, "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
-        send(channel, {"unreadable": described(problem)})
+        send(channel, {"unreadable": error_text(problem)})
         return
     try:
         exec(compiled, namespace)  # noqa: S102  (what this process exists for)
     except BaseException as problem:
-        send(channel, {"raised": described(problem, FILE)})
+        send(channel, {"raised": error_text(problem, FILE)})
         return
     names = [name for name in namespace if name != "__builtins__"][:10_000]
     send(channel, {"defines": [name for name in names if callable(namespace[name])], "names": names})
@@ -45,22 +45,22 @@ def run_tests(tests: str, namespace: dict[str, Any]) -> str | None:
     try:
         exec(compile(tests, "<tests>", "exec"), namespace)  # noqa: S102
     except BaseException as problem:
-        return described(problem, "<tests>", tests)
+        return error_text(problem, "<tests>", tests)
     return None
 
 
 def _answer(namespace: dict[str, Any], asked: Any) -> dict[str, Any]:
     """Call a function; return its value and the arguments as they are afterwards, or what it raised."""
-    arguments, named = decode(asked["arguments"])
+    arguments, named = decode_value(asked["arguments"])
     try:
         value = namespace[asked["call"]](*arguments, **named)
     except BaseException as problem:
         kinds = [kind.__name__ for kind in type(problem).__mro__ if kind.__module__ == "builtins"]
         name = type(problem).__name__
-        return {"raised": described(problem, FILE), "type": name, "kinds": kinds, "text": _text(problem)}
+        return {"raised": error_text(problem, FILE), "type": name, "kinds": kinds, "text": _text(problem)}
     try:
-        returned = encode(value)
-        changed = encode(
+        returned = encode_value(value)
+        changed = encode_value(
             [[_if_mutable(item) for item in arguments], {key: _if_mutable(named[key]) for key in named}]
         )
         if len(returned) + len(changed) > MAX_BYTES // 2:
@@ -77,7 +77,7 @@ def _if_mutable(item: Any) -> Any:
     return item if isinstance(item, (list, dict, set, bytearray)) else None
 
 
-def described(problem: BaseException, file: str | None = None, source: str = "") -> str:
+def error_text(problem: BaseException, file: str | None = None, source: str = "") -> str:
     """Return an exception as one line, with the line of `file` where it arose."""
     shown = " ".join(f"{type(problem).__name__}: {_text(problem)}".split()).rstrip(": ")[:300]
     lines = [frame.lineno for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == file]

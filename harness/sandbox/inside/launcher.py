@@ -23,7 +23,7 @@ from .isolation import (
     unreadable_memory,
 )
 from .messages import receive
-from .tester import judge
+from .tester import run_tests
 
 __all__ = ["main"]
 
@@ -74,7 +74,7 @@ def _supervise(request: Any) -> None:
         _be_the_code(request["source"], theirs.fileno())
     theirs.close()
     asked = receive(0)
-    _write(judge(asked, ours.fileno(), process), result)
+    _write(run_tests(asked, ours.fileno(), process), result)
     if not request["isolated"]:
         os.killpg(0, signal.SIGKILL)  # the PID namespace would have done it
     os._exit(0)

@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from .candidate import described
+from .candidate import error_text
 from .messages import receive, send
-from .values import ValueProblem, decode, encode
+from .values import ValueProblem, decode_value, encode_value
 
-__all__ = ["judge"]
+__all__ = ["run_tests"]
 
 
 class _Gone(BaseException):
@@ -30,7 +30,7 @@ class CandidateError(Exception):
     """The code raised an exception of a type of its own."""
 
 
-def judge(request: Mapping[str, Any], channel: int, process: int) -> dict[str, str]:
+def run_tests(request: Mapping[str, Any], channel: int, process: int) -> dict[str, str]:
     """Run the tests; return `{"outcome": …, "why": …}`.
 
     Outcomes are `passed`, `failed`, `unreadable` (the code is no Python) and `unfit` (the tests are wrong).
@@ -60,7 +60,7 @@ def judge(request: Mapping[str, Any], channel: int, process: int) -> dict[str, s
     try:
         exec(compile(request["setup"], "<setup>", "exec"), namespace)  # noqa: S102
     except Exception as problem:
-        return {"outcome": "unfit", "why": f"the prompt's own code fails: {described(problem, '<setup>')}"}
+        return {"outcome": "unfit", "why": f"the prompt's own code fails: {error_text(problem, '<setup>')}"}
     namespace |= {name: _function(name, channel) for name in request["functions"]}
     try:
         exec(compile(request["tests"], "<tests>", "exec"), namespace)  # noqa: S102
@@ -69,7 +69,7 @@ def judge(request: Mapping[str, Any], channel: int, process: int) -> dict[str, s
     except BaseException as problem:
         if isinstance(problem, ValueProblem):
             return {"outcome": "unfit", "why": f"{problem}: use in_process"}
-        return _failed(described(problem, "<tests>", request["tests"]))
+        return _failed(error_text(problem, "<tests>", request["tests"]))
     return {"outcome": "passed", "why": ""}
 
 
@@ -88,7 +88,7 @@ def _function(name: str, channel: int) -> Callable[..., Any]:
 
     def call(*arguments: Any, **named: Any) -> Any:
         try:
-            sent = encode([list(arguments), named])
+            sent = encode_value([list(arguments), named])
         except ValueProblem as problem:
             raise ValueProblem(f"the tests pass {name} {problem}") from None
         try:
@@ -103,10 +103,10 @@ def _function(name: str, channel: int) -> Callable[..., Any]:
         if "strange" in reply:
             raise CandidateError(f"{name} returned {str(reply['strange'])[:300]}")
         try:
-            by_place, by_name = decode(reply["arguments"])
+            by_place, by_name = decode_value(reply["arguments"])
             _update(arguments, by_place)
             _update(named.values(), [by_name[key] for key in named])
-            return decode(reply["returned"])
+            return decode_value(reply["returned"])
         except (ValueProblem, LookupError, TypeError, ValueError):
             raise _Gone from None
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["MAX_ITEMS", "ValueProblem", "decode", "encode"]
+__all__ = ["MAX_ITEMS", "ValueProblem", "decode_value", "encode_value"]
 
 MAX_ITEMS = 10_000
 """How many items of an iterator are taken."""
@@ -35,7 +35,7 @@ class ValueProblem(Exception):  # noqa: N818  (a problem of a value, which the c
     """A value is not plain."""
 
 
-def encode(value: Any) -> str:
+def encode_value(value: Any) -> str:
     """Return a plain value as JSON text.
 
     Raises:
@@ -47,7 +47,7 @@ def encode(value: Any) -> str:
         raise ValueProblem("a value that is nested too deeply") from None
 
 
-def decode(text: str) -> Any:
+def decode_value(text: str) -> Any:
     """Return the value that `encode` wrote.
 
     Raises:

@@ -9,7 +9,7 @@ import ast
 import builtins
 
 from harness.cases import Case, Response, Score
-from harness.sandbox import Limits, Program, run
+from harness.sandbox import Program, ProgramLimits, run_program
 from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import FLAG
 from harness.scoring.text.code_text import before_function, extract_code, last_function
@@ -89,7 +89,7 @@ def python_tests(
         raise ValueError(f"tests and prompt must be Python: {problem}") from None
     last = entry_point or last_function(prompt)
     functions = (last,) if last else tuple(sorted(used))
-    limits = Limits(seconds=seconds, wall=6 * seconds, memory=memory)
+    limits = ProgramLimits(seconds=seconds, wall=6 * seconds, memory=memory)
 
     def scorer(case: Case, response: Response) -> Score:
         code = extract_code(response.text, functions, prompt)
@@ -98,7 +98,7 @@ def python_tests(
             return Score.invalid(
                 f"no code in the answer: looked for {', '.join(functions) or 'a block'}{cut}"
             )
-        ending = run(Program(code, tests, functions, before, in_process), limits)
+        ending = run_program(Program(code, tests, functions, before, in_process), limits)
         if ending.outcome == "passed":
             return Score.passed(code)
         if ending.outcome == "unreadable":

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.errors import ScoringError
-from harness.files.json_schema import describe
+from harness.files.json_schema import describe_violation
 from harness.scoring.checks.regex_check import compile_pattern, search
 
 __all__ = ["FORMATS", "check_schema", "schema_violations"]
@@ -36,7 +36,7 @@ def check_schema(schema: Any) -> None:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as problem:
-        raise ValueError(f"not a JSON Schema: {next(describe(problem), problem.message)}") from None
+        raise ValueError(f"not a JSON Schema: {next(describe_violation(problem), problem.message)}") from None
     for part in _objects(schema):
         for keyword in ("$ref", "$dynamicRef"):
             if isinstance(part.get(keyword), str) and not part[keyword].startswith("#"):
@@ -77,7 +77,7 @@ def schema_violations(schema: Any, value: Any) -> list[str]:
     except Unresolvable as problem:
         raise ScoringError(f"the schema refers to {problem.ref!r}, which it does not define") from None
     errors.sort(key=lambda error: [str(step) for step in error.absolute_path])
-    return [phrase for error in errors for phrase in describe(error)]
+    return [phrase for error in errors for phrase in describe_violation(error)]
 
 
 @functools.cache
