@@ -331,6 +331,7 @@ _REJECTIONS = (
     Behaviour(
         "too many tokens", refused("max_tokens is too large: 64. At most 32 fit."), "error", "--max-tokens"
     ),
+    Behaviour("another size", refused("no model size of that name in this request"), "error", "rejects the"),
     Behaviour("no system", refused("System role not supported"), "error", "(400): System role not supported"),
     Behaviour(
         "prompt filtered",

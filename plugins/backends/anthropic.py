@@ -144,7 +144,7 @@ def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     return shaped | ({"description": function["description"]} if "description" in function else {})
 
 
-def _remedy(parameters: Sequence[str], said: str) -> str | None:
+def _remedy(parameters: Sequence[str], message: str) -> str | None:
     """Return the `-M` argument under which a sampling parameter is not sent that the model does not take."""
     refused = [name for name in ("temperature", "top_p") if name in parameters]
     if refused:

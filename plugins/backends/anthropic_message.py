@@ -72,17 +72,17 @@ def _text(block: Mapping[str, Any]) -> str:
 
 def _calls(content: list[Mapping[str, Any]], ending: Ending) -> Calls:
     """Read the `tool_use` blocks; one that the answer was cut off in has only a part of its input."""
-    made: list[ToolCall | str] = []
+    calls: list[ToolCall | str] = []
     for block in content:
         if block.get("type") != "tool_use":
             continue
         name, call_id = block.get("name"), block.get("id")
         if not isinstance(name, str) or not name or not isinstance(call_id, (str, type(None))):
             raise UnreadableError(f"a tool_use block without name or id: {one_line(repr(block), 80)}")
-        made.append(read_call(name, block.get("input"), call_id))
-    if made and ending.reason == "length" and content[-1].get("type") == "tool_use":
-        made[-1] = f"the call to {content[-1]['name']!r} was cut off"
+        calls.append(read_call(name, block.get("input"), call_id))
+    if calls and ending.reason == "length" and content[-1].get("type") == "tool_use":
+        calls[-1] = f"the call to {content[-1]['name']!r} was cut off"
     return Calls(
-        tuple(call for call in made if isinstance(call, ToolCall)),
-        tuple(call for call in made if isinstance(call, str)),
+        tuple(call for call in calls if isinstance(call, ToolCall)),
+        tuple(call for call in calls if isinstance(call, str)),
     )

@@ -11,7 +11,7 @@ from harness.cases import Response
 __all__ = ["ApiCall"]
 
 
-def _no_remedy(parameters: Sequence[str], said: str) -> None:
+def _no_remedy(parameters: Sequence[str], message: str) -> None:
     """Know of nothing that helps."""
 
 

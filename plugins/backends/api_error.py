@@ -66,17 +66,17 @@ def error_in(reply: Mapping[str, Any]) -> ApiError | None:
     choices = reply.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     if reply.get("error") is not None:
-        held: Any = reply["error"]
+        error: Any = reply["error"]
     elif isinstance(first, dict) and first.get("error") is not None:
-        held = first["error"]
+        error = first["error"]
     elif "error" in (reply.get("object"), reply.get("type")) or (
         not choices and "content" not in reply and {"detail", "message"} & reply.keys()
     ):
-        held = reply
+        error = reply
     else:
         return None
-    kind, message, parameter = _read(held)
-    code = held.get("code") if isinstance(held, dict) else None
+    kind, message, parameter = _read(error)
+    code = error.get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else 200
     return ApiError(status, kind, message, parameter)
 
@@ -124,7 +124,7 @@ def meaning(error: ApiError, call: ApiCall, model: ServedModel) -> Response | Ex
             f"{model.endpoint.url} has no model {model.model!r}, or no {call.api} API there ({status}): "
             f"{message}; check the model's name and base_url"
         )
-    if status in (200, 400, 413, 422, 500):
+    if status in (200, 400, 413, 422):
         too_long = window_problem(error.kind, error.message, message, call.max_tokens)
         if too_long is not None:
             return too_long
@@ -184,11 +184,12 @@ def _detail(detail: Any) -> tuple[str, str | None]:
     """Return message and parameter of FastAPI's errors: text, or a list of `{loc, msg}`."""
     if not isinstance(detail, list):
         return detail if isinstance(detail, str) else "", None
-    problems = [one for one in detail if isinstance(one, dict) and isinstance(one.get("msg"), str)]
-    places = [one["loc"] if isinstance(one.get("loc"), list) else [] for one in problems]
+    problems = [entry for entry in detail if isinstance(entry, dict) and isinstance(entry.get("msg"), str)]
+    places = [entry["loc"] if isinstance(entry.get("loc"), list) else [] for entry in problems]
     named = [str(place[-1]) if place else "" for place in places]
     message = "; ".join(
-        f"{name}: {one['msg']}" if name else one["msg"] for name, one in zip(named, problems, strict=True)
+        f"{name}: {entry['msg']}" if name else entry["msg"]
+        for name, entry in zip(named, problems, strict=True)
     )
     return message, named[0] if len(named) == 1 else None
 

@@ -19,7 +19,11 @@ def choices_by_index(completion: Mapping[str, Any]) -> dict[int, Mapping[str, An
         UnreadableError: An index is missing, no whole number ≥ 0, or there twice.
     """
     choices = completion.get("choices")
-    if not isinstance(choices, list) or not choices or not all(isinstance(one, dict) for one in choices):
+    if (
+        not isinstance(choices, list)
+        or not choices
+        or not all(isinstance(choice, dict) for choice in choices)
+    ):
         raise UnavailableError("answered 200 without choices; is the base URL right?")
     placed: dict[int, Mapping[str, Any]] = {}
     for choice in choices:

@@ -49,18 +49,22 @@ _LIMITS = _patterns(
     r"(?:less than|cannot exceed) (?P<n>\d+)",
 )
 _TOTALS = _patterns(r"requested (?:a total of )?(?P<n>\d+) tokens")
-_BLAMES_THE_PROMPT = re.compile(r"\b(?:prompt|input|inputs|messages|request)\b|context_size", re.IGNORECASE)
+_BLAMES_THE_PROMPT = re.compile(
+    r"\b(?:prompt|input|messages|request)\b.{0,60}(?:too long|exceed|longer than|too many tokens)"
+    r"|reduce the length of the (?:prompt|input|messages)|exceed_context_size",
+    re.IGNORECASE,
+)
 _BLAMES_THE_ANSWER = re.compile(
     r"max_(?:completion_|new_|output_)?tokens|completion|\boutput\b|generat", re.IGNORECASE
 )
 
 
-def window_problem(kind: str, said: str, shown: str, max_tokens: int) -> Response | RejectedError | None:
+def window_problem(kind: str, message: str, shown: str, max_tokens: int) -> Response | RejectedError | None:
     """Return what a refusal means that is about the context window; None for any other.
 
     Args:
         kind: Code and type of the error.
-        said: Its message.
+        message: What it says.
         shown: The same as one line that may be shown.
         max_tokens: How many tokens of answer were asked for.
 
@@ -68,9 +72,9 @@ def window_problem(kind: str, said: str, shown: str, max_tokens: int) -> Respons
         A response whose finish reason is `context_overflow`, where the prompt alone does not fit. A
         `RejectedError` where it does, or where the server does not say so.
     """
-    if not _ABOUT_THE_WINDOW.search(f"{kind} {said}"):
+    if not _ABOUT_THE_WINDOW.search(f"{kind} {message}"):
         return None
-    prompt, limit, total = _number(_PROMPTS, said), _number(_LIMITS, said), _number(_TOTALS, said)
+    prompt, limit, total = _number(_PROMPTS, message), _number(_LIMITS, message), _number(_TOTALS, message)
     if prompt is None and total is not None:
         prompt = total - max_tokens
     if prompt is not None and limit is not None:
@@ -78,19 +82,19 @@ def window_problem(kind: str, said: str, shown: str, max_tokens: int) -> Respons
             detail = f"prompt of {prompt} tokens does not fit the context window of {limit}"
             return Response("", "context_overflow", detail=detail)
         return RejectedError(
-            f"a prompt of {prompt} tokens fits the context window of {limit}, but not with max_tokens="
-            f"{max_tokens} beside it: lower --max-tokens, or max_tokens of the golden set ({shown})"
+            f"the context window of {limit} has no room for max_tokens={max_tokens} beside the prompt's "
+            f"{prompt}: lower --max-tokens, or max_tokens of the golden set ({shown})"
         )
-    if _BLAMES_THE_ANSWER.search(said):
+    if _BLAMES_THE_ANSWER.search(message):
         return RejectedError(
             f"the server does not say whether the prompt is too long for its context window, or max_tokens="
             f"{max_tokens}: lower --max-tokens, or max_tokens of the golden set ({shown})"
         )
-    if prompt is None and total is None and _BLAMES_THE_PROMPT.search(f"{kind} {said}"):
+    if prompt is None and total is None and _BLAMES_THE_PROMPT.search(f"{kind} {message}"):
         return Response("", "context_overflow", detail=f"the prompt does not fit the context window: {shown}")
     return None
 
 
-def _number(patterns: Sequence[re.Pattern[str]], said: str) -> int | None:
-    match = next((match for pattern in patterns if (match := pattern.search(said))), None)
+def _number(patterns: Sequence[re.Pattern[str]], message: str) -> int | None:
+    match = next((match for pattern in patterns if (match := pattern.search(message))), None)
     return None if match is None else int(match["n"])

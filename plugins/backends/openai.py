@@ -110,15 +110,15 @@ class OpenAIBackend:
         read = partial(read_chat_completion, max_tokens=max_tokens)
         return ApiCall(create, self._payload(model, request), read, max_tokens, remedy=self._remedy)
 
-    def _remedy(self, parameters: Sequence[str], said: str) -> str | None:
+    def _remedy(self, parameters: Sequence[str], message: str) -> str | None:
         """Return the `-M` arguments under which parameters are not sent that a server does not take."""
         for field, other in _OTHER_LENGTH_FIELD.items():
-            if field in parameters and (other in said or _NOT_TAKEN.search(said)):
+            if field in parameters and (other in message or _NOT_TAKEN.search(message)):
                 return f"where the model takes no {field}, send it as {other}: -M max_tokens_field={other}"
             if field in parameters:
                 return "where that is too many for the model, lower --max-tokens"
         refused = [name for name in _OMITTABLE if name in parameters]
-        if refused == ["temperature", "top_p"] and _ONE_OF_BOTH.search(said):
+        if refused == ["temperature", "top_p"] and _ONE_OF_BOTH.search(message):
             refused = ["top_p"]
         if not refused:
             return None

@@ -66,19 +66,19 @@ def calls_of_message(message: Mapping[str, Any]) -> Calls:
         entries = []
     if not isinstance(entries, list):
         raise UnreadableError(f"`tool_calls` is no list: {_shown(entries)}")
-    made = [_call(entry) for entry in entries]
+    calls = [_call(entry) for entry in entries]
     legacy = message.get("function_call")
     if legacy is not None:
         if not isinstance(legacy, dict):
             raise UnreadableError(f"`function_call` is no object: {_shown(legacy)}")
         call = _call({"function": legacy})
-        if not made:
-            made.append(call)
-        elif _said(call) not in map(_said, made):
+        if not calls:
+            calls.append(call)
+        elif _content(call) not in map(_content, calls):
             raise UnreadableError("`function_call` is another call than those in `tool_calls`")
     return Calls(
-        tuple(call for call in made if isinstance(call, ToolCall)),
-        tuple(call for call in made if isinstance(call, str)),
+        tuple(call for call in calls if isinstance(call, ToolCall)),
+        tuple(call for call in calls if isinstance(call, str)),
     )
 
 
@@ -100,7 +100,7 @@ def _call(entry: Any) -> ToolCall | str:
     return read_call(name, function.get("arguments"), call_id)
 
 
-def _said(call: ToolCall | str) -> Any:
+def _content(call: ToolCall | str) -> Any:
     return call if isinstance(call, str) else (call.name, call.arguments)
 
 

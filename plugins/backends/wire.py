@@ -61,9 +61,9 @@ def _without(key: ApiKey, value: Any) -> Any:
     if isinstance(value, str):
         return key.hide(value)
     if isinstance(value, list):
-        return [_without(key, held) for held in value]
+        return [_without(key, item) for item in value]
     if isinstance(value, dict):
-        return {key.hide(name): _without(key, held) for name, held in value.items()}
+        return {key.hide(name): _without(key, item) for name, item in value.items()}
     return value
 
 
