@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,10 @@ def answers(root: Path, batching: str) -> list[Response]:
 
 @pytest.fixture(scope="module")
 def whole(models: Path) -> dict[str, list[Response]]:
-    """What is answered with all names."""
+    """What is answered with all names that the installed releases have: all of them, in the newest."""
     found = {batching: answers(models, batching) for batching in BATCHING}
-    assert not fallbacks_in_use()
+    newest = tuple(map(int, version("torch").split(".")[:2])) >= (2, 13)
+    assert not (newest and fallbacks_in_use())
     return found
 
 
@@ -73,7 +75,8 @@ def test_without_a_name_the_answers_are_the_same(
     with hidden(name):
         for batching in BATCHING:
             assert agree(answers(models, batching), whole[batching])
-        assert any(f"has no {name}: {name.without}" in line for line in fallbacks_in_use())
+        told = f"has no {name} as it is used here: {name.without}"
+        assert any(told in line for line in fallbacks_in_use())
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.guards], ids=str)

@@ -126,4 +126,8 @@ def lost_safeguard(lost: Iterable[PrivateName]) -> IncompatibleLibraryError:
 
 def warning_lines(missing: Iterable[PrivateName]) -> tuple[str, ...]:
     """Say of each missing name what is done without it."""
-    return tuple(f"{name.package} has no {name}: {name.without}" for name in missing if not name.guards)
+    return tuple(
+        f"{name.package} has no {name} as it is used here: {name.without}"
+        for name in missing
+        if not name.guards
+    )

@@ -45,14 +45,32 @@ def missing() -> tuple[PrivateName, ...]:
     import torch
 
     built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return missing_names(name for name in NAMES if built or name not in _OF_ONEDNN)
+    lost = missing_names(name for name in NAMES if built or name not in _OF_ONEDNN)
+    return lost if cpu_attention() is not None else tuple(dict.fromkeys((_CPU_ATTENTION, *lost)))
 
 
 @functools.cache
 def cpu_attention() -> Operator | None:
     """Return the kernel of a CPU, called with query, key, value, dropout, causality, `attn_mask`, `scale`."""
     operator: Operator | None = _CPU_ATTENTION.load()
-    return operator
+    return operator if operator is not None and _groups_heads(operator) else None
+
+
+def _groups_heads(attention: Operator) -> bool:
+    """Whether several query heads may share a key head: the kernel of torch 2.6 knows no such heads."""
+    import torch
+
+    query, key = torch.eye(4).view(1, 2, 2, 4), torch.eye(3, 4).view(1, 1, 3, 4)
+    try:
+        output, lse = attention(query, key, key, 0.0, False, attn_mask=None, scale=1.0)
+    except (RuntimeError, TypeError):
+        return False
+    weights = query @ key.transpose(-1, -2)
+    return bool(
+        output.shape == query.shape
+        and torch.allclose(output, weights.softmax(-1) @ key, atol=1e-5)
+        and torch.allclose(lse, weights.logsumexp(-1), atol=1e-5)
+    )
 
 
 @functools.cache
