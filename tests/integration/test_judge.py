@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -16,7 +15,7 @@ from loopback import KEY, LoopbackLLM, Question, Status
 from .conftest import Project, right_except, sums
 
 for name in ("openai", "anthropic"):  # loaded before a run puts sys.modules back, as the fixtures do
-    importlib.import_module(name)
+    pytest.importorskip(name)
 
 COUNT = 12
 SUITE = """

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import signal
 import struct
 import sys
 from collections.abc import Mapping, Sequence
+
+if sys.platform != "win32":  # which has no such limits, and runs no code
+    import resource
 
 __all__ = [
     "IsolationError",
