@@ -74,34 +74,59 @@ def smallest(holds: object, most: int = 200_000) -> int:
 def test_the_cases_that_settle_a_drop_are_found_by_trying_all(
     spread: Spread, delta: float, alpha: float, power: float
 ) -> None:
-    margin = 0.02
+    margin, rules_out = 0.02, 0.03
     critical, quantile = scipy.stats.norm.ppf(1 - alpha), scipy.stats.norm.ppf(power)
     variance = spread.square - delta**2
 
     def settles(cases: Values) -> NDArray[np.bool_]:
         noise = np.sqrt(variance / cases)
-        if delta > -margin:  # the bound lies above −margin, as often as wanted; Tango's for no change does
-            excluded = delta - (critical + quantile) * noise >= -margin
-            return np.asarray(excluded & (critical**2 / (cases + critical**2) <= delta + margin))
+        if delta >= -margin:  # the bound excludes the drop, as often as wanted; Tango's for no change does
+            excluded = delta - (critical + quantile) * noise >= -rules_out
+            return np.asarray(excluded & (critical**2 / (cases + critical**2) <= delta + rules_out))
         shown = delta + critical * np.sqrt(spread.square / cases) + quantile * noise <= 0.0
         return np.asarray(shown & (delta + quantile * noise <= -margin))
 
-    found = cases_to_settle_drop(spread, delta, margin=margin, alpha=alpha, power=power)
+    found = cases_to_settle_drop(spread, delta, margin=margin, rules_out=rules_out, alpha=alpha, power=power)
     share = spread.n / (spread.n if spread.measured else spread.groups)
     assert found is not None
     assert found / share == pytest.approx(smallest(settles, 2_000_000), abs=2.5)
 
 
-def test_a_number_of_cases_that_nobody_has_is_none() -> None:
-    spread = Spread(100, 100, 0.25, measured=True)
-    assert cases_to_settle_drop(spread, -0.02, margin=0.02, alpha=0.05) is None
-    assert cases_to_settle_drop(spread, -0.01999, margin=0.02, alpha=0.05) is None
-    assert cases_to_settle_drop(spread, 0.0, margin=0.0, alpha=0.05) is None
-    assert cases_to_settle_drop(spread, 0.01, margin=0.0, alpha=0.05) is not None
+@pytest.mark.parametrize(
+    ("delta", "margin", "rules_out", "settles"),
+    [
+        (-0.02, 0.02, 0.02, False),  # on both boundaries
+        (-0.03, 0.05, 0.02, False),  # too small to be shown, too large to be excluded
+        (-0.05, 0.05, 0.02, False),
+        (-0.01, 0.02, 0.01, False),
+        (-0.02, 0.02, 0.03, True),
+        (0.0, 0.0, 0.02, True),
+        (-0.0301, 0.03, 0.02, False),  # hundreds of millions
+        (-0.0299, 0.03, 0.03, False),
+        (0.9, 0.0, 0.9, True),
+    ],
+)
+def test_a_number_of_cases_that_nobody_has_is_none(
+    delta: float, margin: float, rules_out: float, settles: bool
+) -> None:
+    spread = Spread(100, 100, 0.9, measured=True)
+    found = cases_to_settle_drop(spread, delta, margin=margin, rules_out=rules_out, alpha=0.01, power=0.99)
+    assert (found is not None) is settles
+
+
+def test_a_difference_beyond_one_needs_no_fewer_cases_than_one() -> None:
+    """Without spread only Tango's bound is left: none of a drop that cannot be."""
+    spread = Spread(100, 100, 0.81, measured=True)
+    assert cases_to_settle_drop(spread, 0.9, margin=0.0, rules_out=0.9, alpha=0.05) == 1
+
+
+def test_the_usual_power_is_four_in_five() -> None:
+    arguments = {"margin": 0.02, "rules_out": 0.05, "alpha": 0.05}
+    default = cases_to_settle_drop(SPREADS[0], 0.01, **arguments)
+    assert default == cases_to_settle_drop(SPREADS[0], 0.01, **arguments, power=0.8)
+    assert default != cases_to_settle_drop(SPREADS[0], 0.01, **arguments, power=0.85)
     assert cases_to_settle_floor(0.59, 0.6, 0.25, alpha=0.05) is not None
     assert cases_to_settle_floor(0.59999, 0.6, 0.25, alpha=0.05) is None
-    usual = cases_to_settle_drop(spread, 0.01, margin=0.02, alpha=0.05)
-    assert usual == cases_to_settle_drop(spread, 0.01, margin=0.02, alpha=0.05, power=0.8)
 
 
 @pytest.mark.parametrize("power", [0.8, 0.9])
