@@ -298,7 +298,10 @@ def _with_floor(verdict: Verdict, pairing: Pairing) -> Verdict:
     reason = f"{said}, but its one-sided interval reaches {percent(upper)} (n = {len(scores)})"
     if verdict.policy == "no-significant-drop":
         return dataclasses.replace(verdict, notes=(*verdict.notes, reason))
-    variance = len(scores) * (cluster_standard_error(group(scores, clusters)) or 0.5) ** 2
+    grouped = group(scores, clusters)
+    error = cluster_standard_error(grouped)
+    # Where nothing varied, what was not seen yet is thought of as right or wrong, cluster by cluster.
+    variance = len(scores) * (error**2 if error else 0.25 / len(grouped))
     needed = cases_to_settle_floor(mean, floor, variance, alpha=alpha)
     return dataclasses.replace(
         verdict, doubts=(*verdict.doubts, reason), floor=Floor((lower, upper), cases_needed=needed)
