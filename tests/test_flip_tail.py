@@ -162,7 +162,9 @@ def test_random_bytes_are_fair() -> None:
     assert random_bytes(np.random.PCG64(1), (0, 3)).shape == (0, 3)
 
 
-@pytest.mark.parametrize(("true", "settled", "fewest"), [(0.2, True, 0), (0.048, True, 1), (0.05, False, 1)])
+@pytest.mark.parametrize(
+    ("true", "settled", "fewest"), [(0.5, True, 0), (0.02, True, 3), (0.048, True, 15), (0.05, False, 15)]
+)
 def test_draws_go_on_until_the_level_is_left(true: float, settled: bool, fewest: int) -> None:
     rng = np.random.default_rng(0)
     found = settled_p_value(lambda draws: float(rng.binomial(draws, true)), 0.05)
@@ -176,7 +178,7 @@ def test_draws_go_on_until_the_level_is_left(true: float, settled: bool, fewest:
 
 
 def test_the_observed_draw_counts() -> None:
-    assert settled_p_value(lambda _: 0.0, 0.05).p_value == 1 / (FEWEST_DRAWS + 1)
+    assert settled_p_value(lambda _: 0.0, 0.05).p_value == 1 / (4 * FEWEST_DRAWS + 1)
 
 
 def test_settled_p_values_are_rarely_on_the_wrong_side() -> None:

@@ -104,7 +104,7 @@ def test_patterns_have_the_covariance_of_the_flips(cases: int) -> None:
         frozenset({2}),
     }
     batches = found.draws()
-    z = np.concatenate([next(batches) for _ in range(4)])
+    z = np.concatenate([next(batches) for _ in range(12)])
     expected = found.covariance / np.outer(found.deviations, found.deviations)
     assert np.cov(z.T) == pytest.approx(expected, abs=0.03)
     assert expected[0, 1] > 0.7

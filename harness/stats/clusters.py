@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.stats.binary import exact_proportion_bound
-from harness.stats.skewed import moments, skew_bounds, student_bounds
+from harness.stats.bounded import bounded_interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,30 +98,15 @@ def effective_changes(totals: NDArray[np.float64]) -> float:
 def mean_interval(
     scores: NDArray[np.float64], clusters: Sequence[Hashable] | None, *, level: float
 ) -> tuple[float, float]:
-    """Return the bounds of a mean score in [0, 1], each one-sided at `level`.
+    """Return the bounds of a mean score in [0, 1], each one-sided at `level`, for any distribution.
 
-    Right-or-wrong scores of independent cases, or copies of them: Clopper–Pearson. Otherwise Student's t
-    on the bias-reduced cluster-robust standard error, which one large cluster leaves few degrees of
-    freedom; at least as wide as Hall's bounds where the scores are skewed beyond chance, and as
-    Clopper–Pearson over the clusters while fewer than `FEW_CHANGED` of them differ from the common score.
-    One cluster of several cases says nothing: (0, 1).
+    Right-or-wrong scores of independent cases, or copies of them: Clopper–Pearson. Otherwise Gaffke's bound
+    over clusters, which is the same for right-or-wrong scores. One cluster of several cases says nothing:
+    (0, 1).
     """
-    import numpy as np
-
     grouped = group(scores, clusters)
-    n, groups = float(len(scores)), len(grouped)
-    mean = float(scores.sum()) / n
     if is_single_answers(grouped):
-        return exact_proportion_bound(float((grouped.totals > 0.0).sum()), groups, level=level)
-    found = moments(grouped.totals, grouped.sizes)
-    if found is None:
+        return exact_proportion_bound(float((grouped.totals > 0.0).sum()), len(grouped), level=level)
+    if len(grouped) < 2:
         return 0.0, 1.0
-    lower, upper = student_bounds(found, level)
-    if found.is_skewed:
-        low, high = skew_bounds(found, level)
-        lower, upper = min(lower, low), max(upper, high)
-    averages = grouped.totals / grouped.sizes
-    if int((np.abs(averages - np.median(averages)) > 1e-12).sum()) < FEW_CHANGED:
-        exact_lower, exact_upper = exact_proportion_bound(mean * groups, groups, level=level)
-        lower, upper = min(lower, exact_lower), max(upper, exact_upper)
-    return max(lower, 0.0), min(upper, 1.0)
+    return bounded_interval(grouped.totals, grouped.sizes, level=level, low=0.0, high=1.0)

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FEWEST_DRAWS", "MOST_DRAWS", "DrawnP", "data_seed", "random_bytes", "settled_p_value"]
 
-FEWEST_DRAWS = 1 << 14
+FEWEST_DRAWS = 1 << 12
 MOST_DRAWS = 1 << 20
 
+_WORTH_SHOWING = 1 << 14  # draws of a p-value that is not far above the level
+_FAR_ABOVE = 4.0
 _CERTAINTY = 4.5  # standard errors from the level: a share of 1e-5 of all p-values is settled wrongly
 
 
@@ -87,7 +89,8 @@ def settled_p_value(draw: Callable[[int], float], level: float) -> DrawnP:
         extreme, draws = extreme + draw(extra), draws + extra
         p_value = (extreme + 1.0) / (draws + 1.0)
         error = math.sqrt(level * (1.0 - level) / draws)
-        if abs(p_value - level) > _CERTAINTY * error:
+        is_precise = draws >= _WORTH_SHOWING or p_value > _FAR_ABOVE * level
+        if is_precise and abs(p_value - level) > _CERTAINTY * error:
             return DrawnP(p_value, draws)
         if draws >= MOST_DRAWS:
             return DrawnP(min(p_value, level), draws, settled=False)

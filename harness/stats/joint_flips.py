@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["PATTERNS_AT_ONCE", "JointFlips", "joint_flips"]
+__all__ = ["PATTERNS_AT_ONCE", "JointFlips", "joint_flips", "unit_totals"]
 
-PATTERNS_AT_ONCE = 1 << 14
+PATTERNS_AT_ONCE = 1 << 12
 
 _NORMAL_FROM = (
     100.0  # so many equal values' worth in each suite of a component, and their joint limit is used
@@ -140,6 +140,21 @@ def joint_flips(
     for component in components:
         covariance[np.ix_(component.columns, component.columns)] = component.rows.T @ component.rows
     return JointFlips(np.sqrt(np.diag(covariance)), covariance, tuple(components))
+
+
+def unit_totals(
+    values: Sequence[NDArray[np.float64]], units: Sequence[Sequence[Hashable] | None]
+) -> NDArray[np.float64]:
+    """Return the sum over all suites of the values of each unit, in order of first appearance, shape (U,)."""
+    import numpy as np
+
+    index: dict[Hashable, int] = {}
+    codes = [
+        index.setdefault(("own", suite, place) if names is None else ("named", names[place]), len(index))
+        for suite, (numbers, names) in enumerate(zip(values, units, strict=True))
+        for place in range(len(numbers))
+    ]
+    return np.bincount(codes, weights=np.concatenate(list(values)), minlength=len(index)).astype(np.float64)
 
 
 def _connected(units: Sequence[Sequence[Hashable] | None]) -> list[list[int]]:
