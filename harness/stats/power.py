@@ -1,13 +1,23 @@
-"""What a comparison of this size can see, and how many cases would settle an open one."""
+"""What a comparison of this size can see and rule out, and how many cases would settle an open one."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from harness.stats.quantiles import normal_quantile
+from harness.stats.binary import tango_statistic
+from harness.stats.quantiles import normal_quantile, normal_tail
 
-__all__ = ["POWER", "Spread", "cases_to_settle_drop", "cases_to_settle_floor", "minimum_detectable_drop"]
+__all__ = [
+    "POWER",
+    "Spread",
+    "cases_to_exclude",
+    "cases_to_settle_drop",
+    "cases_to_settle_floor",
+    "exclusion_power",
+    "minimum_detectable_drop",
+    "smallest_exclusion",
+]
 
 POWER = 0.8
 _MOST_CASES = 10_000_000
@@ -43,9 +53,11 @@ class Spread:
 
 
 def minimum_detectable_drop(
-    spread: Spread, *, margin: float, alpha: float, power: float = POWER
+    spread: Spread, *, margin: float, alpha: float, power: float = POWER, baseline_mean: float = 1.0
 ) -> float | None:
     """Return the smallest true drop that is blocked with probability `power`; None where no drop is.
+
+    A mean cannot fall by more than the baseline's own: where that much would not be seen, no drop is.
 
     The observed drop must exceed both the margin and the critical value of a one-sided test at `alpha`
     (before any adjustment for other suites). Normal approximation with the variance under the null for
@@ -64,13 +76,86 @@ def minimum_detectable_drop(
         noise = math.sqrt(max(square - drop * drop, 0.0) / spread.effective)
         return drop >= threshold + quantile * noise
 
-    if not is_seen(1.0):
+    largest = min(max(baseline_mean, 0.0), 1.0)
+    if largest <= 0.0 or not is_seen(largest):
         return None
-    low, high = 0.0, 1.0
+    low, high = 0.0, largest
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2.0
         low, high = (low, middle) if is_seen(middle) else (middle, high)
     return high
+
+
+def exclusion_power(spread: Spread, drop: float, *, level: float, change: float = 0.0) -> float:
+    """Return the chance that a drop of at least `drop` is excluded if the mean changes by `change`.
+
+    Reckoned with Tango's statistic, which the exact test of right-or-wrong answers orders by, and with as
+    many changes of full size as vary alike where scores are graded. Gaffke's bound asks for about half a lost
+    case more.
+
+    Args:
+        spread: How much single differences vary.
+        drop: What is to be excluded, in (0, 1).
+        level: Chance to exclude it wrongly.
+        change: True change of the mean; at −drop the chance is about the level.
+    """
+    n = spread.effective
+    square = min(max(spread.square, abs(change)), 1.0)
+    critical = normal_quantile(1.0 - level)
+    worst = -0.5 / n if spread.measured else 0.0
+
+    def is_excluded(mean: float) -> bool:
+        changed = max(square, abs(mean))
+        improved, worsened = n * (changed + mean) / 2.0, n * (changed - mean) / 2.0
+        return tango_statistic(improved, worsened, max(round(n), 1), -drop) > critical
+
+    low, high = -drop, 1.0
+    if not is_excluded(high):
+        return 0.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if is_excluded(middle) else (middle, high)
+    noise = math.sqrt(max(square - change * change, 0.0) / n)
+    distance = change + worst - high
+    return normal_tail(-distance / noise) if noise > 0.0 else float(distance >= 0.0)
+
+
+def smallest_exclusion(spread: Spread, *, level: float, power: float = POWER) -> float:
+    """Return the smallest drop that is excluded with probability `power` if nothing changes; 1 if none is."""
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2.0
+        seen = exclusion_power(spread, middle, level=level) >= power
+        low, high = (low, middle) if seen else (middle, high)
+    return high
+
+
+def cases_to_exclude(
+    spread: Spread, drop: float, *, level: float, power: float = POWER, change: float = 0.0
+) -> int | None:
+    """Return how many cases in all would exclude a drop with probability `power`, if `change` is true.
+
+    Never fewer than what equal scores need: (1 − drop)ⁿ ≤ level. None where no number would do: the change is
+    itself such a drop, or the number is absurd. In clusters of the sizes seen.
+    """
+    if change <= -drop:
+        return None
+    ratio = spread.n / spread.effective
+    low, high = 0, max(math.ceil(math.log(level) / math.log1p(-drop)), 1)
+    least = high
+
+    def is_enough(cases: int) -> bool:
+        sized = Spread(cases, cases, spread.square, spread.measured)
+        return exclusion_power(sized, drop, level=level, change=change) >= power
+
+    while not is_enough(high):
+        low, high = high, 2 * high
+        if high * ratio > _MOST_CASES:
+            return None
+    while high - low > 1 and high > least:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return math.ceil(high * ratio)
 
 
 def cases_to_settle_drop(
