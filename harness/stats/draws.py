@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FEWEST_DRAWS", "MOST_DRAWS", "DrawnP", "data_seed", "random_bytes", "settled_p_value"]
+__all__ = [
+    "FEWEST_DRAWS",
+    "MOST_DRAWS",
+    "DrawnP",
+    "data_seed",
+    "random_bytes",
+    "settled_p_value",
+    "standard_normals",
+]
 
 FEWEST_DRAWS = 1 << 12
 MOST_DRAWS = 1 << 20
@@ -49,6 +57,15 @@ def random_bytes(bits: np.random.PCG64, shape: tuple[int, ...]) -> NDArray[np.ui
     count = math.prod(shape)
     words = bits.random_raw(-(-count // 8)) if count else np.empty(0, dtype=np.uint64)
     return words.astype("<u8").view(np.uint8)[:count].reshape(shape)
+
+
+def standard_normals(bits: np.random.PCG64, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return independent standard normal variables from the raw stream, by Box and Muller's method."""
+    import numpy as np
+
+    count = math.prod(shape)
+    uniform = (bits.random_raw(2 * count) >> np.uint64(11)).reshape(2, *shape) / 2.0**53
+    return np.asarray(np.sqrt(-2.0 * np.log1p(-uniform[0])) * np.cos(2.0 * math.pi * uniform[1]))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ unit.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.stats.draws import data_seed, random_bytes
+from harness.stats.draws import data_seed, random_bytes, standard_normals
 from harness.stats.flip_tail import effective_count
 
 if TYPE_CHECKING:
@@ -218,7 +217,7 @@ def _flipper(rows: NDArray[np.float64]) -> Callable[[np.random.PCG64], NDArray[n
 
 
 def _normal_sampler(rows: NDArray[np.float64]) -> Callable[[np.random.PCG64], NDArray[np.float64]]:
-    """Return a sampler of their limit for many units, by Box and Muller's method."""
+    """Return a sampler of their limit for many units."""
     import numpy as np
 
     covariance = rows.T @ rows
@@ -226,10 +225,6 @@ def _normal_sampler(rows: NDArray[np.float64]) -> Callable[[np.random.PCG64], ND
     root = np.linalg.cholesky(covariance + 1e-10 * covariance.max() * np.eye(len(covariance)))
 
     def sample(bits: np.random.PCG64) -> NDArray[np.float64]:
-        shape = (2, PATTERNS_AT_ONCE // 2, len(root))
-        uniform = (random_bytes(bits, (8 * math.prod(shape),)).view("<u8") >> 11).reshape(shape) / 2.0**53
-        radius, angle = np.sqrt(-2.0 * np.log1p(-uniform[0])), 2.0 * math.pi * uniform[1]
-        normal = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-        return np.asarray(normal @ root.T)
+        return np.asarray(standard_normals(bits, (PATTERNS_AT_ONCE, len(root))) @ root.T)
 
     return sample

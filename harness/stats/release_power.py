@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from harness.stats.draws import standard_normals
 from harness.stats.power import POWER, Spread
 from harness.stats.quantiles import normal_quantile
 from harness.stats.release import likelihood_ratio
@@ -115,11 +116,9 @@ class ReleasePlan:
         """Standard normal variables with the plan's correlation, shape (draws, k)."""
         import numpy as np
 
-        uniform = np.random.PCG64(_SEED).random_raw(2 * _DRAWS * len(self.suites)) >> np.uint64(11)
-        first, second = uniform.reshape(2, _DRAWS, len(self.suites)) / 2.0**53
-        normal = np.sqrt(-2.0 * np.log1p(-first)) * np.cos(2.0 * math.pi * second)
+        normal = standard_normals(np.random.PCG64(_SEED), (_DRAWS, len(self.suites)))
         if self.correlation is None:
-            return np.asarray(normal)
+            return normal
         root = np.linalg.cholesky(self.correlation + 1e-9 * np.eye(len(self.suites)))
         return np.asarray(normal @ root.T)
 
