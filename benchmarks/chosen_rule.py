@@ -1,5 +1,4 @@
-"""The best of K checkpoints on real outcomes: how far its lead is from the truth, and how often intervals
-miss it.
+"""The best of K checkpoints on real outcomes: how far its lead lies from the truth, and what misses it.
 
     python benchmarks/chosen_rule.py FOLDER [--draws 1000]
 
