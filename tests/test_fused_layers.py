@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from harness.inference.fused_layers import fuse_layers
+from harness.inference.fused_layers import fuse_layers, split_layers
 from harness.inference.packed_weights import can_pack, pack_linears, set_weight
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="this torch cannot pack weights")
@@ -117,3 +117,29 @@ def test_an_adapter_put_around_a_layer_counts() -> None:
         adapted.append(logits(peft.get_peft_model(own, config).eval()))
     assert float((adapted[1] - without).abs().max()) > 0.1
     assert float((adapted[1] - adapted[0]).abs().max()) < 1e-3
+
+
+class GatedNorm(torch.nn.Module):
+    """An RMS norm that may be given a gate, as those of state-space models are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.linspace(0.5, 1.5, 32))
+        self.variance_epsilon = 1e-6
+
+    def forward(self, input: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        gated = input if gate is None else input * torch.nn.functional.silu(gate)
+        return (
+            self.weight * gated * torch.rsqrt(gated.square().mean(-1, keepdim=True) + self.variance_epsilon)
+        )
+
+
+def test_a_norm_that_is_given_a_gate_computes_it_itself() -> None:
+    norm = GatedNorm()
+    input, gate = torch.randn(2, 3, 32), torch.randn(2, 3, 32)
+    expected = norm(input, gate)
+    assert fuse_layers(norm) == [norm]
+    assert torch.equal(norm(input, gate), expected)
+    assert torch.equal(norm(input, gate=gate), expected)
+    split_layers([norm])
+    assert not fused(norm)

@@ -9,7 +9,7 @@ module's own, and used where both agree to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from harness.inference.packed_weights import packed_linear
@@ -18,13 +18,13 @@ from harness.upstream.torch_internals import packed_product, packed_product_bina
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["fuse_layers"]
+__all__ = ["fuse_layers", "split_layers"]
 
 _TRIED_SCALES = (0.01, 1.0, 100.0)  # a limit on activations, or another epsilon, shows at some of them
 _TOLERANCE = 1e-5  # relative to the largest number of a row; float32 rounds at 6e-8
 
 
-def fuse_layers(model: Any) -> None:
+def fuse_layers(model: Any) -> list[Any]:
     """Fuse the gated MLPs and RMS norms of a model whose linear layers are packed.
 
     Weights that change afterwards (`packed_weights.set_weight`) and adapters that are switched on count:
@@ -32,11 +32,23 @@ def fuse_layers(model: Any) -> None:
 
     Args:
         model: A float32 model on the CPU, in evaluation mode.
+
+    Returns:
+        The modules that were fused.
     """
+    changed: list[Any] = []
     for module in list(model.modules()):
         for fused in (_gated_mlp(module), _rms_norm(module)):
             if fused is not None and _agrees(module, *fused):
                 module.__dict__["forward"] = fused[0]
+                changed.append(module)
+    return changed
+
+
+def split_layers(modules: Iterable[Any]) -> None:
+    """Have fused modules compute by their own code again."""
+    for module in modules:
+        del module.__dict__["forward"]
 
 
 _Fused = tuple[Callable[["Tensor"], "Tensor"], int]
@@ -75,7 +87,10 @@ def _rms_norm(module: Any) -> _Fused | None:
     if weight.dim() != 1 or weight.dtype != torch.float32:
         return None
 
-    def forward(input: Tensor) -> Tensor:
+    def forward(input: Tensor, *others: Any, **named: Any) -> Tensor:
+        if others or named:  # such as a gate, which the same class may or may not be given
+            own: Tensor = type(module).forward(module, input, *others, **named)
+            return own
         length = torch.linalg.vector_norm(input, dim=-1, keepdim=True)
         factor = length.square_().div_(input.shape[-1]).add_(epsilon).rsqrt_()
         found: Tensor = (input * factor).mul_(module.weight)

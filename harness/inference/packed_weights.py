@@ -14,7 +14,15 @@ from harness.upstream.torch_internals import Operator, packed_product, reorder_w
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["PackedLinear", "can_pack", "pack_linears", "packed_linear", "set_weight", "weight_of"]
+__all__ = [
+    "PackedLinear",
+    "can_pack",
+    "pack_linears",
+    "packed_linear",
+    "set_weight",
+    "unpack_linears",
+    "weight_of",
+]
 
 _ROWS = 64  # a hint; the order that oneDNN chooses was the same for 16 and 1,024
 
@@ -27,7 +35,7 @@ def can_pack() -> bool:
     return built
 
 
-def pack_linears(model: Any) -> None:
+def pack_linears(model: Any, *, within: type[Any] | None = None) -> list[Any]:
     """Pack the weight of every plain linear layer, unless another linear layer has the same one.
 
     Where this torch has no operator for it, weights stay as they are.
@@ -38,6 +46,10 @@ def pack_linears(model: Any) -> None:
 
     Args:
         model: A model on the CPU.
+        within: Only layers that are attributes of modules of this class; None for all.
+
+    Returns:
+        The layers that were packed.
     """
     import torch
 
@@ -48,9 +60,12 @@ def pack_linears(model: Any) -> None:
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
             owners.setdefault(id(parameter), []).append(type(module))
-    modules: Iterable[Any] = model.modules()
+    modules: list[Any] = []
+    for module in model.modules():
+        modules += [module] if within is None else module.children() if type(module) is within else []
+    changed: list[Any] = []
     for module in modules:
-        if type(module) is not torch.nn.Linear:
+        if type(module) is not torch.nn.Linear or packed_linear(module) is not None:
             continue
         weight: Any = module.weight
         others = list(owners[id(weight)])
@@ -63,6 +78,17 @@ def pack_linears(model: Any) -> None:
         if not others:
             weight.data = weight.data.new_empty(0)
         module.__dict__["forward"] = packed.forward
+        changed.append(module)
+    return changed
+
+
+def unpack_linears(layers: Iterable[Any]) -> None:
+    """Have packed layers compute with their own weight again, bit by bit the one that was packed."""
+    for layer in layers:
+        weight = weight_of(layer)
+        if not layer.weight.numel():
+            layer.weight.data = weight
+        del layer.__dict__["forward"]
 
 
 def weight_of(linear: Any) -> Tensor:

@@ -71,8 +71,8 @@ class HFBackend:
     ARGUMENTS: Mapping[str, str] = {
         "device": "auto, cpu, cuda, cuda:N or mps",
         "dtype": "auto, float32, bfloat16 or float16",
-        "attention": "attention implementation of transformers (sdpa)",
-        "batching": "auto, cascade (prompts share prefixes) or left-padded",
+        "attention": "attention implementation of transformers, or auto (sdpa where the architecture has it)",
+        "batching": "auto, cascade (prompts share prefixes) or left-padded (the model's own attention)",
         "weights": "auto (packed for oneDNN where that is faster) or plain",
         "template": "alike (checkpoints with other chat templates are not compared) or own",
         "trust_remote_code": "true runs the checkpoint's own code",
@@ -241,10 +241,10 @@ class HFBackend:
     def _model(self, checkpoint: Checkpoint) -> _Loaded:
         """Return the base model of this checkpoint; one that is loaded already is kept if it is the same."""
         from harness.inference.folding import Folding
-        from harness.inference.fused_layers import fuse_layers
         from harness.inference.layout_support import supports_layouts
         from harness.inference.loading import attach_adapter, load_model
-        from harness.inference.packed_weights import can_pack, pack_linears
+        from harness.inference.packed_weights import can_pack
+        from harness.inference.packing import pack_model
         from harness.upstream.transformers_internals import can_exchange_attention
 
         files, numerics = self._files[checkpoint.fingerprint], checkpoint.numerics
@@ -261,8 +261,7 @@ class HFBackend:
             if numerics["weights"] == "packed":
                 if not can_pack():
                     raise CheckpointError("this torch was built without oneDNN: pass -M weights=plain")
-                pack_linears(model)
-                fuse_layers(model)
+                pack_model(model)
             layouts = numerics["batching"] == "cascade" and can_exchange_attention()
             if layouts and not supports_layouts(model):
                 raise CheckpointError(
