@@ -61,7 +61,7 @@ def said(verdict: Verdict) -> str:
 
 
 def test_a_small_p_value_blocks_nothing_where_the_interval_reaches_above_zero() -> None:
-    """Five clusters, all of them lower: p = 1/32, and the interval, corrected for skewness, goes up to 0.2."""
+    """Five clusters, all lower: p = 1/32, and the interval, corrected for skewness, goes up to 0.2."""
     candidate = [1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 1, 0, 0, 1, 0]
     baseline = [1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1]
     clusters = [3, 2, 0, 1, 4, 3, 3, 3, 3, 4, 4, 3, 3, 3, 1, 2, 1, 4, 4, 3, 4, 0]

@@ -163,3 +163,24 @@ def test_a_template_is_the_same_wherever_it_is_written(models: Path) -> None:
     config.write_text(json.dumps(json.loads(config.read_text()) | {"chat_template": path.read_text()}))
     path.unlink()
     assert numerics(models, "elsewhere")[0]["template"] == numerics(models, "base")[0]["template"]
+
+
+def test_attention_is_what_the_architecture_has(tmp_path: Path) -> None:
+    save_model(tmp_path / "plain")
+    save_model(tmp_path / "capped")
+    change_config(tmp_path / "capped", model_type="gemma2", head_dim=8)
+    (capped,) = numerics(tmp_path, "capped")
+    assert (capped["attention"], capped["batching"], capped["company"]) == ("eager", "left-padded", "tried")
+    assert numerics(tmp_path, "capped", attention="sdpa")[0]["attention"] == "sdpa"  # as the user says
+    both = numerics(tmp_path, "capped", "plain")
+    assert both[0] == both[1]
+    assert "company" not in numerics(tmp_path, "plain")[0]
+
+
+def test_an_attention_that_an_architecture_lacks_is_refused_with_what_to_pass(tmp_path: Path) -> None:
+    from model_architectures import build
+
+    build("gemma2", tmp_path / "capped")
+    backend = HFBackend(options(tmp_path, attention="sdpa"))
+    with pytest.raises(CheckpointError, match="no sdpa attention in transformers; pass -M attention=eager"):
+        list(backend.generate(backend.resolve("capped", "capped"), [Request((Message("user", "the"),))]))

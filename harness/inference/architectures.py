@@ -1,7 +1,7 @@
-"""Which architectures let prompts share prefixes, from `config.json` alone.
+"""How an architecture is computed, from `config.json` alone: its attention, and whether prefixes are shared.
 
 How answers are computed is part of their key in the cache, so it must be known before a model is loaded. Only
-architectures that were tried are named here; `layout_support` asks the loaded model again.
+architectures that were tried are named here; `layout_support` and `company` ask the loaded model again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["expects_layouts"]
+__all__ = ["default_attention", "expects_layouts"]
 
 _TRIED = frozenset(
     {
@@ -21,6 +21,26 @@ _TRIED = frozenset(
 )  # fmt: skip
 _WINDOW_IS_OFF = frozenset({"qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "smollm3"})
 """Architectures that ignore `sliding_window` unless `use_sliding_window` is set."""
+_WITHOUT_SDPA = frozenset(
+    {
+        "big_bird", "bigbird_pegasus", "bloom", "codegen", "cpmant", "deepseek_v4", "falcon_mamba",
+        "flint", "gemma2", "git", "got_ocr2", "gpt_neo", "gpt_neox_japanese", "gpt_oss", "gptj",
+        "granite_swa", "granitemoe_swa", "hy_v4", "inkling2_text", "mamba", "mamba2", "megatron-bert",
+        "mimo_v2_flash", "mpt", "mvp", "openai-gpt", "prophetnet", "reformer", "rembert", "roformer", "rwkv",
+        "trocr", "vaultgemma", "xglm", "xlm", "xlnet", "xlstm",
+    }
+)  # fmt: skip
+"""Architectures of transformers that refuse `attn_implementation="sdpa"`: they have no such code path, or no
+attention at all. A slow test compares this with what the installed transformers says."""
+
+
+def default_attention(config: Mapping[str, Any]) -> str:
+    """Return transformers' attention implementation that a model of this architecture can be loaded with.
+
+    Args:
+        config: The model's `config.json`.
+    """
+    return "eager" if config.get("model_type") in _WITHOUT_SDPA else "sdpa"
 
 
 def expects_layouts(config: Mapping[str, Any]) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.cases import Request, Response
 from harness.errors import CheckpointError
+from harness.inference.alone import decode_alone
 from harness.inference.cascade import decode_cascade
+from harness.inference.company import continues_in_company
+from harness.inference.lengths import context_window, steady_length
 from harness.inference.memory import Limits
 from harness.inference.padded import decode_padded
 from harness.inference.prompts import encode, pad_token, render
-from harness.inference.rows import Row, row_seed
+from harness.inference.rows import Decoded, Row, row_seed
 
 __all__ = ["generate"]
 
@@ -29,7 +32,8 @@ def generate(
         tokenizer: Its tokenizer.
         requests: What to answer.
         limits: How much at a time.
-        cascade: Whether to share prefixes (`supports_layouts` holds), or to pad on the left.
+        cascade: Whether to share prefixes (`supports_layouts` holds). Otherwise rows stand side by side,
+            padded on the left, where that changes nothing for any of them, and are alone where it does.
 
     Raises:
         CheckpointError: Tokenizer and model do not belong together, or the chat template fails.
@@ -40,8 +44,7 @@ def generate(
     if cascade:
         decoding = decode_cascade(model, tokenizer, rows, eos_ids=eos_ids, limits=limits)
     else:
-        pad_id = pad_token(tokenizer, sorted(eos_ids))
-        decoding = decode_padded(model, tokenizer, rows, eos_ids=eos_ids, pad_id=pad_id, limits=limits)
+        decoding = _decode_own(model, tokenizer, rows, eos_ids=eos_ids, limits=limits)
     for index, result in decoding:
         if result.finish_reason == "error":
             need = f"prompt of {len(rows[index].prompt)} tokens, at most {rows[index].max_tokens} more"
@@ -64,6 +67,24 @@ def generate(
         )
 
 
+def _decode_own(
+    model: Any, tokenizer: Any, rows: Mapping[int, Row], *, eos_ids: frozenset[int], limits: Limits
+) -> Iterator[tuple[int, Decoded]]:
+    """Decode with the model's own attention: in company what company does not change, and the rest alone."""
+    pad_id = pad_token(tokenizer, sorted(eos_ids))
+    steady = steady_length(model)
+    together = {
+        index: row
+        for index, row in rows.items()
+        if steady is None or len(row.prompt) + row.max_tokens <= steady
+    }
+    if together and not continues_in_company(model):
+        together = {}
+    yield from decode_padded(model, tokenizer, together, eos_ids=eos_ids, pad_id=pad_id, limits=limits)
+    alone = {index: row for index, row in rows.items() if index not in together}
+    yield from decode_alone(model, tokenizer, alone, eos_ids=eos_ids, pad_id=pad_id)
+
+
 def _cut_by_window(request: Request, row: Row, finish_reason: str) -> str | None:
     """Say that an answer went on to the end of the context window, where that came before its limit."""
     if finish_reason != "length" or row.max_tokens == request.sampling.max_tokens:
@@ -78,7 +99,7 @@ def _prepare(
     model: Any, tokenizer: Any, requests: Sequence[Request]
 ) -> tuple[dict[int, Row], list[str], list[tuple[int, Response]]]:
     """Render and tokenise: rows to decode by index, all prompts, and what is answered already."""
-    window = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    window = context_window(model)
     vocabulary = model.get_input_embeddings().weight.shape[0]
     prompts = [render(tokenizer, request) for request in requests]
     templated = bool(getattr(tokenizer, "chat_template", None))

@@ -9,7 +9,9 @@ from typing import Any
 from harness.cases import Request, Response
 from harness.errors import CheckpointError, InferenceError
 from harness.inference.attention import causal_lm
+from harness.inference.company import is_causal
 from harness.inference.continuations import Encoded, Wanted, encode_continuations, rolling_windows
+from harness.inference.lengths import context_window
 from harness.inference.prompts import render
 from harness.inference.token_likelihood import TokenLikelihood, score_passages
 from harness.inference.token_tree import Passage
@@ -40,10 +42,16 @@ def score(
         packed: Whether shared beginnings are read once; by default where the model allows it.
 
     Raises:
-        CheckpointError: Tokenizer and model do not belong together, or the chat template fails.
+        CheckpointError: Tokenizer and model do not belong together, the chat template fails, or the model
+            reads later tokens too.
     """
-    config = causal_lm(model).config.get_text_config(decoder=True)
-    window = getattr(config, "max_position_embeddings", None)
+    if requests and not packed and not is_causal(model):
+        raise CheckpointError(
+            f"{type(causal_lm(model)).__name__}: what it makes of a token changes with the tokens after it, "
+            "so a text has no likelihood token by token; it is no causal language model, or its config.json "
+            'lacks "is_decoder": true'
+        )
+    window = context_window(model)
     questions = _questions(tokenizer, requests)
     _require_fit(model, questions)
     passages: list[Passage] = []

@@ -15,10 +15,13 @@ from typing import Any
 from harness.errors import CheckpointError, IncompatibleLibraryError, MissingDependencyError, TrustError
 from harness.upstream.transformers_internals import refuse_incomplete_report, refuse_unguarded_loading
 
-__all__ = ["active_adapter", "attach_adapter", "load_model", "load_tokenizer"]
+__all__ = ["active_adapter", "attach_adapter", "load_model", "load_tokenizer", "whole_message"]
 
 _INJECTED = frozenset({"LORA", "ADALORA", "IA3", "LOHA", "LOKR", "VERA", "OFT", "BOFT", "LN_TUNING"})
 """PEFT types that change layers in place; prompt-learning types would need virtual tokens."""
+
+
+_LONGEST_MESSAGE = 600  # characters; some list every tensor of a model
 
 
 def _libraries() -> tuple[Any, Any]:
@@ -69,18 +72,20 @@ def load_model(
                 output_loading_info=True,
             )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        why = whole_message(error)
         if "trust_remote_code" in str(error):
             raise TrustError(
                 f"{path}: needs its own code to load; allow it with -M trust_remote_code=true"
             ) from error
-        if "ignore_mismatched_sizes" in first:  # with that flag it would make room for whatever size is asked
-            first = "tensors are of other shapes than its config.json says, so the two do not belong together"
-        raise CheckpointError(f"{path}: cannot be loaded: {first}") from error
+        if "ignore_mismatched_sizes" in why:  # with that flag it would make room for whatever size is asked
+            why = "tensors are of other shapes than its config.json says, so the two do not belong together"
+        if "does not support" in why and "attention" in why:
+            why = f"its architecture has no {attention} attention in transformers; pass -M attention=eager"
+        raise CheckpointError(f"{path}: cannot be loaded: {why}") from error
     except Exception as error:  # validators have errors of their own, and no heads at all divide by zero
-        said = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
+        why = whole_message(error.__cause__ or error)
         raise CheckpointError(
-            f"{path}/config.json: does not fit its architecture: {said.removesuffix('.')}; "
+            f"{path}/config.json: does not fit its architecture: {why.removesuffix('.')}; "
             "correct it, or copy the checkpoint again"
         ) from error
     refuse_incomplete_report(report)
@@ -94,6 +99,12 @@ def load_model(
     _require_finite(model, path)
     model.to(device).eval()
     return model
+
+
+def whole_message(error: BaseException) -> str:
+    """Return what a library's error says, in one line: its first lines often only announce the rest."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 1]}…"
 
 
 def _require_finite(model: Any, path: Path, only: str = "") -> None:
@@ -121,8 +132,7 @@ def load_tokenizer(path: Path, *, trust_remote_code: bool = False) -> Any:
                 path, trust_remote_code=trust_remote_code, local_files_only=True
             )
     except Exception as error:  # tokenizers raise a bare Exception on a damaged tokenizer.json
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path}: tokenizer cannot be loaded: {first}") from error
+        raise CheckpointError(f"{path}: tokenizer cannot be loaded: {whole_message(error)}") from error
     return tokenizer
 
 
@@ -165,8 +175,7 @@ def attach_adapter(model: Any, path: Path, name: str) -> Any:
     except (CheckpointError, IncompatibleLibraryError):
         raise
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path}: adapter cannot be loaded: {first}") from error
+        raise CheckpointError(f"{path}: adapter cannot be loaded: {whole_message(error)}") from error
     for kind in ("missing_keys", "unexpected_keys"):
         keys = getattr(result, kind)
         if keys:

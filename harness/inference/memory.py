@@ -10,6 +10,7 @@ from typing import Any
 __all__ = [
     "MOST_SLOTS",
     "Limits",
+    "config_number",
     "free_bytes",
     "is_out_of_memory",
     "key_value_bytes",
@@ -55,13 +56,25 @@ def plan_limits(model: Any, batch_size: int | None) -> Limits:
 def key_value_bytes(model: Any) -> int | None:
     """Return the bytes that one token's keys and values take, or None when the configuration does not say."""
     config = model.config.get_text_config(decoder=True)
-    layers = getattr(config, "num_hidden_layers", None)
-    heads = getattr(config, "num_attention_heads", None)
+    layers, heads = config_number(config, "num_hidden_layers"), config_number(config, "num_attention_heads")
     if not layers or not heads:
         return None
-    key_heads = getattr(config, "num_key_value_heads", None) or heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return int(2 * layers * key_heads * width * model.dtype.itemsize)
+    key_heads = config_number(config, "num_key_value_heads") or heads
+    width = config_number(config, "head_dim") or (config_number(config, "hidden_size") or 0) // heads
+    return int(2 * layers * key_heads * width * model.dtype.itemsize) or None
+
+
+def config_number(config: Any, name: str) -> int | None:
+    """Return a number of a configuration, the largest where there is one for each layer; None without.
+
+    A configuration may refuse to tell what differs from layer to layer.
+    """
+    try:
+        value = getattr(config, name, None)
+    except Exception:  # transformers has an error of its own for this
+        return None
+    numbers = value if isinstance(value, (list, tuple)) else [value]
+    return max((number for number in numbers if isinstance(number, int)), default=None)
 
 
 def free_bytes(device: Any) -> int | None:

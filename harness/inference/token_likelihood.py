@@ -8,7 +8,6 @@ finished, and what does not fit alone is an error.
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import InferenceError
 from harness.inference.attention import causal_lm, layout_attention
+from harness.inference.company import reads_in_company
 from harness.inference.layout_support import supports_layouts
-from harness.inference.memory import free_bytes, is_out_of_memory, release
+from harness.inference.lengths import forget_longest, steady_length
+from harness.inference.memory import config_number, free_bytes, is_out_of_memory, release
 from harness.inference.packed_layout import KeptChains, PackedLayout
+from harness.inference.padded import read_padded
 from harness.inference.token_packs import Asked, Pack, packs
 from harness.inference.token_tree import Passage
 
@@ -56,7 +58,7 @@ def token_budget(model: Any) -> int:
     if free is None:
         return most
     config = inner.config.get_text_config(decoder=True)
-    widths = [getattr(config, name, None) or 0 for name in ("hidden_size", "intermediate_size")]
+    widths = [config_number(config, name) or 0 for name in ("hidden_size", "intermediate_size")]
     each = 3 * 4 * inner.get_input_embeddings().weight.shape[0] + 8 * inner.dtype.itemsize * sum(widths)
     fits = max(int(free * _SHARE) // each, _LEAST_TOKENS)
     return min(most, 1 << (int(fits).bit_length() - 1))
@@ -174,7 +176,7 @@ class _Packed:
 
 @dataclass(frozen=True)
 class _Padded:
-    """Rows of like length, padded on the right, through the model's own attention."""
+    """Rows of like length, padded on the right, through the model's own attention; alone where it shows."""
 
     model: Any
 
@@ -185,10 +187,14 @@ class _Padded:
         ] = {}  # what is read is the same where only the last token differs
         for index, passage in enumerate(passages):
             same.setdefault(tuple(passage.tokens[: passage.read]), []).append(index)
+        steady = steady_length(self.model) if reads_in_company(self.model) else 0
         queue = sorted(same, key=len, reverse=True)
         while queue:
-            rows = queue[: max(budget // len(queue[0]), 1)]
+            alone = steady is not None and len(queue[0]) > steady
+            rows = queue[: 1 if alone else max(budget // len(queue[0]), 1)]
             del queue[: len(rows)]
+            if alone:
+                forget_longest(self.model)
             started = time.perf_counter()
             asked = [
                 Asked(row * len(rows[0]) + position, passages[index].tokens[position + 1], index)
@@ -200,32 +206,20 @@ class _Padded:
                 functools.partial(self._forward, rows, asked), len(rows) * len(rows[0])
             )
             yield from sums.add(asked, logprobs, greedy, time.perf_counter() - started)
+        forget_longest(self.model)
 
     def _forward(
         self, rows: Sequence[Sequence[int]], asked: Sequence[Asked]
     ) -> tuple[list[float], list[bool]]:
         import torch
 
-        inner = causal_lm(self.model)
         longest = len(rows[0])
-        tokens = torch.zeros(len(rows), longest, dtype=torch.long)
-        mask = torch.zeros(len(rows), longest, dtype=torch.long)
-        for row, ids in enumerate(rows):
-            tokens[row, : len(ids)] = torch.tensor(ids)
-            mask[row, : len(ids)] = 1
-        skipped = min(want.row % longest for want in asked)  # no logits before the first that is asked for
-        takes = "logits_to_keep" in inspect.signature(inner.forward).parameters
+        first = min(want.row % longest for want in asked)  # no logits before the first that is asked for
         with torch.inference_mode():
-            logits = self.model(
-                input_ids=tokens.to(inner.device),
-                attention_mask=mask.to(inner.device),
-                use_cache=False,
-                **({"logits_to_keep": longest - skipped} if takes else {}),
-            ).logits
-            logits = logits if takes else logits[:, skipped:]
+            logits = read_padded(self.model, rows, first=first)
             wanted = torch.tensor([want.row for want in asked])
             unique, place = torch.unique(wanted, return_inverse=True)
-            at = (unique // longest).to(inner.device), (unique % longest - skipped).to(inner.device)
+            at = (unique // longest).to(logits.device), (unique % longest - first).to(logits.device)
             return _log_softmax_at(logits[at], place, [want.token for want in asked])
 
 

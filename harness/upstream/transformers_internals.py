@@ -46,7 +46,7 @@ _ATTENTION = (
 )
 _DROP_ROWS = PrivateName(
     "transformers",
-    "Cache.batch_select_indices",
+    "Cache.reorder_cache",
     "a model that does not share prefixes answers one row at a time",
 )
 _RENDERER = PrivateName(
@@ -156,7 +156,7 @@ def drop_rows(cache: Any, kept: Any) -> None:
         cache: A `transformers.Cache`.
         kept: Indices of the rows, shape (rows,).
     """
-    cache.batch_select_indices(kept)
+    cache.reorder_cache(kept)  # every kind of cache has it, for beams
 
 
 @functools.cache

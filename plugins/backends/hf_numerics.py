@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from harness.checkpoints.spec import LocalModel
-from harness.inference.architectures import expects_layouts
+from harness.inference.architectures import default_attention, expects_layouts
 
 __all__ = ["BATCHING", "DTYPES", "TEMPLATES", "WEIGHTS", "hf_numerics", "reconciled"]
 
@@ -47,9 +47,11 @@ def hf_numerics(
         folds: Whether it is folded into the base's weights.
 
     Returns:
-        Among others `batching` (`cascade`: prompts share prefixes; `left-padded`), `weights` (`packed` in
-        the order of oneDNN, or `plain`), `adapter` (`folded` or `switched`) and `template` (a digest of the
-        chat template, so that two that differ are not compared unless told; `own` where told).
+        Among others `batching` (`cascade`: prompts share prefixes; `left-padded`: rows stand side by side
+        where `company` was `tried` and changes nothing, and are alone elsewhere), `weights` (`packed` in the
+        order of oneDNN where that changes nothing, or `plain`), `adapter` (`folded` or `switched`) and
+        `template` (a digest of the chat template, so that two that differ are not compared unless told;
+        `own` where told).
     """
     device = arguments.get("device", "auto")
     if device == "auto":
@@ -58,7 +60,9 @@ def hf_numerics(
     if dtype == "auto":
         own = str(base.config.get("dtype") or base.config.get("torch_dtype") or "bfloat16")
         dtype = "float32" if device == "cpu" else own if own in DTYPES else "bfloat16"
-    attention = arguments.get("attention", "sdpa")
+    attention = arguments.get("attention", "auto")
+    if attention == "auto":
+        attention = default_attention(base.config)
     batching = arguments.get("batching", "auto")
     if batching == "auto":
         batching = "cascade" if attention == "sdpa" and expects_layouts(base.config) else "left-padded"
@@ -78,6 +82,8 @@ def hf_numerics(
         "weights": "packed" if packs else "plain",
         **{package: _version(package) for package in ("torch", "transformers", "peft", "tokenizers")},
     }
+    if batching == "left-padded":  # rows that company changed were once kept under the same numerics
+        numerics["company"] = "tried"
     if adapter is not None:
         numerics["adapter"] = "switched" if switched else "folded"
     if dtype != "float32":  # in float32 no token was seen to depend on the batch; below it, some do
@@ -94,14 +100,14 @@ def hf_numerics(
 def reconciled(numerics: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return the arguments under which checkpoints with these numerics are computed alike.
 
-    What one of them cannot do, none does: sharing prefixes, or packing weights beside a switched adapter. Of
-    two types the one that holds both is taken, float32.
+    What one of them cannot do, none does: sharing prefixes, packing weights beside a switched adapter, or
+    attention by torch's own function. Of two types the one that holds both is taken, float32.
     """
 
     def mixed(key: str) -> bool:
         return len({one[key] for one in numerics}) > 1
 
-    chosen = {"batching": "left-padded", "weights": "plain", "dtype": "float32"}
+    chosen = {"attention": "eager", "batching": "left-padded", "weights": "plain", "dtype": "float32"}
     return {key: value for key, value in chosen.items() if mixed(key)}
 
 
