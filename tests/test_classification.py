@@ -223,12 +223,12 @@ def test_the_terminal_says_it_in_a_line() -> None:
 
 
 def test_reports_show_classes_and_escape_their_names() -> None:
-    text = markdown.render(record())
+    text = markdown.render_markdown(record())
     assert "### Classes of refunds × checkpoint-300" in text
     assert "| refund | 20 | 76.9 [" in text
     assert "<b>" not in text
     assert "| is \\ given |" in text
-    page = html.render(record())
+    page = html.render_page(record())
     assert "<b>x|y</b>" not in page
     assert "&lt;b&gt;x|y&lt;/b&gt;" in page
     assert "2 answers gave no label of the set" in page
@@ -238,4 +238,4 @@ def test_a_suite_without_labels_shows_nothing_of_it() -> None:
     plain = stored_record([case_result("a", 1.0)], [case_result("a", 1.0, role=Role.BASELINE)])
     assert plain.classifications == ()
     assert classification_lines(plain) == []
-    assert "Classes of" not in markdown.render(plain) + html.render(plain)
+    assert "Classes of" not in markdown.render_markdown(plain) + html.render_page(plain)

@@ -17,7 +17,7 @@ from harness.stats.binary import exact_proportion_bound, tango_statistic
 from harness.stats.bounded import bounded_interval, bounded_lower, bounded_upper, mean_at_most_p
 from harness.stats.exact_pairs import paired_drop_p, paired_lower
 from harness.stats.exclusion import BOUNDED, EXACT, exclude_drop, exclude_pooled_drop, fewest_to_exclude
-from harness.stats.release import Question
+from harness.stats.family import Question
 
 quick = settings(deadline=None, max_examples=40)
 LEVEL = 0.05

@@ -208,7 +208,7 @@ def test_hostile_text_does_nothing_in_what_commands_print(tmp_path: Path) -> Non
 
 
 def test_markdown_has_verdicts_flips_and_slices() -> None:
-    text = markdown.render(plain_record(), limit=1)
+    text = markdown.render_markdown(plain_record(), limit=1)
     assert text.startswith("## Checkpoint Harness\n\n🔴 1 REGRESSED\n")
     row = next(line for line in text.splitlines() if "**REGRESSED**" in line)
     assert row.count("|") == 14
@@ -219,7 +219,7 @@ def test_markdown_has_verdicts_flips_and_slices() -> None:
 
 
 def test_hostile_text_is_no_markup_in_markdown() -> None:
-    lines = markdown.render(evil_record()).splitlines()
+    lines = markdown.render_markdown(evil_record()).splitlines()
     fence, outside = "", []
     for line in lines:
         opened = re.fullmatch(r"(`{3,})(text)?", line)
@@ -268,7 +268,7 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("make", [plain_record, evil_record])
 def test_the_page_is_well_formed_and_loads_nothing(make: Any) -> None:
-    text = html.render(make())
+    text = html.render_page(make())
     page = Page(text)
     assert page.open == []
     assert not {"script", "iframe", "object", "embed", "link", "base", "form", "svg"} & set(page.tags)
@@ -282,7 +282,7 @@ def test_the_page_is_well_formed_and_loads_nothing(make: Any) -> None:
 
 
 def test_the_policy_of_the_page_fits_its_style() -> None:
-    text = html.render(plain_record())
+    text = html.render_page(plain_record())
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert style is not None
@@ -293,7 +293,7 @@ def test_the_policy_of_the_page_fits_its_style() -> None:
 
 
 def test_the_page_shows_verdicts_flips_slices_and_setup() -> None:
-    text = " ".join(" ".join(Page(html.render(plain_record())).text).split())
+    text = " ".join(" ".join(Page(html.render_page(plain_record())).text).split())
     for expected in (
         "A checkpoint regressed",
         "−19.0",
@@ -306,23 +306,23 @@ def test_the_page_shows_verdicts_flips_slices_and_setup() -> None:
         "3.11.9",
     ):
         assert expected in text
-    assert "7 * 7" in html.render(evil_record())
+    assert "7 * 7" in html.render_page(evil_record())
 
 
 def test_flips_beyond_the_limit_are_counted_and_long_outputs_cut() -> None:
     ours, theirs = two_sides([0.0] * 5, [1.0] * 5, outputs=("y" * 100_000,))
-    text = html.render(stored_record(ours, theirs), limit=2)
+    text = html.render_page(stored_record(ours, theirs), limit=2)
     assert "… and 3 more" in text
     assert "… and 94,000 more characters" in text
     assert len(text) < 150_000
 
 
 def test_an_empty_record_has_a_page_too() -> None:
-    text = html.render(RunRecord(run="r", created="2026-03-14T09:26:53Z"))
+    text = html.render_page(RunRecord(run="r", created="2026-03-14T09:26:53Z"))
     assert "No verdict" in text
     assert "No suite was decided." in text
     assert "nothing was compared" in text
-    assert "no verdict" in markdown.render(RunRecord(run="r", created="2026-03-14T09:26:53Z"))
+    assert "no verdict" in markdown.render_markdown(RunRecord(run="r", created="2026-03-14T09:26:53Z"))
 
 
 def test_the_plot_is_drawn_the_same_every_time() -> None:
@@ -338,7 +338,7 @@ def test_without_matplotlib_the_page_says_so() -> None:
     script = (
         "import sys; sys.modules['matplotlib'] = None\n"
         "from case_results import stored_record, two_sides\n"
-        "from harness.report.html import render\n"
+        "from harness.report.html import render_page\n"
         "print(render(stored_record(*two_sides([0.0] * 5, [1.0] * 5))))"
     )
     done = subprocess.run(

@@ -12,6 +12,7 @@ from harness.gate.measurements import CaseCounts
 from harness.gate.policy import Gate
 from harness.gate.verdict import Verdict
 from harness.stats.adjusted import Sample
+from harness.stats.exclusion import exclude_drop
 from harness.stats.paired import SAME, compare_pairs, with_adjustment
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ def compare_scores(
         worsened_ids=tuple(str(i) for i, difference in enumerate(differences) if difference < -SAME),
     )
     alone = replace(with_comparison(verdict, comparison), adjusted_p=comparison.p_value)
+    drop = gate.excluded_drop_on(comparison.baseline_mean)
+    if rest is None and drop > 0.0:
+        alone = replace(alone, exclusion=exclude_drop(ours, theirs, groups, drop=drop, level=alpha))
     return settle(alone)
 
 

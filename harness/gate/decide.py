@@ -29,6 +29,7 @@ from harness.gate.policy import ALARMS
 from harness.gate.slices import with_named_slices
 from harness.gate.verdict import Status, Verdict, percent, points
 from harness.stats.clusters import cluster_standard_error, group, mean_interval
+from harness.stats.exclusion import exclude_drop
 from harness.stats.paired import SAME, Comparison, compare_pairs
 from harness.stats.power import cases_to_settle_drop, cases_to_settle_floor, minimum_detectable_drop
 from harness.stats.repeats import split_variance
@@ -140,7 +141,7 @@ def _drop_that_is_left(verdict: Verdict) -> str | None:
         )
     return (
         f"a drop of {percent(verdict.rules_out)} is not ruled out: the interval reaches down to "
-        f"{points(verdict.bounds[0])} points ({_numbers(verdict)})"
+        f"{points(-(verdict.largest_drop_left or 0.0))} points ({_numbers(verdict)})"
     )
 
 
@@ -187,17 +188,26 @@ def _with_means(verdict: Verdict, evidence: Evidence) -> Verdict:
         return dataclasses.replace(verdict, alone=alone)
     pairs = pairing.pairs
     scores = np.array([pair.scores for pair in pairs])
+    clusters = [cluster_of(pair.candidate) for pair in pairs]
+    single = is_right_or_wrong(result for pair in pairs for result in (pair.candidate, pair.baseline))
     comparison = compare_pairs(
         scores[:, 0],
         scores[:, 1],
-        [cluster_of(pair.candidate) for pair in pairs],
+        clusters,
         alpha=evidence.gate.alpha,
-        single=is_right_or_wrong(result for pair in pairs for result in (pair.candidate, pair.baseline)),
+        single=single,
     )
+    rules_out = evidence.gate.excluded_drop_on(comparison.baseline_mean)
+    exclusion = None
+    if rules_out > 0.0:
+        exclusion = exclude_drop(
+            scores[:, 0], scores[:, 1], clusters, drop=rules_out, level=evidence.gate.alpha, single=single
+        )
     tests = len({pair.candidate.test for pair in pairs}) > 1
     differences = (scores[:, 0] - scores[:, 1]).tolist()
     return dataclasses.replace(
         with_comparison(verdict, comparison),
+        exclusion=exclusion,
         improved_ids=tuple(
             case_label(pair.candidate, tests=tests)
             for pair, difference in zip(pairs, differences, strict=True)

@@ -251,7 +251,7 @@ def _decided(evidence: Evidence, look: _Look, rule: StoppingRule, *, planned: in
             method=METHOD,
             looked_early=True,
         )
-        verdict = dataclasses.replace(verdict, comparison=comparison)
+        verdict = dataclasses.replace(verdict, comparison=comparison, exclusion=None)
     if gate.min_score is not None:
         floor = Floor(anytime_interval(look.scores, level=LOOKING * rule.alpha))
         verdict = dataclasses.replace(verdict, floor=floor)

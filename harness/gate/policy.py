@@ -76,7 +76,7 @@ class Gate:
             `non-inferior` also passes only when a drop beyond the margin is ruled out; `absolute` compares
             with no baseline, only with `min_score`.
         margin: A proven drop of the mean score blocks where it is estimated to be larger, in [0, 1).
-        rules_out: The drop that a PASS excludes by the one-sided interval, in (0, 1], at least the margin.
+        rules_out: The drop that a PASS excludes by the one-sided interval, in (0, 1), at least the margin.
             None takes 0.10, or the margin where that is larger; under `non-inferior` it is the margin.
         relative: Whether margin and rules_out are shares of the baseline's own mean: for suites on which
             the baseline scores little.
@@ -171,9 +171,9 @@ class Gate:
         ]
         if self.rules_out is None:
             return problems
-        if not _is_number(self.rules_out) or not 0.0 < self.rules_out <= 1.0:
+        if not _is_number(self.rules_out) or not 0.0 < self.rules_out < 1.0:
             problems.append(
-                f"rules_out must be a number in (0, 1], 0.1 for ten points, not {self.rules_out!r}"
+                f"rules_out must be a number in (0, 1), 0.1 for ten points, not {self.rules_out!r}"
             )
         elif self.policy == "non-inferior" and self.rules_out != self.margin:
             problems.append("rules_out is the margin under the policy 'non-inferior': leave it out")

@@ -23,8 +23,9 @@ from harness.gate.decide import settle
 from harness.gate.evidence import Evidence
 from harness.gate.pairing import cluster_of
 from harness.gate.policy import ReleasePolicy
-from harness.gate.verdict import Status, Verdict, points
+from harness.gate.verdict import Status, Verdict, percent, points
 from harness.stats.clusters import group
+from harness.stats.exclusion import exclude_pooled_drop
 from harness.stats.family import FamilyDecision, Question, decide_by_p_values, decide_family
 from harness.stats.paired import SAME
 
@@ -150,7 +151,8 @@ def decide_release(
             plain[index] = dataclasses.replace(plain[index], adjusted_p=adjusted)
     verdicts = tuple(settle(verdict) for verdict in plain)
     spread = None if family is None else _spread_drop(family, [verdicts[index] for index in tested])
-    status, reasons = _summed(verdicts, [verdicts[index] for index in counted], policy, spread)
+    pooled = _pooled_drop_that_is_left([(decided[index][0], verdicts[index]) for index in tested], alpha)
+    status, reasons = _summed(verdicts, [verdicts[index] for index in counted], policy, spread, pooled)
     return verdicts, Release(
         checkpoint=verdicts[0].checkpoint,
         baseline=next((verdict.baseline for verdict in verdicts if verdict.baseline is not None), None),
@@ -196,6 +198,25 @@ def _question(evidence: Evidence, verdict: Verdict) -> Question:
     )
 
 
+def _pooled_drop_that_is_left(tested: Sequence[tuple[Evidence, Verdict]], alpha: float) -> str | None:
+    """Say that a drop over all suites together is not excluded; None where it is, or there is one suite."""
+    looked = any(v.comparison is not None and v.comparison.looked_early for _, v in tested)
+    if len(tested) < 2 or looked or any(verdict.same_weights for _, verdict in tested):
+        return None
+    cases = sum(verdict.n for _, verdict in tested)
+    drop = sum((verdict.rules_out or 0.0) * verdict.n for _, verdict in tested) / cases
+    if not 0.0 < drop < 1.0:
+        return None
+    questions = [_question(evidence, verdict) for evidence, verdict in tested]
+    pooled = exclude_pooled_drop(questions, drop=drop, level=alpha)
+    if pooled.excluded:
+        return None
+    return (
+        f"over all {len(tested)} suites together a drop of {percent(round(drop, 4))} is not ruled out: the "
+        f"interval reaches down to {points(pooled.lower)} points"
+    )
+
+
 def _spread_drop(family: FamilyDecision, tested: Sequence[Verdict]) -> str | None:
     """Say that all suites together fell where that is shown and no single one is; else None."""
     if not family.blocks or family.named or any(verdict.same_weights for verdict in tested):
@@ -208,7 +229,11 @@ def _spread_drop(family: FamilyDecision, tested: Sequence[Verdict]) -> str | Non
 
 
 def _summed(
-    verdicts: Sequence[Verdict], counted: Sequence[Verdict], policy: ReleasePolicy, spread: str | None
+    verdicts: Sequence[Verdict],
+    counted: Sequence[Verdict],
+    policy: ReleasePolicy,
+    spread: str | None,
+    pooled: str | None,
 ) -> tuple[Status, tuple[str, ...]]:
     """Return the status of a release, and why.
 
@@ -217,6 +242,7 @@ def _summed(
         counted: Of those that are not advisory.
         policy: What the release demands.
         spread: That all suites together fell, though none is shown to by itself; None where that is not so.
+        pooled: That a drop over all suites together is not excluded; None where it is.
     """
     for status in (Status.REGRESSED, Status.FAILED):
         against = [verdict for verdict in counted if verdict.status is status]
@@ -238,6 +264,8 @@ def _summed(
     ]
     if not critical:
         open_questions.append("no critical suite was gated, so nothing says that the candidate may ship")
+    if pooled is not None and not open_questions:
+        open_questions.append(pooled)
     if open_questions:
         return Status.INCONCLUSIVE, tuple(open_questions)
     undecided = [v.suite for v in counted if v.status is Status.INCONCLUSIVE]

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.gate.measurements import CaseCounts, EarlySettlement, Floor, MeanScore, SampleNoise
 from harness.gate.policy import Gate
+from harness.stats.exclusion import Exclusion
 from harness.stats.paired import Comparison
 from harness.stats.power import Spread
 
@@ -50,6 +51,9 @@ class Verdict:
         status: PASS, REGRESSED, FAILED or INCONCLUSIVE.
         reasons: Why, one sentence each, the deciding ones first.
         comparison: The paired comparison; None where nothing was compared.
+        exclusion: Whether a drop of `rules_out` is excluded, with a promise that holds for every
+            distribution of scores; None where nothing was compared, or the comparison's own bound tells it
+            (a part of a suite, a suite that was looked at early).
         alone: The candidate's mean where nothing was compared; None without a decided case.
         counts: How the cases ended.
         adjusted_p: The comparison's p-value after adjustment over the family; None outside one.
@@ -82,6 +86,7 @@ class Verdict:
     status: Status = Status.INCONCLUSIVE
     reasons: tuple[str, ...] = ()
     comparison: Comparison | None = None
+    exclusion: Exclusion | None = None
     alone: MeanScore | None = None
     counts: CaseCounts = field(default_factory=CaseCounts)
     adjusted_p: float | None = None
@@ -231,7 +236,10 @@ class Verdict:
     @property
     def largest_drop_left(self) -> float | None:
         """The largest true drop that the one-sided interval does not exclude, in [0, 1]; None without one."""
-        return None if self.bounds is None else max(-self.bounds[0], 0.0)
+        if self.bounds is None:
+            return None
+        lower = self.bounds[0] if self.exclusion is None else self.exclusion.lower
+        return max(-lower, 0.0)
 
     @property
     def is_drop_excluded(self) -> bool:
@@ -241,7 +249,10 @@ class Verdict:
         """
         if self.bounds is None or self.rules_out is None or self.same_weights:
             return False
-        return self.bounds[0] > 0.0 or (self.is_drop_possible and self.bounds[0] > -self.rules_out)
+        if self.bounds[0] > 0.0:
+            return True
+        by_bound = self.bounds[0] > -self.rules_out
+        return self.is_drop_possible and (by_bound if self.exclusion is None else self.exclusion.excluded)
 
     @property
     def is_drop_possible(self) -> bool:
@@ -285,6 +296,7 @@ class Verdict:
             "standard_error": self.standard_error,
             "interval": _listed(self.interval),
             "bounds": _listed(self.bounds),
+            "exclusion": None if self.exclusion is None else asdict(self.exclusion),
             "p_value": self.p_value,
             "adjusted_p": self.adjusted_p,
             "minimum_detectable_drop": self.minimum_detectable_drop,
@@ -328,6 +340,7 @@ class Verdict:
             gate=Gate.from_dict(data["gate"]),
             status=Status(data["status"]),
             comparison=_comparison(data) if data["delta"] is not None else None,
+            exclusion=None if data["exclusion"] is None else Exclusion(**data["exclusion"]),
             alone=_mean_score(data) if data["delta"] is None and data["mean"] is not None else None,
             counts=CaseCounts(**{name: data[name] for name in CaseCounts.__dataclass_fields__}),
             floor=None

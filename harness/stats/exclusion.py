@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from harness.stats.bounded import bounded_lower, mean_at_most_p
 from harness.stats.clusters import Clusters, group, is_single_answers
 from harness.stats.exact_pairs import paired_drop_p, paired_lower
+from harness.stats.family import Question
 from harness.stats.joint_flips import unit_totals
-from harness.stats.release import Question
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.stats.draws import standard_normals
+from harness.stats.family import likelihood_ratio
 from harness.stats.power import POWER, Spread
 from harness.stats.quantiles import normal_quantile
-from harness.stats.release import likelihood_ratio
 
 if TYPE_CHECKING:
     import numpy as np

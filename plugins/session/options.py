@@ -226,10 +226,8 @@ def _share(text: str) -> float:
         value = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(
-            f"must lie above 0 and be at most 1 (0.05 is five points), not {text}"
-        )
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1 (0.05 is five points), not {text}")
     return value
 
 
