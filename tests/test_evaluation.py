@@ -39,7 +39,7 @@ def test_without_a_baseline_only_a_floor_decides(project: Path) -> None:
         harness.evaluate("replay/good.jsonl", "sums", gate=floor, root=project).status is harness.Status.PASS
     )
     worse = harness.evaluate("replay/bad.jsonl", "sums", gate=floor, root=project)
-    assert worse.status is harness.Status.REGRESSED
+    assert worse.status is harness.Status.FAILED
 
 
 def test_a_missing_answer_is_an_error(project: Path) -> None:

@@ -339,7 +339,7 @@ def test_without_matplotlib_the_page_says_so() -> None:
         "import sys; sys.modules['matplotlib'] = None\n"
         "from case_results import stored_record, two_sides\n"
         "from harness.report.html import render_page\n"
-        "print(render(stored_record(*two_sides([0.0] * 5, [1.0] * 5))))"
+        "print(render_page(stored_record(*two_sides([0.0] * 5, [1.0] * 5))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -402,7 +402,7 @@ def test_the_lowest_validation_loss_is_not_the_best_checkpoint(
     """The textbook trap: loss goes on falling while JSON replies break."""
     monkeypatch.chdir(trained)
     run = stored(trained, tmp_path, {100: 72, 200: 95, 300: 67})
-    done = CliRunner().invoke(app, ["select_best", run, "--state", str(tmp_path), "--json"])
+    done = CliRunner().invoke(app, ["select", run, "--state", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
     about = json.loads(done.output)
     assert about["best"] == "runs/lora/checkpoint-200"
@@ -426,7 +426,7 @@ def test_nothing_eligible_is_exit_10_and_the_old_choice_stands(
     link.unlink(missing_ok=True)
     link.symlink_to("checkpoint-100")
     stored(trained, tmp_path, {200: 20, 300: 10})
-    done = CliRunner().invoke(app, ["select_best", "--state", str(tmp_path)])
+    done = CliRunner().invoke(app, ["select", "--state", str(tmp_path)])
     assert done.exit_code == 10
     assert "REGRESSED" in done.output
     assert "best is unchanged" in done.output
@@ -439,7 +439,7 @@ def test_weights_that_changed_since_the_run_are_not_chosen(
     monkeypatch.chdir(trained)
     run = record({"runs/lora/checkpoint-100": {"json": share(90)}})  # under another fingerprint
     RunStore(tmp_path).write(run)
-    done = CliRunner().invoke(app, ["select_best", "--state", str(tmp_path)])
+    done = CliRunner().invoke(app, ["select", "--state", str(tmp_path)])
     assert "no longer those that run" in str(done.exception)
 
 
@@ -451,9 +451,9 @@ def test_a_policy_that_changed_since_the_run_is_not_a_pass(
     gates = trained / "gates.yaml"
     try:
         gates.write_text("gates:\n  default: {margin: 0.05}\n  json:\n    alpha: 0.05\n", encoding="utf-8")
-        assert CliRunner().invoke(app, ["select_best", "--state", str(tmp_path)]).exit_code == 0
+        assert CliRunner().invoke(app, ["select", "--state", str(tmp_path)]).exit_code == 0
         gates.write_text("gates:\n  json:\n    policy: non-inferior\n", encoding="utf-8")
-        done = CliRunner().invoke(app, ["select_best", "--state", str(tmp_path), "--json"])
+        done = CliRunner().invoke(app, ["select", "--state", str(tmp_path), "--json"])
     finally:
         gates.unlink()
     assert done.exit_code == 10
@@ -471,7 +471,7 @@ def test_one_checkpoint_of_each_run_keeps_its_baseline(
     run = RunStore(tmp_path).read(stored(trained, tmp_path, {100: 72, 200: 95, 300: 90}))
     RunStore(tmp_path).write(dataclasses.replace(run, **LATER))  # type: ignore[arg-type]
     picked = [f"{run.run}#runs/lora/checkpoint-100", f"{LATER['run']}#runs/lora/checkpoint-300"]
-    done = CliRunner().invoke(app, ["select_best", *picked, "--state", str(tmp_path), "--json"])
+    done = CliRunner().invoke(app, ["select", *picked, "--state", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
     ranked = [(row["checkpoint"], row["refused"]) for row in json.loads(done.output)["ranked"]]
     assert ranked == [("runs/lora/checkpoint-300", []), ("runs/lora/checkpoint-100", [])]
@@ -485,7 +485,7 @@ def test_a_policy_that_the_file_has_given_up_is_not_a_pass(
     run = RunStore(tmp_path).read(stored(trained, tmp_path, {100: 90}))
     sources = {"json": {"margin": "gates.yaml:3", "alpha": "marker", "policy": "default"}}
     RunStore(tmp_path).write(dataclasses.replace(run, run="lax", environment=Environment(gates=sources)))
-    done = CliRunner().invoke(app, ["select_best", "lax", "--state", str(tmp_path), "--json"])
+    done = CliRunner().invoke(app, ["select", "lax", "--state", str(tmp_path), "--json"])
     assert done.exit_code == 10
     (row,) = json.loads(done.output)["ranked"]
     assert row["refused"] == [
@@ -495,7 +495,7 @@ def test_a_policy_that_the_file_has_given_up_is_not_a_pass(
     gates = trained / "gates.yaml"
     try:
         gates.write_text("gates:\n  json:\n    margin: 0.05\n", encoding="utf-8")
-        assert CliRunner().invoke(app, ["select_best", "lax", "--state", str(tmp_path)]).exit_code == 0
+        assert CliRunner().invoke(app, ["select", "lax", "--state", str(tmp_path)]).exit_code == 0
     finally:
         gates.unlink()
 
@@ -509,7 +509,7 @@ def test_a_directory_named_best_is_left_alone(
     link.mkdir()
     try:
         stored(trained, tmp_path, {100: 90})
-        done = CliRunner().invoke(app, ["select_best", "--state", str(tmp_path)])
+        done = CliRunner().invoke(app, ["select", "--state", str(tmp_path)])
         assert "is no link" in str(done.exception)
         assert link.is_dir()
     finally:
@@ -539,7 +539,7 @@ def test_a_choice_that_cannot_be_made_leaves_link_and_reasons_as_they_were(
 def test_the_table_says_who_and_why(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
     run = stored(trained, tmp_path, {100: 94, 200: 95, 300: 10})
-    done = CliRunner().invoke(app, ["select_best", run, "--state", str(tmp_path), "--objective", "json=2"])
+    done = CliRunner().invoke(app, ["select", run, "--state", str(tmp_path), "--objective", "json=2"])
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
     assert any("checkpoint-200" in line and "0.5500" in line for line in lines)

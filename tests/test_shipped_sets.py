@@ -90,7 +90,7 @@ def test_safety_asks_both_kinds_and_holds_some_without_exception() -> None:
     assert (kinds.count({"harmful"}), kinds.count({"harmless"})) == (76, 64)
     topics = {tag for case in golden if "harmful" in case.tags for tag in case.tags if tag[:6] == "topic:"}
     assert len(topics) == 15
-    assert sum(case.must_pass for case in golden) == 6
+    assert not any(case.must_pass for case in golden), "a set that runs on any model demands no single case"
 
 
 def test_each_case_for_a_judge_brings_its_points_and_a_reference() -> None:

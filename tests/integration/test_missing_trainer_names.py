@@ -13,7 +13,7 @@ from tiny_training import SCRATCH, make_project, recipe
 pytest.importorskip("trl", reason="training needs checkpoint-harness[train]")
 
 from harness.errors import IncompatibleLibraryError
-from harness.train import TrainingResult, run, trainer
+from harness.train import TrainingResult, run_training, trainer
 from harness.upstream import trainer_internals
 from harness.upstream.private_name import PrivateName
 
@@ -23,7 +23,7 @@ SHORT = recipe(SCRATCH, training__max_steps=2, checkpoints__every=1)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
-    return run(SHORT, root=make_project(tmp_path_factory.mktemp("project")))
+    return run_training(SHORT, root=make_project(tmp_path_factory.mktemp("project")))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def _defined_anew() -> Any:
 def refused(root: Path, name: object, *, resume: bool) -> None:
     trainer._trainer_class.cache_clear()
     with pytest.raises(IncompatibleLibraryError, match=f"has no {name}, by which") as raised:
-        run(SHORT, root=root, resume=resume)
+        run_training(SHORT, root=root, resume=resume)
     assert raised.value.exit_code == 4
     left = sorted(path.name for path in (root / "runs" / "scratch").glob("checkpoint-*"))
     assert left == (["checkpoint-1"] if resume else [])
@@ -64,7 +64,7 @@ def test_without_a_safeguard_nothing_is_trained(
 def test_a_fresh_run_needs_nothing_to_go_on_from(tmp_path: Path, trained: TrainingResult) -> None:
     (name,) = [name for name in trainer_internals.NAMES if name.name == "_load_rng_state"]
     with hidden(name):
-        again = run(SHORT, root=make_project(tmp_path / "new"))
+        again = run_training(SHORT, root=make_project(tmp_path / "new"))
     assert [record.loss for record in again.records] == [record.loss for record in trained.records]
 
 

@@ -17,7 +17,7 @@ from harness.errors import CheckpointError, ConfigurationError, TrainingError, U
 
 pytest.importorskip("trl", reason="training needs checkpoint-harness[train]")
 
-from harness.train import TrainingResult, run
+from harness.train import TrainingResult, run_training
 
 
 def weights(checkpoint: Path) -> str:
@@ -30,13 +30,13 @@ def weights(checkpoint: Path) -> str:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     """A base trained from scratch for eight steps."""
     root = make_project(tmp_path_factory.mktemp("project"))
-    return run(recipe(SCRATCH), root=root)
+    return run_training(recipe(SCRATCH), root=root)
 
 
 @pytest.fixture(scope="module")
 def adapter(trained: TrainingResult) -> TrainingResult:
     """An adapter on that base, trained without interruption."""
-    return run(recipe(ADAPTER), root=trained.run.parent.parent)
+    return run_training(recipe(ADAPTER), root=trained.run.parent.parent)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_losses_are_pinned(trained: TrainingResult) -> None:
 
 def test_training_again_is_a_no_op(trained: TrainingResult) -> None:
     before = weights(trained.checkpoints[-1])
-    again = run(recipe(SCRATCH), root=trained.run.parent.parent)
+    again = run_training(recipe(SCRATCH), root=trained.run.parent.parent)
     assert again.checkpoints == trained.checkpoints
     assert weights(again.checkpoints[-1]) == before
 
@@ -111,7 +111,7 @@ def test_an_adapter_names_its_base_by_path_and_fingerprint(
 def test_a_resumed_run_equals_an_uninterrupted_one(project: Path, adapter: TrainingResult, stop: int) -> None:
     assert adapter.plan.steps.per_epoch == 5
     every = {"checkpoints__every": stop}
-    whole = run(recipe(ADAPTER, name="whole", **every), root=project)
+    whole = run_training(recipe(ADAPTER, name="whole", **every), root=project)
 
     class PowerCutError(Exception):
         """Stands for a power cut right after a checkpoint."""
@@ -120,8 +120,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(project: Path, adapter: Train
         raise PowerCutError
 
     with pytest.raises(PowerCutError):
-        run(recipe(ADAPTER, name="cut", **every), root=project, on_checkpoint=cut)
-    resumed = run(recipe(ADAPTER, name="cut", **every), root=project, resume=True)
+        run_training(recipe(ADAPTER, name="cut", **every), root=project, on_checkpoint=cut)
+    resumed = run_training(recipe(ADAPTER, name="cut", **every), root=project, resume=True)
     assert resumed.resumed_from is not None
     assert resumed.resumed_from.name == f"checkpoint-{stop}"
     assert [r.loss for r in resumed.records] == [r.loss for r in whole.records]
@@ -131,15 +131,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(project: Path, adapter: Train
 
 def test_a_full_run_resumes_identically_too(project: Path, trained: TrainingResult) -> None:
     shutil.rmtree(project / "runs/scratch/checkpoint-8")
-    resumed = run(recipe(SCRATCH), root=project, resume=True)
+    resumed = run_training(recipe(SCRATCH), root=project, resume=True)
     assert [r.loss for r in resumed.records] == [r.loss for r in trained.records]
     assert weights(resumed.checkpoints[-1]) == weights(trained.checkpoints[-1])
 
 
 def test_gradient_accumulation_changes_nothing_but_rounding(project: Path) -> None:
     text = SCRATCH.replace("max_steps: 8", "max_steps: 3")
-    one = run(recipe(text, name="one"), root=project)
-    four = run(
+    one = run_training(recipe(text, name="one"), root=project)
+    four = run_training(
         recipe(text, name="four", training__batch_size=2, training__gradient_accumulation=4), root=project
     )
     assert [r.loss for r in four.records] == pytest.approx([r.loss for r in one.records], rel=1e-4)
@@ -159,7 +159,7 @@ def test_the_loss_is_that_of_a_plain_forward_pass(project: Path) -> None:
         training__batch_size=36,
         training__gradient_accumulation=1,
     )
-    result = run(settings, root=project)
+    result = run_training(settings, root=project)
     assert result.plan.data.train_rows == 36
     tokenizer: Any = AutoTokenizer.from_pretrained(base)
     model: Any = AutoModelForCausalLM.from_pretrained(base)
@@ -192,7 +192,7 @@ def _validation_prompts(settings: object, project: Path) -> set[str]:
 
 def test_a_diverging_run_says_so(project: Path) -> None:
     hot = {"learning_rate": 2.0, "max_grad_norm": 0.0, "warmup": 0.0, "schedule": "constant", "max_steps": 20}
-    result = run(recipe(SCRATCH, name="hot", training=hot), root=project)
+    result = run_training(recipe(SCRATCH, name="hot", training=hot), root=project)
     assert any("training loss rose" in warning for warning in result.warnings)
 
 
@@ -205,7 +205,7 @@ def test_nan_weights_in_the_base_stop_the_first_step(project: Path) -> None:
     save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
     (base / "manifest.json").unlink()
     with pytest.raises(TrainingError, match=r"step 1: the loss is nan.*data/refunds\.jsonl:\d+"):
-        run(recipe(ADAPTER, name="nan"), root=project)
+        run_training(recipe(ADAPTER, name="nan"), root=project)
     assert not list((project / "runs/nan").glob("*checkpoint-*"))
 
 
@@ -215,7 +215,7 @@ def test_a_damaged_base_is_refused(project: Path) -> None:
     data[-5] ^= 1
     weights_file.write_bytes(data)
     with pytest.raises(CheckpointError, match=r"model\.safetensors.*damaged"):
-        run(recipe(ADAPTER), root=project)
+        run_training(recipe(ADAPTER), root=project)
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def half(project: Path) -> Path:
 )
 def test_a_changed_recipe_does_not_resume(half: Path, changes: dict[str, object], field: str) -> None:
     with pytest.raises(ConfigurationError, match=field):
-        run(recipe(SCRATCH, **changes), root=half)
+        run_training(recipe(SCRATCH, **changes), root=half)
 
 
 def test_changed_data_do_not_resume(half: Path) -> None:
@@ -244,14 +244,14 @@ def test_changed_data_do_not_resume(half: Path) -> None:
         turns = [{"role": "user", "content": "New?"}, {"role": "assistant", "content": "Yes."}]
         stream.write(json.dumps({"messages": turns, "customer": "C1"}) + "\n")
     with pytest.raises(ConfigurationError, match=r"the data in data/orders\.jsonl"):
-        run(recipe(SCRATCH), root=half)
+        run_training(recipe(SCRATCH), root=half)
 
 
 @pytest.mark.parametrize("name", ["state.safetensors", "state.json", "trainer_state.json"])
 def test_a_checkpoint_without_its_state_does_not_resume(half: Path, name: str) -> None:
     (half / "runs/scratch/checkpoint-4/trainer_state" / name).unlink()
     with pytest.raises(CheckpointError, match=name.replace(".", r"\.")):
-        run(recipe(SCRATCH), root=half)
+        run_training(recipe(SCRATCH), root=half)
 
 
 def test_damaged_weights_do_not_resume(half: Path) -> None:
@@ -260,16 +260,16 @@ def test_damaged_weights_do_not_resume(half: Path) -> None:
     data[-3] ^= 4
     file.write_bytes(data)
     with pytest.raises(CheckpointError, match="damaged"):
-        run(recipe(SCRATCH), root=half)
+        run_training(recipe(SCRATCH), root=half)
 
 
 def test_restart_starts_over_and_resume_demands_a_checkpoint(half: Path) -> None:
-    again = run(recipe(SCRATCH, training__learning_rate=0.001), root=half, restart=True)
+    again = run_training(recipe(SCRATCH, training__learning_rate=0.001), root=half, restart=True)
     assert again.resumed_from is None
     assert again.records[0].step == 1
     shutil.rmtree(half / "runs/scratch")
     with pytest.raises(CheckpointError, match="no complete checkpoint"):
-        run(recipe(SCRATCH), root=half, resume=True)
+        run_training(recipe(SCRATCH), root=half, resume=True)
 
 
 def test_half_written_checkpoints_are_ignored_and_removed(half: Path, trained: TrainingResult) -> None:
@@ -278,7 +278,7 @@ def test_half_written_checkpoints_are_ignored_and_removed(half: Path, trained: T
     bare = half / "runs/scratch/checkpoint-7"  # somebody's copy that broke off before the manifest
     shutil.copytree(half / "runs/scratch/checkpoint-4", bare)
     (bare / "manifest.json").unlink()
-    resumed = run(recipe(SCRATCH), root=half)
+    resumed = run_training(recipe(SCRATCH), root=half)
     assert resumed.resumed_from is not None
     assert resumed.resumed_from.name == "checkpoint-4"
     assert not partial.exists()
@@ -286,7 +286,7 @@ def test_half_written_checkpoints_are_ignored_and_removed(half: Path, trained: T
 
 
 def test_only_the_newest_are_kept(project: Path) -> None:
-    result = run(recipe(SCRATCH, name="few", checkpoints={"every": 2, "keep": 2}), root=project)
+    result = run_training(recipe(SCRATCH, name="few", checkpoints={"every": 2, "keep": 2}), root=project)
     assert [path.name for path in result.checkpoints] == ["checkpoint-6", "checkpoint-8"]
     assert sorted(path.name for path in result.run.glob("*checkpoint*")) == ["checkpoint-6", "checkpoint-8"]
 
@@ -295,7 +295,7 @@ def test_weights_that_do_not_change_are_an_error(project: Path) -> None:
     settings = recipe(SCRATCH, name="frozen", training__learning_rate=1e-30)
     for _ in range(2):  # run again, it is not taken for finished
         with pytest.raises(TrainingError, match="no trained weight has changed"):
-            run(settings, root=project)
+            run_training(settings, root=project)
         assert [path.name for path in (project / "runs/frozen").glob("checkpoint-*")] == ["checkpoint-4"]
 
 
@@ -311,20 +311,23 @@ def test_a_disk_without_room_keeps_the_checkpoints_before(project: Path) -> None
 
     try:
         with pytest.raises(TrainingError, match="step 8: the checkpoint could not be written"):
-            run(settings, root=project, on_checkpoint=fill_the_disk)
+            run_training(settings, root=project, on_checkpoint=fill_the_disk)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path.name for path in (project / "runs/full").glob("checkpoint-*")] == ["checkpoint-4"]
-    assert [path.name for path in run(settings, root=project).checkpoints] == ["checkpoint-4", "checkpoint-8"]
+    assert [path.name for path in run_training(settings, root=project).checkpoints] == [
+        "checkpoint-4",
+        "checkpoint-8",
+    ]
 
 
 def test_a_resumed_run_may_end_with_steps_that_change_next_to_nothing(project: Path) -> None:
     """What counts is what has changed since the base; a schedule may end at a rate of zero."""
     changes = {"training__learning_rate": 2e-9, "training__warmup": 0, "checkpoints__every": 7}
     settings = recipe(SCRATCH, name="slow", **changes)
-    last = run(settings, root=project).checkpoints[-1]
+    last = run_training(settings, root=project).checkpoints[-1]
     shutil.rmtree(last)
-    assert run(settings, root=project).checkpoints[-1] == last
+    assert run_training(settings, root=project).checkpoints[-1] == last
 
 
 def test_rows_that_are_too_long_are_an_error_or_counted(project: Path) -> None:
@@ -332,8 +335,8 @@ def test_rows_that_are_too_long_are_an_error_or_counted(project: Path) -> None:
     write_rows(project / "data/long.jsonl", rows)
     changes = {"data__sources": [{"path": "data/long.jsonl"}], "data__split": {}, "training__max_steps": 1}
     with pytest.raises(UsageError, match=r"data/long\.jsonl:5: has \d+ tokens, training\.max_length is 96"):
-        run(recipe(SCRATCH, name="long", **changes), root=project)
-    result = run(recipe(SCRATCH, name="long", data__long_rows="drop", **changes), root=project)
+        run_training(recipe(SCRATCH, name="long", **changes), root=project)
+    result = run_training(recipe(SCRATCH, name="long", data__long_rows="drop", **changes), root=project)
     assert result.plan.data.too_long == 1
     assert result.plan.data.train_rows == 4
 
@@ -342,20 +345,20 @@ def test_an_adapter_is_no_base(project: Path, adapter: TrainingResult) -> None:
     shutil.copytree(adapter.run, project / "runs/adapter")
     settings = recipe(ADAPTER, name="stacked", base="runs/adapter/checkpoint-3")
     with pytest.raises(CheckpointError, match="is an adapter"):
-        run(settings, root=project)
+        run_training(settings, root=project)
 
 
 def test_target_modules_that_do_not_exist_are_named(project: Path) -> None:
     settings = recipe(ADAPTER, name="typo", lora={"target_modules": ["q_porj"]})
     with pytest.raises(ConfigurationError, match="no linear layer 'q_porj'; it has down_proj"):
-        run(settings, root=project)
+        run_training(settings, root=project)
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(project: Path) -> None:
     from filelock import FileLock
 
     with FileLock(project / "runs/scratch/.lock"), pytest.raises(ConfigurationError, match="another process"):
-        run(recipe(SCRATCH), root=project)
+        run_training(recipe(SCRATCH), root=project)
 
 
 def test_the_faster_loss_is_taken_where_it_is_the_same(project: Path) -> None:
