@@ -341,7 +341,7 @@ def test_a_module_of_ones_own_gates_a_task_under_its_policy_with_workers(place: 
     sides = ("--model=model", "--baseline=model", "--allow-same")
     command = ("-m", "pytest", "-q", "-n2", *sides, "--harness-json=own.json")
     done = run(place, *command)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 10, done.stdout + done.stderr
     (verdict,) = json.loads((place / "own.json").read_text())["verdicts"]
     assert (verdict["suite"], verdict["golden"], verdict["margin"]) == (
         "mine",
