@@ -122,6 +122,8 @@ def said(project: Project, *arguments: str) -> Said:
     run = record["run"]
     for name in ("created", "run", "environment"):
         record.pop(name)
+    for release in record["releases"]:
+        release.pop("earlier")  # which of the two ways was first
     lines = [
         _without_addresses(re.sub(r"in \d+\.\d+s", "in …", line.replace(run, "RUN")))
         for line in done.outlines

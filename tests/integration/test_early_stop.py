@@ -129,7 +129,7 @@ def test_must_pass_cases_run_first_and_decide_alone(project: Project) -> None:
     verdict = only(results)
     assert (code, verdict["missed_must_pass"]) == (1, ["c290"])
     assert verdict["n"] < 30
-    code, results = project.results("--model=replay/same.jsonl", BASE, "--early-stop")
+    code, results = project.results("--model=replay/same.jsonl", BASE, "--early-stop", "--allow-same")
     assert (code, only(results)["status"]) == (0, "PASS")
     assert {"c7", "c290"} <= {case["id"] for case in results["cases"]}
 

@@ -34,7 +34,7 @@ def test_a_worse_checkpoint_regresses(sums_project: Project) -> None:
     assert verdict["delta"] == pytest.approx(-0.4)
     assert verdict["interval"][0] < -0.4 < verdict["interval"][1] < 0
     assert (verdict["improved"], verdict["worsened"]) == (0, 24)
-    assert results["schema_version"] == 1
+    assert results["schema_version"] == 2
     assert results["exit_code"] == 1
     cases = {case["id"]: case for case in results["cases"]}
     assert len(cases) == 60
@@ -246,7 +246,7 @@ def test_junit_has_a_case_per_gate_and_properties(sums_project: Project) -> None
 
 
 def test_the_run_is_stored_and_can_be_the_baseline(sums_project: Project) -> None:
-    code, results = sums_project.results("--model=replay/base.jsonl", BASE)
+    code, results = sums_project.results("--model=replay/base.jsonl", BASE, "--allow-same")
     assert code == 0
     stored = Path(sums_project.path, ".harness", "runs", results["run"], "run.json")
     assert json.loads(stored.read_text())["run"] == results["run"]
@@ -297,7 +297,9 @@ def test_a_stored_baseline_under_other_numerics_is_not_compared(sums_project: Pr
     _, results = sums_project.results("--model=replay/base.jsonl", BASE)
     store = RunStore(sums_project.path / ".harness")
     record = store.read(results["run"])
-    checkpoints = tuple({**about, "numerics": {"dtype": "bfloat16"}} for about in record.checkpoints)
+    checkpoints = tuple(
+        dataclasses.replace(entry, numerics={"dtype": "bfloat16"}) for entry in record.checkpoints
+    )
     store.write(dataclasses.replace(record, run="elsewhere", checkpoints=checkpoints))
     code, later = sums_project.results("--model=replay/good.jsonl", "--baseline=run:elsewhere")
     assert code == 10
@@ -343,9 +345,9 @@ def test_talk(case, response):
     )
     rows = [{"id": "t", "output": ["one", "two"]}]
     (project.path / "base.jsonl").write_text(json.dumps(rows[0]) + "\n")
-    code, results = project.results("--model=replay/base.jsonl", BASE)
+    code, results = project.results("--model=replay/base.jsonl", BASE, "--allow-same")
     assert results["cases"][0]["outcome"] == "passed"
     assert (
         results["environment"]["requests"]["wanted"] == 2
     )  # one a turn; candidate and baseline are one file
-    assert code == 0
+    assert code == 10, "one case"

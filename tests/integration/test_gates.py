@@ -111,7 +111,7 @@ def test_every_problem_has_its_own_line(desk: Project) -> None:
     write(desk, "gates:\n  sums:\n    magrin: 0.2\n    alpha: 2\n")
     wanted = [
         "gates.yaml:3: sums: unknown key 'magrin' (did you mean 'margin'?)*",
-        "gates.yaml:4: sums: alpha must be a number in (0, 0.5), not 2",
+        "gates.yaml:4: sums: alpha must be a number in [[]1e-06, 0.5), not 2",
     ]
     done = desk.run(WORSE, BASE)
     assert done.ret == 4

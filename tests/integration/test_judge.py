@@ -17,7 +17,7 @@ from .conftest import Project, right_except, sums
 for name in ("openai", "anthropic"):  # loaded before a run puts sys.modules back, as the fixtures do
     pytest.importorskip(name)
 
-COUNT = 12
+COUNT = 40
 SUITE = """
 import pytest
 import harness
@@ -178,7 +178,7 @@ def test_a_refused_key_ends_the_session_as_usage(judged: Project) -> None:
 
 
 def test_an_argument_may_name_its_backend(judged: Project) -> None:
-    arguments = ("--model=replay/good.jsonl", "--baseline=replay/good.jsonl")
+    arguments = ("--model=replay/good.jsonl", "--baseline=replay/good.jsonl", "--allow-same")
     with LoopbackLLM(grade) as server:
         judge = f"--judge=openai/gpt@{server.openai_url}"
         assert judged.run(*arguments, judge, "-M", "openai.timeout=9").ret == 0
@@ -245,7 +245,7 @@ def test_a_served_checkpoint_is_gated_and_its_key_is_nowhere(judged: Project, pr
 
 def test_scores_of_another_judge_are_not_compared(judged: Project) -> None:
     with LoopbackLLM(grade) as server:
-        arguments = against(server, "--model=replay/good.jsonl")
+        arguments = against(server, "--model=replay/good.jsonl", "--allow-same")
         _, stored = judged.results(*arguments, "--baseline=replay/good.jsonl")
         baseline = f"--baseline=run:{stored['run']}"
         same, _ = judged.results(*arguments, baseline)

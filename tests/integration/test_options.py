@@ -31,7 +31,9 @@ def test_ini_and_environment(sums_project: Project, monkeypatch: pytest.MonkeyPa
     assert statuses(sums_project) == {"replay/bad.jsonl": "REGRESSED"}
     monkeypatch.setenv("HARNESS_MODEL", "replay/good.jsonl")
     assert statuses(sums_project) == {"replay/good.jsonl": "PASS"}
-    assert statuses(sums_project, "--model=replay/base.jsonl") == {"replay/base.jsonl": "PASS"}
+    assert statuses(sums_project, "--model=replay/base.jsonl") == {"replay/base.jsonl": "INCONCLUSIVE"}
+    same = statuses(sums_project, "--model=replay/base.jsonl", "--allow-same")
+    assert same == {"replay/base.jsonl": "PASS"}
 
 
 def test_golden_and_suites_folders_from_ini(sums_project: Project) -> None:

@@ -24,13 +24,12 @@ def test_the_gate_in_20_lines(project: Project) -> None:
     good = {"window": "Within 30 days of delivery.", "order": '{"quantity": 2, "item": "red mug"}'}
     project.outputs("old", good)
     project.outputs("new", good | {"order": "Two red mugs, please."})
-    assert project.run("--model=replay/old.jsonl", "--baseline=replay/old.jsonl").ret == 0
+    assert project.run("--model=replay/old.jsonl", "--baseline=replay/old.jsonl").ret == 10  # the same
     code, results = project.results("--model=replay/new.jsonl", "--baseline=replay/old.jsonl")
     outcomes = {case["id"]: case["outcome"] for case in results["cases"]}
     assert outcomes == {"window": "passed", "order": "invalid"}
-    assert (
-        code == 0
-    )  # one flip of two cases is no evidence of a drop, and the verdict says how little it sees
+    assert code == 10, "one flip of two cases proves no drop, and excludes none"
+    assert results["verdicts"][0]["status"] == "INCONCLUSIVE"
     assert results["verdicts"][0]["minimum_detectable_drop"] is None
 
 

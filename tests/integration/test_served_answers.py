@@ -21,7 +21,7 @@ from .conftest import Project, sums
 for name in ("openai", "anthropic"):  # loaded before a run puts sys.modules back, as the fixtures do
     importlib.import_module(name)
 
-COUNT = 12
+COUNT = 40
 QUICK = ("-M", "retry_wait=0.01", "-M", "max_retries=0")
 PLAIN = """
 import pytest
