@@ -142,7 +142,13 @@ def test_mt_bench(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with LoopbackLLM(talk) as server:
         url = server.openai_url
-        gated(project, f"openai/good@{url}", f"openai/bad@{url}", f"--judge=openai/judge@{url}")
+        gated(
+            project,
+            f"openai/good@{url}",
+            f"openai/bad@{url}",
+            f"--judge=openai/judge@{url}",
+            "--rules-out=0.2",
+        )
         asked = [q.body for q in server.questions if q.body["model"] == "good"]
     assert sum(len(body["messages"]) == 1 for body in asked) == COUNT // 2
     assert sum(len(body["messages"]) == 3 for body in asked) == COUNT // 2
