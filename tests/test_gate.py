@@ -385,8 +385,8 @@ def test_a_lonely_drop_among_many_suites_may_be_chance() -> None:
     (alone,), _ = decide_release(suites(drop))
     assert alone.status is Status.REGRESSED  # p = 0.016 on its own
     verdicts, release = decide_release(suites(drop, noisy, noisy, noisy, noisy))
-    assert [verdict.status for verdict in verdicts] == [Status.PASS] * 5
-    assert release.status is Status.PASS
+    assert Status.REGRESSED not in {verdict.status for verdict in verdicts}
+    assert release.status is not Status.REGRESSED
     assert alone.adjusted_p is not None
     assert verdicts[0].adjusted_p is not None
     assert verdicts[0].adjusted_p > alone.adjusted_p

@@ -269,7 +269,7 @@ class Verdict:
             numbers.append(self.gate.minimum_cases)
         if self.gate.needs_baseline and self.is_drop_possible and not self.is_drop_excluded:
             numbers.append(self.cases_for_drop)
-        return max((number for number in numbers if number is not None), default=None)
+        return max((number for number in numbers if number is not None and number > self.n), default=None)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values on one level; `from_dict` reads them back."""

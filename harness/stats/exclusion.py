@@ -1,7 +1,8 @@
 """What a PASS rules out: a drop of more than so much, with a chance of at most `level` to be wrong.
 
 The promise holds for every distribution of scores, at every number of cases: right-or-wrong answers by an
-exact test of paired proportions, everything else by a bound for means on an interval. So equal scores and
+exact test of paired proportions, everything else by a bound for means on an interval. (One exception:
+clusters of unequal size of which many changed; see `_of_unequal_clusters`.) So equal scores and
 scores that differ by a millionth prove the same, and neither proves much about few cases: a drop of r can
 hide in n cases that did not change with probability (1 − r)ⁿ, which is below 5 % from 29 cases on for 10
 points and from 149 cases on for 2.
@@ -13,10 +14,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.stats.binary import tango_interval
 from harness.stats.bounded import bounded_lower, mean_at_most_p
-from harness.stats.clusters import Clusters, group, is_single_answers
+from harness.stats.clusters import Clusters, effective_changes, group, is_single_answers
 from harness.stats.exact_pairs import paired_drop_p, paired_lower
 from harness.stats.family import Question
+from harness.stats.flips import sign_flips
 from harness.stats.joint_flips import unit_totals
 
 if TYPE_CHECKING:
@@ -27,8 +30,10 @@ __all__ = ["BOUNDED", "EXACT", "Exclusion", "exclude_drop", "exclude_pooled_drop
 
 EXACT = "exact test of paired proportions"
 BOUNDED = "Gaffke's bound for means on an interval"
+UNEQUAL = "sign flips and Tango's bound over clusters of unequal size"
 
 _SAME = 1e-12  # scores that differ by no more are equal
+_CHANGES_THAT_TELL = 10.0  # so many equal changes' worth
 _MOST_CASES = 1_000_000
 
 
@@ -79,7 +84,10 @@ def exclude_drop(
     if single and is_single_answers(group(candidate, clusters), group(baseline, clusters)):
         improved, worsened = int((grouped.totals > 0.0).sum()), int((grouped.totals < 0.0).sum())
         return _of_answers(improved, worsened, len(grouped), drop, level)
-    return _of_scores(grouped, drop, level)
+    guaranteed = _of_scores(grouped, drop, level)
+    if guaranteed.excluded or bool((grouped.sizes == grouped.sizes[0]).all()):
+        return guaranteed
+    return _of_unequal_clusters(grouped, drop, level) or guaranteed
 
 
 def exclude_pooled_drop(
@@ -152,6 +160,26 @@ def _of_scores(grouped: Clusters, drop: float, level: float) -> Exclusion:
     p_value = mean_at_most_p(grouped.totals, grouped.sizes, -drop, low=-1.0)
     lower = bounded_lower(grouped.totals, grouped.sizes, level=level, low=-1.0, high=1.0)
     return _said(drop, p_value, level, lower, BOUNDED)
+
+
+def _of_unequal_clusters(grouped: Clusters, drop: float, level: float) -> Exclusion | None:
+    """Exclude a drop where clusters differ in size and enough changed to tell their spread; else None.
+
+    The bound for means on an interval must think of every cluster as of the largest, and hardly excludes
+    anything then. The sign-flip bound and Tango's over the clusters, each change a change of full size, must
+    both exclude the drop. That is no guarantee for every distribution.
+    """
+    import numpy as np
+
+    if effective_changes(grouped.totals) < _CHANGES_THAT_TELL:
+        return None
+    averages = grouped.totals / grouped.sizes
+    up, down = float(np.maximum(averages, 0.0).sum()), float(np.maximum(-averages, 0.0).sum())
+    flips = sign_flips(grouped.totals, grouped.sizes).bounds(level)[0]
+    lower = min(flips, tango_interval(up, down, len(grouped), level=level)[0])
+    if lower <= -drop:
+        return None
+    return Exclusion(drop, level, True, lower, UNEQUAL)
 
 
 def _said(drop: float, p_value: float, level: float, lower: float, method: str) -> Exclusion:
