@@ -1,4 +1,4 @@
-"""The time, as everything that is kept spells it."""
+"""Timestamps in the one form that records, manifests and baselines use: ISO 8601 in UTC."""
 
 from __future__ import annotations
 

@@ -39,7 +39,10 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class _Opening:
-    """The first request of a case and its canonical JSON. Holds what it is found by the identity of."""
+    """The first request of a case and its canonical JSON.
+
+    It is looked up by the identity of case and sampling, so it keeps both alive.
+    """
 
     case: Case
     sampling: Sampling
@@ -48,7 +51,7 @@ class _Opening:
 
 
 _Dialogue = tuple[Question, tuple[Response, ...]]
-"""A question, which holds what it is found by the identity of, and all answers to it."""
+"""A question and all answers to it; looked up by the identity of its case, which it keeps alive."""
 
 _Asking = tuple[Question, list[Response], "PlannedRequest | None"]
 """A question, the answers to its turns so far, and its next turn."""

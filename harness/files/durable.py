@@ -10,7 +10,7 @@ __all__ = ["replace_synced", "sync_directory", "write_synced"]
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and see it to the disk."""
+    """Write a file and wait until the disk has it."""
     with path.open("wb") as stream:
         stream.write(data)
         stream.flush()
