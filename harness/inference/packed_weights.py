@@ -55,7 +55,7 @@ def pack_linears(model: Any, *, within: type[Any] | None = None) -> list[Any]:
 
     product = packed_product()
     if product is None or reorder_weight() is None:
-        return None
+        return []
     owners: dict[int, list[type]] = {}
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
