@@ -28,8 +28,8 @@ def pinned(path: Path) -> dict[str, Version]:
     lines = [
         line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")
     ]
-    pins = dict(line.split("==") for line in lines)
-    return {name.lower().replace("_", "-"): Version(version) for name, version in pins.items()}
+    pins = [pin for pin in map(Requirement, lines) if pin.marker is None or pin.marker.evaluate()]
+    return {pin.name.lower().replace("_", "-"): Version(next(iter(pin.specifier)).version) for pin in pins}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
