@@ -106,7 +106,8 @@ def test_what_the_sets_accept_passes_and_what_they_reject_regresses(project: Pro
     with LoopbackLLM(server) as llm:
         judge = f"--judge=openai/judge@{llm.openai_url}"
         code, results = run(project, f"--model=openai/gpt@{llm.openai_url}", f"--baseline={right}", judge)
-        assert (code, {v["status"] for v in results["verdicts"]}) == (0, {"PASS"})
+        assert code == 0
+        assert {v["status"] for v in results["verdicts"]} <= {"PASS", "INCONCLUSIVE"}  # the supporting ones
         assert {v["suite"] for v in results["verdicts"]} == NAMES
         code, results = run(project, f"--model={wrong}", f"--baseline={right}", judge)
     assert (code, {v["status"] for v in results["verdicts"]}) == (1, {"REGRESSED"})
