@@ -99,7 +99,7 @@ def read_cases(path: Path, sha256: str) -> list[CaseResult]:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise IntegrityError(f"{path}: is not what was written with this run (its sha256 differs)")
     try:
-        stored = read_parquet(content, batch_size=_ROWS)
+        stored = read_parquet(content)
         if _kinds(stored.schema) != _kinds(_schema()):
             raise IntegrityError(f"{path}: its columns are not those of a run's cases")
         table = stored.read_all()
