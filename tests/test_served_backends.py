@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import subprocess
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import KEY, Drip, Hang, LoopbackLLM, Question, Raw, Redirect, Reply, Status
+from loopback import KEY, Drip, Hang, LoopbackLLM, Question, Raw, Redirect, Reply, Status, give_key
 
 from harness.cases import Message, Request, Response, Sampling, ToolCall
 from harness.errors import CheckpointError, ConfigurationError, UsageError
@@ -69,16 +71,7 @@ CLIENTS = {
 @pytest.fixture(params=sorted(CLIENTS))
 def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Client:
     client = CLIENTS[request.param]
-    for name in (
-        "OPENAI_BASE_URL",
-        "ANTHROPIC_BASE_URL",
-        "HTTP_PROXY",
-        "http_proxy",
-        "ALL_PROXY",
-        "all_proxy",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(client.variable, KEY)
+    give_key(monkeypatch)
     return client
 
 
@@ -604,3 +597,22 @@ def quiet_sdk_loggers() -> Iterator[None]:
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
+
+
+def test_interrupted_streams_leave_no_connection_open(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: warned.append(str(unraisable.exc_value)))
+    questions = [Request((Message("user", f"question {number}"),)) for number in range(8)]
+    with LoopbackLLM() as server:
+        backend = client.backend(8)
+        checkpoint = backend.resolve(f"gpt@{client.url(server)}", "spec")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ResourceWarning)
+            for _ in range(10):
+                stream = backend.generate(checkpoint, questions)
+                next(stream)
+                del stream
+                gc.collect()
+    assert warned == []

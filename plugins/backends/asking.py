@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import Any
+from weakref import WeakSet
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay
 
@@ -78,6 +80,28 @@ class Patience:
     first_wait_s: float = 0.5
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that can close whatever was opened on it.
+
+    A request that is cancelled while its connection opens leaves that connection to nobody: no pool of the
+    SDK's knows of it yet.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._opened: WeakSet[asyncio.Transport] = WeakSet()
+
+    async def create_connection(self, *args: Any, **options: Any) -> Any:
+        transport, protocol = await super().create_connection(*args, **options)
+        self._opened.add(transport)
+        return transport, protocol
+
+    async def close_connections(self) -> None:
+        for transport in list(self._opened):
+            transport.abort()
+        await asyncio.sleep(0)  # sockets are closed in the loop's next round
+
+
 class _Outage:
     """Counts requests without a usable answer since the last with one."""
 
@@ -115,7 +139,7 @@ def ask_all(
     if not requests:
         return
     answers: SimpleQueue[tuple[int, Response] | None] = SimpleQueue()
-    loop = asyncio.new_event_loop()
+    loop = _Loop()
     work = loop.create_task(_work(connect, requests, min(concurrency, len(requests)), patience, answers))
     thread = threading.Thread(target=_drive, args=(loop, work, answers), name="harness-asking", daemon=True)
     thread.start()
@@ -131,11 +155,12 @@ def ask_all(
             work.exception()  # seen, whether or not the caller was still there to be told
 
 
-def _drive(loop: asyncio.AbstractEventLoop, work: asyncio.Task[None], answers: SimpleQueue[None]) -> None:
+def _drive(loop: _Loop, work: asyncio.Task[None], answers: SimpleQueue[None]) -> None:
     try:
         loop.run_until_complete(asyncio.wait({work}))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
+        loop.run_until_complete(loop.close_connections())
     finally:
         loop.close()
         answers.put(None)
