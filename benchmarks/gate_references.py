@@ -26,9 +26,9 @@ from statsmodels.stats.proportion import proportion_confint  # type: ignore[impo
 
 from harness.stats.binary import exact_proportion_bound, mcnemar_mid_p, mcnemar_p, tango_interval
 from harness.stats.clusters import cluster_standard_error, group
-from harness.stats.flips import sign_flips
 from harness.stats.multiplicity import benjamini_hochberg, holm
 from harness.stats.paired import compare_pairs
+from harness.stats.sign_flips import sign_flips
 
 Array = NDArray[np.float64]
 

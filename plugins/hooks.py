@@ -22,7 +22,7 @@ from .pytest_internals import argument_names, look_at, run_again, terminal_of
 from .running.gc_tuning import keep_what_is_there, search_after_the_verdict
 from .running.sigterm import interrupt_on_sigterm
 from .session.item import harness_item_of, is_ours
-from .session.parameters import Parameters
+from .session.parametrize import Parameters
 from .session.session import GateSession
 
 if TYPE_CHECKING:

@@ -31,7 +31,8 @@ def text(words: str) -> dict[str, Any]:
 
 def use(arguments: Any, **changed: Any) -> dict[str, Any]:
     made = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": arguments}
-    return without_gaps(made | changed)  # type: ignore[no-any-return]
+    block: dict[str, Any] = without_gaps(made | changed)
+    return block
 
 
 _THINKING = {"type": "thinking", "thinking": THOUGHT, "signature": "c2ln"}

@@ -19,10 +19,34 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-__all__ = ["KEY", "Body", "Drip", "Hang", "LoopbackLLM", "Question", "Raw", "Redirect", "Reply", "Status"]
+import pytest
+
+__all__ = [
+    "KEY",
+    "Body",
+    "Drip",
+    "Hang",
+    "LoopbackLLM",
+    "Question",
+    "Raw",
+    "Redirect",
+    "Reply",
+    "Status",
+    "give_key",
+]
 
 KEY = "sk-canary-0123456789wxyz"  # its end is no hexadecimal number, as addresses in logs are
 """The key that the server takes: grep for it wherever it must not appear."""
+
+
+def give_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give both client libraries the server's key, and no other server or proxy than they are told of."""
+    for provider in ("OPENAI", "ANTHROPIC"):
+        monkeypatch.setenv(f"{provider}_API_KEY", KEY)
+        monkeypatch.delenv(f"{provider}_BASE_URL", raising=False)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
 
 _OPENAI_FIELDS = {
     *("model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "stop"),

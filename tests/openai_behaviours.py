@@ -35,7 +35,8 @@ def said(content: Any, **more: Any) -> dict[str, Any]:
 
 def call(arguments: Any = '{"city": "Paris"}', **changed: Any) -> dict[str, Any]:
     made = {"id": "call_1", "type": "function", "function": {"name": "now", "arguments": arguments}}
-    return without_gaps(made | changed)  # type: ignore[no-any-return]
+    block: dict[str, Any] = without_gaps(made | changed)
+    return block
 
 
 def calling(*entries: Any, content: str | None = None, finish_reason: Any = "tool_calls") -> Body:

@@ -6,8 +6,9 @@
     python tests/run_mutants.py --show 0f3a…         the fault itself
 
 Results are JSON lines in build/mutants. A run that was stopped goes on where it was, as long as neither the
-sources of a room nor its tests changed; delete that folder to try everything anew. docs/mutation.md says what
-to do about a mutant that survives.
+sources of a room nor its tests changed; delete that folder to try everything anew. For a mutant that
+survives, write the test that fails with it; if none can, enter it in mutation/equivalents.toml with
+the reason.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from loopback import KEY, LoopbackLLM, Question, Reply, Status
+from loopback import LoopbackLLM, Question, Reply, Status, give_key
 
 from harness.cases import Message, Request, Response
 from harness.conformance import QUESTIONS, ConformanceError, check_backend
@@ -130,7 +130,7 @@ def with_members(**members: Any) -> type[Acme]:
 
 def counted(acme: Acme, checkpoint: Checkpoint) -> Checkpoint:
     acme.calls = getattr(acme, "calls", 0) + 1  # type: ignore[attr-defined]  # of this test
-    return dataclasses.replace(checkpoint, numerics={"calls": str(acme.calls)})  # type: ignore[attr-defined]
+    return dataclasses.replace(checkpoint, numerics={"calls": str(acme.calls)})  # type: ignore[attr-defined]  # of this test
 
 
 class NeedsOnlyItsOwn(Acme):
@@ -366,17 +366,7 @@ def test_replay_keeps_the_contract(tmp_path: Path) -> None:
 
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(name, KEY)
-    for name in (
-        "OPENAI_BASE_URL",
-        "ANTHROPIC_BASE_URL",
-        "HTTP_PROXY",
-        "http_proxy",
-        "ALL_PROXY",
-        "all_proxy",
-    ):
-        monkeypatch.delenv(name, raising=False)
+    give_key(monkeypatch)
 
 
 REFUSED = Request((Message("user", "refuse this"),))

@@ -217,7 +217,7 @@ def test_a_pair_right_at_the_threshold_is_found() -> None:
 
 
 def found_in(question: str, training: str, **options: object) -> list[tuple[str, str]]:
-    overlaps = find_contamination([case("a", question)], [TextPassage("t:1", training)], **options)  # type: ignore[arg-type]
+    overlaps = find_contamination([case("a", question)], [TextPassage("t:1", training)], **options)  # type: ignore[arg-type]  # as given
     return [(overlap.kind, overlap.part) for overlap in overlaps]
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_data import shared_data
 
-from harness.data.rows import TrainingExample
+from harness.data.training_rows import TrainingExample
 from harness.errors import TrainingDataError
 
 pytest.importorskip("transformers", reason="training needs checkpoint-harness[train]")

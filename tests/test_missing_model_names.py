@@ -113,7 +113,7 @@ def test_a_report_that_tells_less_is_not_trusted(models: Path, monkeypatch: pyte
 
 
 def test_the_turns_to_train_are_found_without_the_renderer(models: Path) -> None:
-    from harness.data.rows import TrainingExample
+    from harness.data.training_rows import TrainingExample
     from harness.train.chat_format import ChatFormat
     from harness.train.masking import tokenize_rows
     from harness.train.recipe import NewTokenizer

@@ -12,7 +12,7 @@ import pytest
 from anthropic_behaviours import ANTHROPIC
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loopback import KEY, Body, LoopbackLLM, Status
+from loopback import KEY, Body, LoopbackLLM, Status, give_key
 from openai_behaviours import OPENAI
 from served_behaviours import CASES, Behaviour
 
@@ -41,11 +41,7 @@ BACKENDS: Mapping[str, type[OpenAIBackend] | type[AnthropicBackend]] = {
 @pytest.fixture(scope="module", autouse=True)
 def environment() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        for provider in BACKENDS:
-            patch.setenv(f"{provider.upper()}_API_KEY", KEY)
-            patch.delenv(f"{provider.upper()}_BASE_URL", raising=False)
-        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-            patch.delenv(name, raising=False)
+        give_key(patch)
         yield
 
 

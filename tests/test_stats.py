@@ -28,7 +28,6 @@ from harness.stats.binary import (
 )
 from harness.stats.clusters import Clusters, cluster_standard_error, group, mean_interval
 from harness.stats.flip_tail import flip_p_value
-from harness.stats.flips import MANY, LargeSampleFlips, SignFlips, sign_flips
 from harness.stats.multiplicity import benjamini_hochberg, holm
 from harness.stats.paired import compare_pairs
 from harness.stats.power import (
@@ -37,6 +36,7 @@ from harness.stats.power import (
     cases_to_settle_floor,
     minimum_detectable_drop,
 )
+from harness.stats.sign_flips import MANY, LargeSampleFlips, SignFlips, sign_flips
 
 quick = settings(deadline=None, max_examples=50)
 

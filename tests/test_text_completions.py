@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import KEY, LoopbackLLM, Question, Raw, Reply, Status
+from loopback import LoopbackLLM, Question, Raw, Reply, Status, give_key
 from tiny_models import WORDS, save_model
 
 from harness.cases import Message, Request, Response, Sampling
@@ -24,10 +24,7 @@ RETRIES = {"timeout": "5", "deadline": "8", "retry_wait": "0.01", "max_retries":
 
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    for name in ("OPENAI_BASE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    give_key(monkeypatch)
 
 
 @pytest.fixture(scope="module")

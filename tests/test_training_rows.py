@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_data import shared_data
 
-from harness.data.rows import TrainingExample, normalised_prompt, read_rows
 from harness.data.split import divide, drop_duplicates
+from harness.data.training_rows import TrainingExample, normalised_prompt, read_rows
 from harness.errors import TrainingDataError
 
 ASK = {"role": "user", "content": "Where is my order?"}

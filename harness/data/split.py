@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.data.rows import TrainingExample, normalised_prompt
+from harness.data.training_rows import TrainingExample, normalised_prompt
 from harness.errors import TrainingDataError
 
 __all__ = ["Division", "divide", "drop_duplicates"]

@@ -327,7 +327,7 @@ def _p_value(best: Contender, other: Contender, objectives: Sequence[Objective])
     import numpy as np
 
     from harness.stats.clusters import group
-    from harness.stats.flips import sign_flips
+    from harness.stats.sign_flips import sign_flips
 
     # In units of one case of mean weight: what counts as equal must not depend on how weights are spelled.
     unit = sum(objective.weight for objective in objectives) / sum(

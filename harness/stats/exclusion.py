@@ -19,8 +19,8 @@ from harness.stats.bounded import bounded_lower, mean_at_most_p
 from harness.stats.clusters import Clusters, effective_changes, group, is_single_answers
 from harness.stats.exact_pairs import paired_drop_p, paired_lower
 from harness.stats.family import Question
-from harness.stats.flips import sign_flips
 from harness.stats.joint_flips import unit_totals
+from harness.stats.sign_flips import sign_flips
 
 if TYPE_CHECKING:
     import numpy as np

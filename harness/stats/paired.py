@@ -17,8 +17,8 @@ from harness.stats.clusters import (
     group,
     is_single_answers,
 )
-from harness.stats.flips import FlipTest, sign_flips
 from harness.stats.power import Spread
+from harness.stats.sign_flips import FlipTest, sign_flips
 from harness.stats.skewed import Moments, moments, skew_bounds
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.data.rows import TrainingExample
+from harness.data.training_rows import TrainingExample
 from harness.errors import TrainingDataError
 from harness.upstream.transformers_internals import template_renderer
 

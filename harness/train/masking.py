@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.data.rows import TrainingExample
+from harness.data.training_rows import TrainingExample
 from harness.errors import TrainingDataError
 from harness.train.chat_format import ChatFormat, Turn, clip
 

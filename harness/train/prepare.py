@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.checkpoints.manifest import DataRecord
-from harness.data.rows import RowFile, TrainingExample, read_rows
 from harness.data.split import divide, drop_duplicates
+from harness.data.training_rows import RowFile, TrainingExample, read_rows
 from harness.errors import ConfigurationError, MissingDependencyError, TrainingDataError
 from harness.project import relative_to_root
 from harness.train.chat_format import ChatFormat

@@ -44,7 +44,7 @@ def missing() -> tuple[PrivateName, ...]:
     """Return the operators that this torch does not have; one without oneDNN is not asked for those of it."""
     import torch
 
-    built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch leaves it without types
     lost = missing_names(name for name in NAMES if built or name not in _OF_ONEDNN)
     return lost if cpu_attention() is not None else tuple(dict.fromkeys((_CPU_ATTENTION, *lost)))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from loopback import KEY, LoopbackLLM, Question, Status
+from loopback import KEY, LoopbackLLM, Question, Status, give_key
 
 from .conftest import Project, right_except, sums
 
@@ -51,17 +51,7 @@ def grade(question: Question) -> str:
 
 @pytest.fixture
 def judged(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(name, KEY)
-    for name in (
-        "OPENAI_BASE_URL",
-        "ANTHROPIC_BASE_URL",
-        "HTTP_PROXY",
-        "http_proxy",
-        "ALL_PROXY",
-        "all_proxy",
-    ):
-        monkeypatch.delenv(name, raising=False)
+    give_key(monkeypatch)
     project.golden("sums", sums(COUNT))
     project.module(SUITE)
     project.outputs("good", right_except(lambda i: False, COUNT))

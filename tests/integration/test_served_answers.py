@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from anthropic_behaviours import ANTHROPIC
-from loopback import KEY, Body, LoopbackLLM, Question, Raw, Reply, Status
+from loopback import KEY, Body, LoopbackLLM, Question, Raw, Reply, Status, give_key
 from openai_behaviours import OPENAI
 from served_behaviours import CASES, Behaviour
 
@@ -44,11 +44,7 @@ def test_sum(case, response, judge, record_score):
 
 @pytest.fixture
 def served(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for provider in ("OPENAI", "ANTHROPIC"):
-        monkeypatch.setenv(f"{provider}_API_KEY", KEY)
-        monkeypatch.delenv(f"{provider}_BASE_URL", raising=False)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    give_key(monkeypatch)
     return project
 
 

@@ -52,7 +52,7 @@ def fuzzy(
     """The answer is spelled like `value`: their similarity (0 to 1) is the score, and passes from `at_least`
     (default 0.9) on. `ratio` compares both as a whole, `partial` the best fitting part of the answer, `words`
     the words in any order. Needs rapidfuzz.
-    """  # noqa: D205
+    """  # noqa: D205  (one paragraph is the documentation of the check)
     require("rapidfuzz", "text")
     wanted = normalise(value, normalize)
     if not wanted:

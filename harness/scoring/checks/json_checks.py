@@ -78,7 +78,7 @@ def json_parses(form: str = "fenced", credit: Mapping[str, float] | None = None)
 def json_schema(schema: Mapping[str, Any] | bool, strict: bool = False, form: str | None = None) -> Scorer:
     """The answer is JSON that the schema (2020-12) accepts; an answer that is no JSON is invalid. The path of
     each of the first five errors is said. A `format` that is not checked here is refused.
-    """  # noqa: D205
+    """  # noqa: D205  (one paragraph is the documentation of the check)
     check_schema(schema)
 
     def judge(value: Any) -> str | None:
@@ -154,7 +154,7 @@ def json_fields(
     """The answer is a JSON object whose `fields` (path such as `items[0].sku` → value) have these values, and
     in which the paths under `present` exist. The score is the share that is right; it passes from `at_least`
     (default all) on. Texts are compared after `normalize`, numbers within `tolerance`.
-    """  # noqa: D205
+    """  # noqa: D205  (one paragraph is the documentation of the check)
     expected = {path: (parse_path(path), value) for path, value in (fields or {}).items()}
     wanted = {path: parse_path(path) for path in present}
     if not expected and not wanted:

@@ -90,7 +90,7 @@ def check_token_f1(value: References, at_least: float) -> Scorer:
 def rouge(value: References, at_least: float, metric: str = "rougeL", stem: bool = False) -> Scorer:
     """The ROUGE F-measure against `value` (the best of several) is the score; it passes from `at_least` on.
     `metric` is rouge1, rouge2, rougeL (default) or rougeLsum; `stem` compares word stems. Needs rouge-score.
-    """  # noqa: D205
+    """  # noqa: D205  (one paragraph is the documentation of the check)
     require("rouge_score", "text")
 
     def measure(reference: str, answer: str) -> float:
@@ -110,7 +110,7 @@ def rouge(value: References, at_least: float, metric: str = "rougeL", stem: bool
 def bleu(value: References, at_least: float) -> Scorer:
     """Sentence BLEU against all references in `value` together (sacreBLEU: 13a tokens, exponential smoothing,
     effective order), in [0, 1], is the score; it passes from `at_least` on. Needs sacrebleu.
-    """  # noqa: D205
+    """  # noqa: D205  (one paragraph is the documentation of the check)
     require("sacrebleu", "text")
 
     def measure(references: Sequence[str], answer: str) -> float:
@@ -137,7 +137,7 @@ def bleu(value: References, at_least: float) -> Scorer:
 def chrf(value: References, at_least: float, word_order: int = 0) -> Scorer:
     """Sentence chrF (with `word_order` 2: chrF++) against `value`, in [0, 1], is the score; it passes from
     `at_least` on. Needs sacrebleu.
-    """  # noqa: D205
+    """  # noqa: D205  (one paragraph is the documentation of the check)
     require("sacrebleu", "text")
 
     def measure(references: Sequence[str], answer: str) -> float:
@@ -163,7 +163,7 @@ def chrf(value: References, at_least: float, word_order: int = 0) -> Scorer:
 def overlap(value: References, at_least: float, n: int = 1) -> Scorer:
     """The share of the reference's `n`-grams of words (case aside) that the answer has is the score; it
     passes from `at_least` on.
-    """  # noqa: D205
+    """  # noqa: D205  (one paragraph is the documentation of the check)
 
     def measure(reference: str, answer: str) -> float:
         wanted, found = _grams(reference, n), _grams(answer, n)

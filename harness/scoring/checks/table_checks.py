@@ -143,7 +143,7 @@ def markdown_table(
 ) -> Scorer:
     """The answer has exactly one Markdown table: with these `columns` in this order (case and emphasis
     aside), and exactly `rows`, at least `min_rows` and at most `max_rows` rows below the heading.
-    """  # noqa: D205
+    """  # noqa: D205  (one paragraph is the documentation of the check)
 
     def read(text: str) -> Rows:
         found = markdown_tables(text)
