@@ -10,6 +10,7 @@ from harness.case_result import CaseResult, Role, combine_outcomes
 from harness.cases import Case, Outcome, Sampling, content_digest
 from harness.engine.cache import ResponseCache
 from harness.engine.engine import Engine, Question
+from harness.engine.progress import on_stderr
 from harness.errors import ConfigurationError, HarnessError
 from harness.gate.decide import decide, settle
 from harness.gate.diagnostics import blocked_by, diagnostics
@@ -36,7 +37,8 @@ def evaluate(
 ) -> Verdict:
     """Score a checkpoint by the checks that a golden set's cases declare, and decide.
 
-    Answers are kept in the response cache under `.harness`, shared with pytest sessions.
+    Answers are kept in the response cache under `.harness`, shared with pytest sessions. How far they are is
+    shown on stderr.
 
     Args:
         checkpoint: Spec of the candidate, as for `--model`.
@@ -68,14 +70,14 @@ def evaluate(
         specs = [spec for spec in (checkpoint, baseline) if spec is not None]
         models = engine.resolve(specs, compared=len(specs))
         engine.open_cache(ResponseCache(state / "cache.sqlite", session=uuid.uuid4().hex))
-        engine.ask(
-            [
-                Question(model, case, sampling, sample)
-                for model in models
-                for case in cases
-                for sample in range(epochs)
-            ]
-        )
+        questions = [
+            Question(model, case, sampling, sample)
+            for model in models
+            for case in cases
+            for sample in range(epochs)
+        ]
+        with on_stderr() as progress:
+            engine.ask(questions, progress)
         results = [
             [_result(engine, model, role, case, golden.name, label, sampling, epochs) for case in cases]
             for model, role in zip(models, (Role.CANDIDATE, Role.BASELINE), strict=False)

@@ -16,6 +16,7 @@ import pytest
 
 from harness.errors import HarnessError, StoreError, UsageError, error_line, problem_lines
 from harness.exit_codes import ExitCode
+from harness.report.plain_text import harmless_lines
 from harness.upstream.fallbacks import fallbacks_in_use
 
 from .pytest_internals import argument_names, look_at, run_again, terminal_of
@@ -121,7 +122,7 @@ class Activity:
             self._refuse(error)
         if self._usage_errors:
             if not self._is_worker:
-                raise pytest.UsageError(*self._usage_errors)
+                raise pytest.UsageError(*map(harmless_lines, self._usage_errors))
             items.clear()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -155,13 +156,13 @@ class Activity:
         except UsageError as error:
             self._refuse(error)
             if not self._is_worker:
-                raise pytest.UsageError(*self._usage_errors) from error
+                raise pytest.UsageError(*map(harmless_lines, self._usage_errors)) from error
             session.shouldstop = error_line(error)
             return True
         except StoreError as error:
             self._internal_error = error_line(error)
             if not self._is_worker:
-                pytest.exit(self._internal_error, returncode=int(ExitCode.INTERNAL_ERROR))
+                pytest.exit(harmless_lines(self._internal_error), returncode=int(ExitCode.INTERNAL_ERROR))
             session.shouldstop = self._internal_error
             return True
         return None
@@ -322,7 +323,7 @@ class Activity:
                     report_not_needed(self._controller.early_stop.not_needed(), self._config)
         except Exception as error:
             kind = "" if isinstance(error, HarnessError) else f"{type(error).__name__}: "
-            sys.stderr.write(f"\nharness: no verdict: {kind}{error}\n")
+            sys.stderr.write(f"\nharness: no verdict: {kind}{harmless_lines(str(error))}\n")
             self._record = None
             if not isinstance(error, HarnessError):
                 self._config.notify_exception(pytest.ExceptionInfo.from_exception(error))
@@ -343,7 +344,7 @@ class Activity:
             return
         if self._distributes:  # alone, pytest itself prints what was raised
             for message in (*self._controller.usage_errors, *self._controller.internal_errors):
-                terminalreporter.write_line(f"ERROR: {message}", red=True)
+                terminalreporter.write_line(f"ERROR: {harmless_lines(message)}", red=True)
         for line in dict.fromkeys((*self._fallbacks, *fallbacks_in_use())):
             terminalreporter.write_line(f"warning: {line}", yellow=True)
         if self._record is not None:

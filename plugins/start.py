@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError, problem_lines
+from harness.report.plain_text import harmless_lines
 
 from .hooks import Activity
 from .running.gc_tuning import collect_rarely
@@ -36,7 +37,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     try:
         session = GateSession(settings, config.rootpath, worker["harness_session"] if worker else None)
     except UsageError as error:
-        raise pytest.UsageError(*problem_lines(error)) from error
+        raise pytest.UsageError(*map(harmless_lines, problem_lines(error))) from error
     config.stash[SESSION] = session
     collect_rarely(config)
     config.pluginmanager.register(Activity(config, session), "harness-activity")

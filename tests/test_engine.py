@@ -427,14 +427,17 @@ def test_progress_reaches_whoever_watches(engine: Engine) -> None:
     told: list[tuple[str, int, int]] = []
 
     class Watcher:
-        def answered(self, checkpoint: Checkpoint, done: int, wanted: int) -> None:
+        def begins(self, checkpoint: Checkpoint, wanted: int, reused: int) -> None:
+            told.append((checkpoint.name, 0, wanted))
+
+        def answered(self, checkpoint: Checkpoint, done: int, wanted: int, tokens: int) -> None:
             told.append((checkpoint.name, done, wanted))
 
         def waits_for(self, lock: Path) -> None:
             raise AssertionError("nobody else fills")
 
     engine.ask(questions([case("a"), case("b")], ONE), Watcher())
-    assert told == [("one", 2, 2)]
+    assert told == [("one", 0, 2), ("one", 2, 2)]
 
 
 def test_an_engine_without_a_cache_says_what_is_missing(registered: Register, tmp_path: Path) -> None:

@@ -56,11 +56,15 @@ class Watcher:
     def __init__(self, path: Path, on_waiting: Callable[[], None] = lambda: None) -> None:
         self.path = path
         self.on_waiting = on_waiting
+        self.begun: list[tuple[str, int, int]] = []
         self.told: list[tuple[str, int, int]] = []
         self.rows: list[int] = []
         self.waited: list[Path] = []
 
-    def answered(self, checkpoint: Checkpoint, done: int, wanted: int) -> None:
+    def begins(self, checkpoint: Checkpoint, wanted: int, reused: int) -> None:
+        self.begun.append((checkpoint.name, wanted, reused))
+
+    def answered(self, checkpoint: Checkpoint, done: int, wanted: int, tokens: int) -> None:
         self.told.append((checkpoint.name, done, wanted))
         self.rows.append(kept(self.path))
 
@@ -223,6 +227,7 @@ def test_a_failure_is_the_sessions_own_and_not_asked_twice_in_it(cache: Response
 def test_progress_is_told_after_each_commit(cache: ResponseCache) -> None:
     watcher = Watcher(cache.path)
     fill(planned(*numbered(70)), cache, lambda _: Scripted(), progress=watcher)
+    assert watcher.begun == [("model", 70, 0)]
     assert watcher.told == [("model", 64, 70), ("model", 70, 70)]
     assert watcher.rows == [64, 70]
 

@@ -56,7 +56,7 @@ def test_a_guide_is_renewed_when_the_code_around_it_moves(
     """Lines above its place, and one of its lines of context, are others: it fits again afterwards."""
     (guide,) = (guide for guide in GUIDES if guide.stem == "change-a-table-column")
     moved = copy_code(tmp_path / "moved")
-    page = moved / "harness" / "report" / "terminal.py"
+    page = moved / "harness" / "report" / "table.py"
     text = page.read_text(encoding="utf-8")
     page.write_text(
         text.replace('    return {\n        "verdict"', '    # moved\n    return {\n        "verdict"')

@@ -29,8 +29,8 @@ def test_in_the_progress_of_a_session() -> None:
     terminal = SimpleNamespace(isatty=True, _tw=SimpleNamespace(_file=stream))
     checkpoint = Checkpoint("spec", "runs[/a]", "hf", "here", "f" * 64)
     with _watcher(terminal) as progress:
-        assert progress is not None
-        progress.answered(checkpoint, 1, 2)
-        progress.answered(checkpoint, 2, 5)  # the next stage
+        progress.begins(checkpoint, 2, 0)
+        progress.answered(checkpoint, 1, 2, 10)
+        progress.answered(checkpoint, 2, 5, 20)  # the next stage
     assert "runs[/a]" in stream.getvalue()
-    assert "2/5" in stream.getvalue()
+    assert "2 of 5" in stream.getvalue()

@@ -26,9 +26,12 @@ from harness.exit_codes import Condition
 from harness.gate.policy import Gate
 from harness.report import figures, html, markdown
 from harness.report.flips import flips
-from harness.report.plain_text import one_line, printable, shorten, visible_lines
+from harness.report.narrow_text import in_encoding
+from harness.report.plain_text import first_line, one_line, printable, shorten, visible_lines
 from harness.report.plot import DARK, LIGHT, delta_plot
-from harness.report.terminal import flip_lines, slice_lines, suggestions, verdict_lines, verdict_table
+from harness.report.table import verdict_table
+from harness.report.terminal import flip_lines, reason_lines, slice_lines, suggestions, verdict_lines
+from harness.report.unscored import unscored_lines
 from harness.runs.record import RunRecord
 from harness.runs.run_environment import Environment
 from harness.runs.store import RunStore
@@ -127,13 +130,25 @@ def test_the_table_has_the_evidence() -> None:
         assert expected in shown
 
 
-@pytest.mark.parametrize("width", [70, 80, 100, 120, 160])
-def test_the_table_fits_its_terminal_without_folding(width: int) -> None:
-    lines = printed(plain_record(), width).splitlines()
-    assert max(map(len, lines)) <= width
-    assert len([line for line in lines if line.strip()]) == 3
-    assert "REGRESSED" in lines[2]
-    assert "−19.0" in lines[2]
+@pytest.mark.parametrize("width", [72, 80, 100, 120, 160])
+def test_the_table_fits_its_terminal_and_loses_no_number(width: int) -> None:
+    shown = printed(plain_record(), width)
+    assert max(map(len, shown.splitlines())) <= width
+    (verdict,) = plain_record().verdicts
+    assert verdict.interval is not None
+    for number in (
+        "REGRESSED",
+        "checkpoint-300",
+        "100",
+        "80.0",
+        "99.0",
+        "−19.0",
+        figures.interval(verdict.interval),
+        figures.p_value(verdict.p_value),
+        "+1/−20",
+        "1 invalid",
+    ):
+        assert number in shown, number
 
 
 def test_each_verdict_is_one_line_that_can_be_split() -> None:
@@ -156,6 +171,56 @@ def test_flips_show_both_answers_and_the_worst_first() -> None:
     assert lines[-1].startswith("  … and 19 more")
     found = flips(record, record.verdicts[0])
     assert [flip.worsened for flip in found] == [True] * 20 + [False]
+
+
+def test_a_flip_shows_first_lines_within_the_width() -> None:
+    ours, theirs = two_sides([0.0] * 4, [1.0] * 4, outputs=("", ""), input="\n why?\nsecond line")
+    ours = [replace(result, outputs=("wrong " * 40 + "\nrest",)) for result in ours]
+    theirs = [replace(result, outputs=("right\nrest of it",)) for result in theirs]
+    lines = flip_lines(stored_record(ours, theirs), limit=3, width=80)
+    assert max(map(len, lines)) <= 82
+    assert lines[1].endswith("  why? …")
+    assert lines[2].endswith("right …")
+    assert lines[3].endswith("…")
+    assert "rest" not in "".join(lines)
+    assert first_line("one") == "one"
+    assert first_line("x" * 500, 10) == "x" * 9 + "…"
+
+
+def test_what_has_no_score_is_grouped_by_reason_with_an_example() -> None:
+    ours, theirs = two_sides([1.0] * 8 + [None] * 4, [1.0] * 12)
+    for number in range(5):
+        ours = changed(
+            ours, number, outcome=Outcome.INVALID, samples=(0.0,), explanation=f"line {number}: no JSON"
+        )
+    ours = changed(
+        ours, 5, outcome=Outcome.INVALID, samples=(0.0,), explanation="the answer is empty", outputs=("",)
+    )
+    for number in range(8, 12):
+        ours = changed(ours, number, explanation=f"HTTP 503 after {number} tries")
+    theirs = changed(theirs, 11, outcome=Outcome.ERROR, samples=(), explanation="HTTP 503")
+    record = stored_record(ours, theirs)
+    lines = unscored_lines(record)
+    assert lines == [
+        "refunds × checkpoint-300: 4 errors",
+        "  4 × HTTP 503 after 8 tries",
+        "      case-0008: (no answer)",
+        "refunds × checkpoint-300: 6 invalid",
+        "  5 × line 0: no JSON",
+        "      case-0000: answer of candidate to case-0000",
+        "  1 × the answer is empty",
+        "      case-0005: (no answer)",
+        "refunds × base (baseline): 1 error",
+        "  1 × HTTP 503",
+        "      case-0011: answer of baseline to case-0011",
+    ]
+    assert "  1 × 1 more reasons" in unscored_lines(record, limit=1)
+
+
+def test_what_an_encoding_lacks_is_spelled() -> None:
+    assert in_encoding("a × b\n−1.0 → Δ…\n日", "ascii") == "a x b\n-1.0 -> delta...\n\\u65e5"
+    assert in_encoding("−", "utf-8") == "−"
+    assert in_encoding("−", None) == "−"
 
 
 def test_incomparable_and_undecided_cases_are_no_flips() -> None:
@@ -182,7 +247,14 @@ def test_suggestions_say_what_to_do_next() -> None:
 def test_hostile_text_does_nothing_on_a_terminal() -> None:
     record = evil_record()
     shown = printed(record, 200) + "\n".join(
-        [*verdict_lines(record), *flip_lines(record), *slice_lines(record), *suggestions(record)]
+        [
+            *verdict_lines(record),
+            *flip_lines(record),
+            *slice_lines(record),
+            *suggestions(record),
+            *reason_lines(record),
+            *unscored_lines(record),
+        ]
     )
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
     assert "::set-output" not in shown

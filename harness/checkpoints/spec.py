@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CheckpointError, TrustError
+from harness.registry import did_you_mean
 
 __all__ = [
     "LocalModel",
@@ -31,6 +32,8 @@ _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _HEADER_LIMIT = 100 * 2**20  # the format's own cap on the JSON header, in bytes
+_OF_A_MODEL = ("config.json", "adapter_config.json")
+_LISTED = 8
 _SEARCHED = ("runs/{name}", "runs/*/{name}", "models/{name}")
 
 
@@ -108,9 +111,31 @@ def locate(name: str, root: Path, backends: tuple[str, ...] = ()) -> Path:
     if "/" in name and not typed.is_absolute():
         known = ", ".join(backends)
         hint = f"; for a model on the hub write hf/{name}" + (f"; backends: {known}" if known else "")
+    there = _checkpoints_under(root)
+    nearest = did_you_mean(name, _spellings(there))
     raise CheckpointError(
-        f"no checkpoint {name!r}: not a directory, and not under runs/ or models/ of {root}{hint}"
+        f"no checkpoint {name!r}{nearest}: not a directory, and not under runs/ or models/ of {root}{hint}"
+        f"{_listed(there)}"
     )
+
+
+def _checkpoints_under(root: Path) -> list[str]:
+    """Return the checkpoints that can be named here, as `run/checkpoint-N` and as names of models."""
+    folders = [path for pattern in _SEARCHED for path in sorted(root.glob(pattern.format(name="*")))]
+    models = [path for path in folders if any((path / file).is_file() for file in _OF_A_MODEL)]
+    return list(dict.fromkeys("/".join(path.relative_to(root).parts[1:]) for path in models))
+
+
+def _spellings(there: list[str]) -> list[str]:
+    """Return every way to name a checkpoint that is there: its last part alone does where no other has it."""
+    return [*there, *dict.fromkeys(name.rpartition("/")[2] for name in there if "/" in name)]
+
+
+def _listed(there: list[str]) -> str:
+    if not there:
+        return "; there are none yet: harness train makes some"
+    more = f" and {len(there) - _LISTED} more" if len(there) > _LISTED else ""
+    return f"; there are: {', '.join(there[:_LISTED])}{more}"
 
 
 def _shown(path: Path, root: Path) -> str:

@@ -27,6 +27,7 @@ _MARKDOWN = typer.Option(None, "--markdown", metavar="PATH|-", help="Write a Mar
 _HTML = typer.Option(None, "--html", metavar="PATH", help="Write a self-contained HTML page.")
 _JSON = typer.Option(None, "--json", metavar="PATH|-", help="Write the whole record as JSON; - prints it.")
 _WIDE = 240
+_LINE = 140
 _ALLOW_SAME = typer.Option(False, "--allow-same", help="Compare the same weights with each other.")
 _FLIPS = typer.Option(5, "--flips", min=0, help="Most flipped cases to print per verdict.")
 
@@ -88,23 +89,26 @@ def _print(record: RunRecord, flips: int) -> None:
     from rich.console import Console
 
     from harness.report.classes import classification_lines
-    from harness.report.plain_text import one_line
-    from harness.report.terminal import flip_lines, slice_lines, suggestions, verdict_table
+    from harness.report.table import verdict_table
+    from harness.report.terminal import flip_lines, reason_lines, slice_lines, suggestions
+    from harness.report.unscored import unscored_lines
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDE)  # a pipe has no width: leave nothing out
+    width = min(console.width, _LINE)
     for line in (
-        *(flip_lines(record, limit=flips) if flips else ()),
+        *unscored_lines(record, width=width),
+        *(flip_lines(record, limit=flips, width=width) if flips else ()),
         *classification_lines(record),
         *slice_lines(record),
     ):
         typer.echo(line)
-    for verdict in record.verdicts:
-        for reason in verdict.reasons:
-            typer.echo(one_line(f"{verdict.suite} × {verdict.checkpoint}: {reason}"))
     typer.echo()
     console.print(verdict_table(record, width=console.width))
+    typer.echo()
+    for line in reason_lines(record, limit=10, width=300):
+        console.print(line, markup=False)
     for sentence in suggestions(record):
         typer.echo(f"next: {sentence}")
 

@@ -11,10 +11,11 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import typer
 
+from harness.engine.progress import ANSWERING
 from harness.exit_codes import ExitCode
 
 __all__ = ["gate", "run_gated"]
@@ -47,7 +48,7 @@ def run_gated(
         arguments: Command line of pytest.
         results: Where to leave the results; a temporary file by default, deleted at the end.
         aside: Send what pytest prints to stderr, for a command whose own output is the stdout.
-        log: Write all that pytest prints to this file instead.
+        log: Write all that pytest prints to this file instead; how far the answers are goes to stderr, too.
 
     Returns:
         The exit code to believe, and the results file when it is one to believe and was asked for.
@@ -65,7 +66,7 @@ def run_gated(
         ]
         if log is not None:
             with log.open("wb") as stream:
-                status = _run(command, stdout=stream, stderr=subprocess.STDOUT)
+                status = _run(command, copy_to=stream, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         else:
             status = _run(command, stdout=sys.stderr if aside else None)
         if status in (ExitCode.USAGE, ExitCode.NO_CASES, ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR):
@@ -77,20 +78,35 @@ def run_gated(
         return status, results
 
 
-def _run(command: list[str], **streams: Any) -> int:
-    """Run a child to its end and return its exit code; what this process is told to stop by, it is told."""
+def _run(command: list[str], *, copy_to: BinaryIO | None = None, **streams: Any) -> int:
+    """Run a child to its end and return its exit code; what this process is told to stop by, it is told.
+
+    Args:
+        command: The child's command line.
+        copy_to: Where what comes through the child's pipe is written; its lines on progress are shown.
+        streams: As for `subprocess.Popen`.
+    """
     with subprocess.Popen(command, **streams) as child:
 
         def hand_on(number: int, frame: object) -> None:
             if number == signal.SIGTERM or not _is_in_foreground():  # else the terminal has told it already
                 child.send_signal(number)
 
+        def wait() -> int:
+            for line in child.stdout or ():
+                assert copy_to is not None
+                copy_to.write(line)
+                if line.startswith(ANSWERING.encode("ascii")):
+                    sys.stderr.write(line.decode("utf-8", "replace"))
+                    sys.stderr.flush()
+            return child.wait()
+
         told_by = (signal.SIGINT, signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread():
-            return child.wait()
+            return wait()
         before = [signal.signal(number, hand_on) for number in told_by]
         try:
-            return child.wait()
+            return wait()
         finally:
             for number, handler in zip(told_by, before, strict=True):
                 signal.signal(number, handler)

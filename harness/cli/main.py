@@ -22,6 +22,7 @@ from harness.cli.select import select
 from harness.cli.train import train
 from harness.errors import HarnessError, problem_lines
 from harness.exit_codes import ExitCode
+from harness.report.narrow_text import PLAIN
 from harness.report.plain_text import harmless_lines
 
 __all__ = ["app", "main"]
@@ -64,7 +65,7 @@ def main() -> None:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a log in ASCII has no room for `Δ`
+            stream.reconfigure(errors=PLAIN)  # a log in ASCII has no room for `Δ`
     try:
         code = app(standalone_mode=False)
     except HarnessError as error:

@@ -29,8 +29,12 @@ _UNTOLD_SECONDS = 1.0
 class Progress(Protocol):
     """What a fill tells whoever watches it."""
 
-    def answered(self, checkpoint: Checkpoint, done: int, wanted: int) -> None:
-        """Take in, after each commit, how many answers there are, and how many are wanted."""
+    def begins(self, checkpoint: Checkpoint, wanted: int, reused: int) -> None:
+        """Take in that a checkpoint is asked now, and how many answers of all the cache had."""
+        ...
+
+    def answered(self, checkpoint: Checkpoint, done: int, wanted: int, tokens: int) -> None:
+        """Take in, after each commit, how many answers there are, are wanted, and their length in tokens."""
         ...
 
     def waits_for(self, lock: Path) -> None:
@@ -80,6 +84,8 @@ def fill(
         missing = [key for key in missing if key not in answers]
         report = FillReport(wanted=len(keys), reused=len(keys) - len(missing))
         for checkpoint, group in plan.by_checkpoint(missing):
+            if progress is not None:
+                progress.begins(checkpoint, len(group), report.reused)
             done = _fill_checkpoint(checkpoint, group, cache, backend_of(checkpoint), progress)
             answers.update(done)
             failed = sum(response.failed for response in done.values())
@@ -109,6 +115,7 @@ def _fill_checkpoint(
     done: dict[str, Response] = {}
     pending: list[tuple[PlannedRequest, Response]] = []
     last_commit = time.monotonic()
+    tokens = 0
 
     def commit() -> None:
         nonlocal last_commit
@@ -119,13 +126,14 @@ def _fill_checkpoint(
         pending.clear()
         last_commit = time.monotonic()
         if progress is not None:
-            progress.answered(checkpoint, len(done), len(group))
+            progress.answered(checkpoint, len(done), len(group), tokens)
 
     try:
         for planned, response in _answers(checkpoint, group, backend):
             clean = _encodable(response)
             done[planned.key] = clean
             pending.append((planned, clean))
+            tokens += clean.completion_tokens or 0
             if len(pending) >= _COMMIT_ROWS or time.monotonic() - last_commit >= _COMMIT_SECONDS:
                 commit()
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["harmless_lines", "one_line", "printable", "shorten", "visible_lines"]
+__all__ = ["first_line", "harmless_lines", "one_line", "printable", "shorten", "visible_lines"]
 
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # GitHub and GitLab read `::name::`, Azure `##vso[`, older GitHub `##[`; TeamCity `##teamcity[`.
@@ -51,6 +51,14 @@ def shorten(text: str, limit: int = 100) -> str:
     if len(line) <= limit and len(text) <= 4 * limit:
         return printable(line)
     return printable(line[: limit - 1]) + "…"
+
+
+def first_line(text: str, limit: int = 100) -> str:
+    """Return the first line of a text that says anything, printable, with `…` where there is more."""
+    rest = text[: 4 * limit].strip()
+    line, _, more = rest.partition("\n")
+    shown = shorten(line, limit)
+    return f"{shown} …" if (more.strip() or len(text) > 4 * limit) and not shown.endswith("…") else shown
 
 
 def _broken(match: re.Match[str]) -> str:

@@ -5,98 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.gate.diagnostics import describe_diagnostic
-from harness.gate.verdict import Status, Verdict, points
+from harness.gate.verdict import Verdict, points
 from harness.report import figures
 from harness.report.flips import Flip, flips
-from harness.report.plain_text import one_line, shorten
+from harness.report.plain_text import first_line, one_line, shorten
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from harness.runs.record import RunRecord
 
 __all__ = [
-    "STYLES",
     "diagnostic_lines",
     "flip_lines",
+    "reason_lines",
     "release_lines",
     "slice_lines",
     "suggestions",
     "verdict_lines",
-    "verdict_table",
 ]
-
-STYLES = {
-    Status.PASS: "bold green",
-    Status.REGRESSED: "bold red",
-    Status.FAILED: "bold red",
-    Status.INCONCLUSIVE: "bold yellow",
-}
-
-
-_DROPPED_FIRST = ("tier", "p (adj.)", "base", "n", "outcomes", "interval", "score")
-"""Columns that a narrow terminal goes without, in this order; nothing is lost, the lines have it all."""
-
-
-def verdict_table(record: RunRecord, *, width: int | None = None) -> Table:
-    """Return the table of verdicts: one row per suite × checkpoint.
-
-    Args:
-        record: The session.
-        width: Columns of the terminal; what does not fit is left out, the least needed first. None
-            leaves nothing out.
-    """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    columns: dict[str, list[str]] = {}
-    for verdict in record.verdicts:
-        for heading, text in _cells(verdict).items():
-            columns.setdefault(heading, []).append(text)
-    for heading in ("outcomes", "tier"):
-        if not any(columns.get(heading, ())):
-            columns.pop(heading, None)
-    for heading in _DROPPED_FIRST if width is not None else ():
-        if _needed(columns) > (width or 0):
-            columns.pop(heading, None)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    for heading in columns:
-        is_name = heading in ("verdict", "suite", "tier", "checkpoint", "outcomes")
-        table.add_column(
-            heading, justify="left" if is_name else "right", overflow="fold", no_wrap=not is_name
-        )
-    for row, verdict in enumerate(record.verdicts):
-        styles = {"verdict": STYLES[verdict.status]}
-        if verdict.status is Status.REGRESSED and verdict.delta is not None and verdict.delta < 0:
-            styles["Δ points"] = "red"
-        table.add_row(*(Text(cells[row], style=styles.get(name, "")) for name, cells in columns.items()))
-    return table
-
-
-def _cells(verdict: Verdict) -> dict[str, str]:
-    return {
-        "verdict": verdict.status.value,
-        "suite": one_line(verdict.suite),
-        "tier": "" if verdict.gate.tier == "critical" else verdict.gate.tier,
-        "checkpoint": one_line(verdict.checkpoint),
-        "n": str(verdict.n),
-        "score": figures.score_percent(verdict.mean),
-        "base": figures.score_percent(verdict.baseline_mean),
-        "Δ points": figures.NOTHING if verdict.delta is None else points(verdict.delta),
-        "interval": figures.interval(verdict.interval),
-        "p (adj.)": figures.p_values(verdict.p_value, verdict.adjusted_p),
-        "excludes": figures.excluded(verdict),
-        "flips": figures.shape(verdict),
-        "outcomes": figures.outcomes(verdict),
-    }
-
-
-def _needed(columns: dict[str, list[str]]) -> int:
-    """Return how wide a table of these columns is: each cell is padded by one, lines are two wide."""
-    from rich.cells import cell_len
-
-    return sum(max(map(cell_len, [heading, *cells])) + 3 for heading, cells in columns.items())
 
 
 def verdict_lines(record: RunRecord) -> list[str]:
@@ -146,6 +71,21 @@ def verdict_lines(record: RunRecord) -> list[str]:
     return lines
 
 
+def reason_lines(record: RunRecord, *, limit: int = 3, width: int = 200) -> list[str]:
+    """Return why each verdict is what it is, for people: the table above has the numbers.
+
+    Args:
+        record: The session.
+        limit: Most reasons per verdict; the deciding ones come first.
+        width: Most characters of a reason.
+    """
+    return [
+        f"{one_line(verdict.suite)} × {one_line(verdict.checkpoint)}: {shorten(reason, width)}"
+        for verdict in record.verdicts
+        for reason in verdict.reasons[:limit]
+    ]
+
+
 def release_lines(record: RunRecord) -> list[str]:
     """Return one line per candidate: whether it may ship, and why."""
     lines = []
@@ -157,12 +97,12 @@ def release_lines(record: RunRecord) -> list[str]:
 
 
 def flip_lines(record: RunRecord, *, limit: int = 5, width: int = 100) -> list[str]:
-    """Return the flips of each verdict with both outputs, shortened; worsened cases first.
+    """Return the flips of each verdict with the first lines of both answers; worsened cases first.
 
     Args:
         record: The session.
         limit: Most flips per verdict; the rest is counted.
-        width: Most characters of an output.
+        width: Most characters of a line.
     """
     lines: list[str] = []
     for verdict in record.verdicts:
@@ -175,7 +115,7 @@ def flip_lines(record: RunRecord, *, limit: int = 5, width: int = 100) -> list[s
         for flip in found[:limit]:
             lines.extend(_flip(flip, verdict, width))
         if len(found) > limit:
-            lines.append(f"  … and {len(found) - limit} more (all of them: --harness-json, harness compare)")
+            lines.append(f"  … and {len(found) - limit} more")
     return lines
 
 
@@ -221,14 +161,20 @@ def _flip(flip: Flip, verdict: Verdict, width: int) -> list[str]:
     sign = "−" if flip.worsened else "+"
     case = flip.candidate
     change = f"{figures.score_percent(flip.baseline.score)} → {figures.score_percent(case.score)}"
-    lines = [f"  {sign} {one_line(case.case_id)}  {change}  {shorten(case.input, width)}"]
-    sides = ((verdict.baseline or "baseline", flip.baseline), (verdict.checkpoint, case))
-    name_width = max(len(one_line(name)) for name, _ in sides)
+    head = f"  {sign} {shorten(case.case_id, 60)}  {change}"
+    asked = first_line(case.input, max(width - len(head) - 4, 20))
+    lines = [f"{head}  {asked}" if asked else head]
+    sides = (
+        (f"base: {shorten(verdict.baseline or 'baseline', 24)}", flip.baseline),
+        (shorten(verdict.checkpoint, 30), case),
+    )
+    name_width = max(len(name) for name, _ in sides)
+    room = max(width - name_width - 10, 20)
     for name, result in sides:
-        output = shorten(result.outputs[0], width) if result.outputs else ""
-        lines.append(f"      {one_line(name):<{name_width}}  {output or '(no output)'}")
+        output = first_line(result.outputs[0], room) if result.outputs else ""
+        lines.append(f"      {name:<{name_width}}  {output or '(no answer)'}")
     if case.explanation and flip.worsened:
-        lines.append(f"      {'why':<{name_width}}  {shorten(case.explanation, width)}")
+        lines.append(f"      {'why':<{name_width}}  {shorten(case.explanation, room)}")
     return lines
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import StoreError
 from harness.gate.verdict import Status, Verdict
+from harness.report.plain_text import one_line
 from harness.report.terminal import verdict_lines
 from harness.runs.record import RunRecord
 from harness.runs.store import RunStore
@@ -68,13 +69,14 @@ def report_not_needed(items: Mapping[pytest.Item, str], config: pytest.Config) -
 
 
 def _gate_reports(verdict: Verdict, line: str) -> list[pytest.TestReport]:
-    nodeid = f"gates/{verdict.suite}.py::gate[{verdict.checkpoint}]"
+    suite, checkpoint = one_line(verdict.suite), one_line(verdict.checkpoint)  # XML has no control characters
+    nodeid = f"gates/{suite}.py::gate[{checkpoint}]"
     passed = verdict.status is Status.PASS
 
     def report(when: Any, outcome: Any, longrepr: Any) -> pytest.TestReport:
         return pytest.TestReport(
             nodeid=nodeid,
-            location=(nodeid, None, f"gate[{verdict.checkpoint}]"),
+            location=(nodeid, None, f"gate[{checkpoint}]"),
             keywords={},
             outcome=outcome,
             longrepr=longrepr,

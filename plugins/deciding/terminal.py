@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
+import os
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.engine.fill import FillReport, Progress
 from harness.protocols import Checkpoint
+from harness.report.narrow_text import in_encoding
 
 from ..pytest_internals import stream_of, terminal_of, uncaptured
 from ..session.margins import ignored_noise
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["filling", "header", "summarise"]
 
 _WIDE = 160  # columns of a table that goes into a pipe or file
+_LOG_LINE = 140  # characters of an answer's line there
+_NARROWEST = 72  # below it, names would be broken into syllables
+_FLIPS = 3
+_HANGING = "    "
 _COLOURS = {"PASS": "green", "REGRESSED": "red", "FAILED": "red", "INCONCLUSIVE": "yellow"}
 
 
@@ -45,89 +51,57 @@ def _named(checkpoint: Checkpoint) -> str:
 
 
 @contextlib.contextmanager
-def filling(config: pytest.Config, *, watched: bool) -> Iterator[Progress | None]:
+def filling(config: pytest.Config, *, watched: bool) -> Iterator[Progress]:
     """Let through what is printed while responses are generated, and show how far that is.
 
     Args:
         config: Of the session.
-        watched: Whether this process has a terminal of its own: a worker has none.
+        watched: Whether this process has a terminal of its own: a worker has none, and writes to stderr.
     """
     terminal = terminal_of(config) if watched else None
     with uncaptured(config), _watcher(terminal) as progress:
         yield progress
 
 
-@dataclasses.dataclass
-class _Watcher:
-    """What watches a fill: bars where they can be seen, and one line on what holds it up."""
-
-    show: Callable[[Checkpoint, int, int], None]
-    say: Callable[[str], None]
-    told: bool = False
-
-    def answered(self, checkpoint: Checkpoint, done: int, wanted: int) -> None:
-        """Show how far it is."""
-        self.show(checkpoint, done, wanted)
-
-    def waits_for(self, lock: Path) -> None:
-        """Say what it waits for, once however many stages do."""
-        if not self.told:
-            self.say(f"harness: another session fills the cache; waiting for {lock}")
-        self.told = True
-
-
 @contextlib.contextmanager
-def _watcher(terminalreporter: Any) -> Iterator[Progress | None]:
-    """Show a progress bar per checkpoint; none where nobody sees it move, nothing without a terminal."""
-    if terminalreporter is None:
-        yield None
-        return
-    stream = stream_of(terminalreporter)
-    if not terminalreporter.isatty or stream is None:
+def _watcher(terminalreporter: Any) -> Iterator[Progress]:
+    """Show bars where they can be seen moving, and lines now and then elsewhere."""
+    from harness.engine.progress import show_bars, tell_lines
 
-        def say(line: str) -> None:
+    stream = None if terminalreporter is None else stream_of(terminalreporter)
+    if stream is not None and terminalreporter.isatty:
+        with show_bars(stream) as progress:
+            yield progress
+        return
+
+    def say(line: str) -> None:
+        if terminalreporter is None:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+        else:
             terminalreporter.write_line(line)
             terminalreporter.flush()  # into a pipe, it would be told when the waiting is over
 
-        yield _Watcher(lambda checkpoint, done, wanted: None, say)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    console = Console(file=stream, force_terminal=True)
-    name = TextColumn("{task.description}", markup=False)  # a checkpoint's name is no markup
-    with Bars(
-        name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
-    ) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(checkpoint: Checkpoint, done: int, wanted: int) -> None:
-            key = checkpoint.spec
-            if key not in tasks:
-                tasks[key] = bars.add_task(checkpoint.name)
-            bars.update(tasks[key], completed=done, total=wanted)  # a later stage wants another number
-
-        yield _Watcher(show, lambda line: console.print(line, markup=False, highlight=False))
+    with tell_lines(say, is_worker=terminalreporter is None) as progress:
+        yield progress
 
 
 def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, seconds: float) -> None:
-    """Print the flips of what regressed, one line per gate, the table, and what else held."""
-    from rich.console import Console
-
-    from harness.gate.verdict import Status
+    """Print what changed and what could not be scored, the table with its reasons, and what else held."""
     from harness.report.classes import classification_lines
     from harness.report.plain_text import harmless_lines, one_line
     from harness.report.terminal import (
         diagnostic_lines,
         flip_lines,
+        reason_lines,
         release_lines,
         suggestions,
         verdict_lines,
-        verdict_table,
     )
+    from harness.report.unscored import unscored_lines
 
-    write = terminalreporter.write_line
+    width = _width(terminalreporter)
+    write = _writer(terminalreporter, width)
     terminalreporter.section("verdicts", sep="=")
     timing = f" in {seconds:.1f} s" if fill.generated and seconds else ""
     write(
@@ -145,28 +119,20 @@ def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, second
         write(line)
     for line in diagnostic_lines(record):
         write(line, yellow=True)
-    regressed = [
-        verdict for verdict in record.verdicts if verdict.status in (Status.REGRESSED, Status.FAILED)
-    ]
-    for line in flip_lines(dataclasses.replace(record, verdicts=tuple(regressed)), limit=3):
+    for line in unscored_lines(record, width=width or _LOG_LINE):
         write(line)
-    for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
-        write(line, **{_COLOURS[verdict.status.value]: True})
-    # A pipe has no width: leave nothing out. On a terminal the least needed columns go first.
-    columns = terminalreporter.config.get_terminal_writer().fullwidth
-    width = max(int(columns), 100) if terminalreporter.isatty else _WIDE
-    console = Console(
-        file=stream_of(terminalreporter) or io.StringIO(),  # it is captured; the stream says what it can show
-        force_terminal=bool(terminalreporter.hasmarkup),
-        no_color=not terminalreporter.hasmarkup,
-        width=width,
-    )
+    for line in flip_lines(record, limit=_FLIPS, width=width or _LOG_LINE):
+        write(line)
+    if width is None:  # a log is searched: each verdict is a line of its own
+        for verdict, line in zip(record.verdicts, verdict_lines(record), strict=True):
+            write(line, **{_COLOURS[verdict.status.value]: True})
     if record.verdicts:
         write("")
-        with console.capture() as table:
-            console.print(verdict_table(record, width=width))
-        terminalreporter.write(table.get())  # pytest spells out what the stream has no room for
+        terminalreporter.write(_table(terminalreporter, record, width))
         write("")
+    if width is not None:
+        for line in reason_lines(record):
+            write(line)
     for release, line in zip(record.releases, release_lines(record), strict=True):
         write(line, **{_COLOURS[release.status.value]: True})
     about = tuple(f"{release.checkpoint}: " for release in record.releases)
@@ -178,3 +144,42 @@ def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, second
     if record.waived:
         write("INCONCLUSIVE is waived by --inconclusive=warn", yellow=True)
     write(f"run {record.run}: exit code {record.exit_code}")
+
+
+def _width(terminalreporter: Any) -> int | None:
+    """Return how wide what is read here may be; None for a pipe or file, which has no width of its own."""
+    columns = int(terminalreporter.config.get_terminal_writer().fullwidth)
+    return max(columns, _NARROWEST) if terminalreporter.isatty or os.environ.get("COLUMNS") else None
+
+
+def _writer(terminalreporter: Any, width: int | None) -> Callable[..., None]:
+    """Return what writes a line: wrapped at the terminal's edge, in characters that its stream has."""
+    encoding = _encoding(terminalreporter)
+
+    def write(line: str, **markup: bool) -> None:
+        shown = in_encoding(line, encoding)
+        wrapped = [shown] if width is None else textwrap.wrap(shown, width, subsequent_indent=_HANGING)
+        for part in wrapped if len(shown) > (width or len(shown)) else [shown]:
+            terminalreporter.write_line(part, **markup)
+
+    return write
+
+
+def _table(terminalreporter: Any, record: RunRecord, width: int | None) -> str:
+    from rich.console import Console
+
+    from harness.report.table import verdict_table
+
+    console = Console(
+        file=stream_of(terminalreporter) or io.StringIO(),  # it is captured; the stream says what it can show
+        force_terminal=bool(terminalreporter.hasmarkup),
+        no_color=not terminalreporter.hasmarkup,
+        width=width or _WIDE,
+    )
+    with console.capture() as table:
+        console.print(verdict_table(record, width=width or _WIDE))
+    return in_encoding(table.get(), _encoding(terminalreporter))
+
+
+def _encoding(terminalreporter: Any) -> str | None:
+    return getattr(stream_of(terminalreporter), "encoding", None)
