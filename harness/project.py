@@ -8,17 +8,20 @@ import getpass
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
 from harness.checkpoints.manifest import Provenance
 from harness.clock import utc_now
 
-__all__ = ["find_root", "provenance", "relative_to_root"]
+__all__ = ["find_root", "ini_value", "provenance", "relative_to_root"]
 
 _CONFIGURING = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
 """Files that configure pytest whatever they hold."""
 _SECTIONS = {"tox.ini": "pytest", "setup.cfg": "tool:pytest"}
+_TABLES = {"pyproject.toml": ("tool", "pytest"), "tox.ini": ("pytest",), "setup.cfg": ("tool:pytest",)}
+"""Files that configure pytest where they have this table."""
 _ELSE = ("pyproject.toml", "setup.py", ".git")
 _LIBRARIES = ("accelerate", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl")
 
@@ -65,6 +68,48 @@ def _pytest_table(directory: Path) -> bool:
         text = (directory / "pyproject.toml").read_text(encoding="utf-8")
         return bool(tomllib.loads(text).get("tool", {}).get("pytest"))
     return False
+
+
+def ini_value(root: Path, key: str) -> str:
+    """Return the value of one of pytest's ini keys in a project, as pytest reads it; empty without one.
+
+    The first of pytest's files that configures it is the only one that is read. The order and the names:
+    https://docs.pytest.org/en/stable/reference/customize.html
+    """
+    for name in _CONFIGURING:
+        if (root / name).is_file():
+            table = _ini_tables(root / name).get("pytest")
+            return _text_of(table, key)
+    for name, path in _TABLES.items():
+        tables: object = _ini_tables(root / name)
+        for part in path:
+            tables = tables.get(part) if isinstance(tables, Mapping) else None
+        if isinstance(tables, Mapping):
+            own = tables.get("ini_options", tables) if name == "pyproject.toml" else tables
+            return _text_of(own, key)
+    return ""
+
+
+def _text_of(table: object, key: str) -> str:
+    value = table.get(key, "") if isinstance(table, Mapping) else ""
+    return value if isinstance(value, str) else ""
+
+
+def _ini_tables(path: Path) -> Mapping[str, object]:
+    """Return the sections of an ini or TOML file; nothing of one that cannot be read: pytest says why."""
+    if path.suffix == ".toml":
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+        with contextlib.suppress(OSError, ValueError):
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        return {}
+    parser = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
+    with contextlib.suppress(configparser.Error, ValueError):
+        parser.read(path, encoding="utf-8")
+        return {section: dict(parser[section]) for section in parser.sections()}
+    return {}
 
 
 def relative_to_root(path: Path, root: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -10,7 +11,7 @@ from typing import Any
 
 from harness.errors import ConfigurationError, MissingDependencyError
 
-__all__ = ["BACKENDS", "WORKERS", "did_you_mean", "load_adapter", "names", "registered"]
+__all__ = ["BACKENDS", "WORKERS", "did_you_mean", "extra_of", "load_adapter", "names", "registered"]
 
 BACKENDS = "harness.backends"
 WORKERS = "harness.workers"
@@ -24,6 +25,27 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def extra_of(module: str | None) -> str | None:
+    """Return the extra of this distribution that brings a module; None where none does, or it is unknown.
+
+    The extra is named that asks for the package itself; among several, the first in the alphabet.
+    """
+    from importlib.metadata import PackageNotFoundError, requires
+
+    package = (module or "").partition(".")[0].replace("_", "-").lower()
+    try:
+        requirements = requires("checkpoint-harness") or []
+    except PackageNotFoundError:
+        return None
+    extras = []
+    for line in requirements:
+        name = re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0].replace("_", "-").lower()
+        extra = re.search(r"extra\s*==\s*[\"']([^\"']+)", line)
+        if extra is not None and name == package:
+            extras.append(extra.group(1))
+    return min(extras, default=None)
 
 
 def registered(group: str) -> tuple[EntryPoint, ...]:

@@ -11,6 +11,7 @@ from harness.gate.policy_file import load_gate_file
 from harness.runs.power_table import PlannedSuite, dump_plan
 
 from .session.options import Settings
+from .session.selection import CaseSelection
 from .session.suite import Suites, read_marker
 from .start import default_to_suites
 
@@ -32,7 +33,7 @@ def start_planning(config: pytest.Config, settings: Settings) -> None:
     suites = Suites(
         settings.golden_roots,
         settings.sampling,
-        settings.limit,
+        CaseSelection(settings.limit, settings.sampling.seed),
         root=config.rootpath,
         gates=gates,
         tasks=settings.lm_eval_tasks,

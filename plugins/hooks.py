@@ -110,6 +110,7 @@ class Activity:
 
         try:
             self._parameters.refuse_repetitions(items)
+            self._select_by_tag(items)
         except UsageError as error:
             self._refuse(error)
         yield
@@ -124,6 +125,21 @@ class Activity:
             if not self._is_worker:
                 raise pytest.UsageError(*map(harmless_lines, self._usage_errors))
             items.clear()
+
+    def _select_by_tag(self, items: list[pytest.Item]) -> None:
+        """Deselect the cases that `--tag` and `--tag-not` leave out, as pytest's own `-k` does."""
+        selection = self._session.selection
+        if not selection.by_tag:
+            return
+        cases = {id(item): harness_item_of(item).case for item in items if is_ours(item)}
+        selection.refuse_unknown_tags(case for case in cases.values() if case is not None)
+        left_out = [
+            item for item in items if (case := cases.get(id(item))) is not None and not selection.keeps(case)
+        ]
+        if left_out:
+            dropped = set(map(id, left_out))
+            items[:] = [item for item in items if id(item) not in dropped]
+            self._config.hook.pytest_deselected(items=left_out)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note what could not be collected: pytest may be told to go on without it."""

@@ -106,6 +106,18 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     return result
 
 
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say why a session without a model does not exit with 0, where suites were skipped."""
+    skipped = config.stash.get(_NEEDS_MODEL, 0)
+    if skipped and not config.option.collectonly:
+        tests = "1 test of a suite was" if skipped == 1 else f"{skipped} tests of suites were"
+        terminalreporter.write_line(
+            f"harness: {tests} skipped for want of a model, so exit code 10 instead of 0: "
+            "give --model=CHECKPOINT, or name the tests to run, as in  pytest tests",
+            yellow=True,
+        )
+
+
 def _wants_model(node: Any) -> bool:
     """Whether a test carries our marker or uses one of our fixtures (not somebody else's namesake)."""
     if node.get_closest_marker("suite") is not None:

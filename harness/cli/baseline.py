@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from harness.cli.folders import STATE
 from harness.errors import StoreError
 from harness.report.plain_text import one_line
 from harness.runs.record import results_of
@@ -17,14 +18,13 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
 
-_STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where runs and baselines are kept.")
 _RUN = typer.Argument(metavar="RUN", help="Id of the run or its beginning; #CHECKPOINT picks a candidate.")
 _NAME = typer.Option("main", "--name", help="Name of the baseline: --baseline=run:NAME compares with it.")
 _FORCE = typer.Option(False, "--force", help="Even where CI is set.")
 
 
 @app.command()
-def accept(run: str = _RUN, name: str = _NAME, force: bool = _FORCE, state: Path = _STATE) -> None:
+def accept(run: str = _RUN, name: str = _NAME, force: bool = _FORCE, state: Path = STATE) -> None:
     """Make the candidate of a stored run the baseline of this name."""
     identity, _, checkpoint = run.partition("#")
     store = RunStore(state)
@@ -37,7 +37,7 @@ def accept(run: str = _RUN, name: str = _NAME, force: bool = _FORCE, state: Path
 
 
 @app.command("list")
-def list_baselines(state: Path = _STATE) -> None:
+def list_baselines(state: Path = STATE) -> None:
     """List the baselines, and the stored runs that could become one."""
     from rich.console import Console
     from rich.table import Table
@@ -77,7 +77,7 @@ def list_baselines(state: Path = _STATE) -> None:
 
 
 @app.command()
-def show(name: str = typer.Argument("main", metavar="[NAME]"), state: Path = _STATE) -> None:
+def show(name: str = typer.Argument("main", metavar="[NAME]"), state: Path = STATE) -> None:
     """Show a baseline: where it comes from and how it scores."""
     from rich.console import Console
     from rich.table import Table

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 from pathlib import Path
 
 import typer
 
-from harness.errors import StoreError, UsageError
+from harness.cli.folders import STATE
+from harness.cli.written import write_page
+from harness.errors import UsageError
 from harness.gate.policy_file import load_gate_file
 from harness.project import find_root
 from harness.runs.compare import compare_runs, find_side
@@ -18,14 +17,16 @@ from harness.runs.store import RunStore
 
 __all__ = ["compare"]
 
-_STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where runs and baselines are kept.")
 _BASELINE = typer.Argument(
     metavar="A", help="The baseline: a run (id, its beginning, run:NAME, …#CHECKPOINT) or a checkpoint."
 )
-_CANDIDATES = typer.Argument(metavar="B…", help="What is compared with it.")
+_CANDIDATES = typer.Argument(
+    None, metavar="[B…]", help="What is compared with it; nothing for a run that holds both sides."
+)
 _MARKDOWN = typer.Option(None, "--markdown", metavar="PATH|-", help="Write a Markdown page; - prints it.")
 _HTML = typer.Option(None, "--html", metavar="PATH", help="Write a self-contained HTML page.")
 _JSON = typer.Option(None, "--json", metavar="PATH|-", help="Write the whole record as JSON; - prints it.")
+_CSV = typer.Option(None, "--csv", metavar="PATH|-", help="Write the cases as CSV; - prints them.")
 _WIDE = 240
 _LINE = 140
 _ALLOW_SAME = typer.Option(False, "--allow-same", help="Compare the same weights with each other.")
@@ -34,36 +35,54 @@ _FLIPS = typer.Option(5, "--flips", min=0, help="Most flipped cases to print per
 
 def compare(
     baseline: str = _BASELINE,
-    candidates: list[str] = _CANDIDATES,
+    candidates: list[str] | None = _CANDIDATES,
     markdown: str | None = _MARKDOWN,
     html: Path | None = _HTML,
     json: str | None = _JSON,
+    csv: str | None = _CSV,
     flips: int = _FLIPS,
     allow_same: bool = _ALLOW_SAME,
-    state: Path = _STATE,
+    state: Path = STATE,
 ) -> None:
     """Compare stored runs, or checkpoints, with A.
 
     Stored runs are compared by the results that they hold: no model is loaded. Checkpoints are run through
-    the project's suites, with the response cache. The exit code is 0 when every candidate may ship, 1
-    when one regressed or failed, 10 when one is inconclusive.
+    the project's suites, with the response cache. A run alone is shown with its own baseline. The exit code
+    is 0 when every candidate may ship, 1 when one regressed or failed, 10 when one is inconclusive.
     """
-    if markdown == "-" and json == "-":
-        raise UsageError("--markdown - and --json - would print into each other: write one to a file")
-    record = _compared(baseline, candidates, RunStore(state), allow_same)
+    if [markdown, json, csv].count("-") > 1:
+        raise UsageError(
+            "--markdown, --json and --csv would print into each other: write all but one to files"
+        )
+    store = RunStore(state)
+    record = _compared(baseline, candidates, store, allow_same) if candidates else _alone(baseline, store)
     if markdown is not None:
         from harness.report.markdown import render_markdown
 
-        _write(markdown, render_markdown(record))
+        write_page(markdown, render_markdown(record))
     if html is not None:
         from harness.report.html import render_page
 
-        _write(str(html), render_page(record))
+        write_page(str(html), render_page(record))
     if json is not None:
-        _write(json, record.to_json() + "\n")
-    if "-" not in (markdown, json):
+        write_page(json, record.to_json() + "\n")
+    if csv is not None:
+        from harness.report.csv_table import render_csv
+
+        write_page(csv, render_csv(record))
+    if "-" not in (markdown, json, csv):
         _print(record, flips)
     raise typer.Exit(record.exit_code)
+
+
+def _alone(run: str, store: RunStore) -> RunRecord:
+    """Return a stored run that holds both sides, or say what is missing to compare."""
+    side = find_side(run, store)
+    if side is None:
+        raise UsageError(f"{run} is no stored run: name what it is to be compared with, too")
+    if not any(verdict.is_compared for verdict in side.record.verdicts):
+        raise UsageError(f"run {side.record.run} holds no baseline: name what it is to be compared with, too")
+    return side.record
 
 
 def _compared(baseline: str, candidates: list[str], store: RunStore, allow_same: bool) -> RunRecord:
@@ -111,20 +130,3 @@ def _print(record: RunRecord, flips: int) -> None:
         console.print(line, markup=False)
     for sentence in suggestions(record):
         typer.echo(f"next: {sentence}")
-
-
-def _write(path: str, text: str) -> None:
-    if path == "-":
-        sys.stdout.write(text)
-        return
-    target = Path(path)
-    staging = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging.write_text(text, encoding="utf-8")
-        staging.replace(target)
-    except OSError as problem:
-        with contextlib.suppress(OSError):
-            staging.unlink()
-        raise StoreError(f"{target}: cannot be written: {problem.strerror or problem}") from None
-    typer.echo(f"wrote {target}", err=True)

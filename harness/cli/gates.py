@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from harness.cli.folders import STATE
 from harness.errors import ConfigurationError
 from harness.exit_codes import ExitCode
 from harness.gate.policy_file import load_gate_file
@@ -24,10 +25,9 @@ __all__ = ["gates"]
 
 _PATHS = typer.Argument(None, metavar="[PATHS]", help="Suites, as pytest takes them; all by default.")
 _JSON = typer.Option(False, "--json", help="Print JSON.")
-_STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where runs are kept.")
 
 
-def gates(paths: list[str] | None = _PATHS, json: bool = _JSON, state: Path = _STATE) -> None:
+def gates(paths: list[str] | None = _PATHS, json: bool = _JSON, state: Path = STATE) -> None:
     """Show the policy that each suite is gated by, where it comes from, and the smallest drop it can see."""
     with tempfile.TemporaryDirectory(prefix="harness-gates-") as folder:
         plan = Path(folder) / "plan.json"

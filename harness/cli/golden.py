@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+from harness.cli.folders import GOLDEN
 from harness.errors import GoldenSetError, HarnessError
 from harness.exit_codes import ExitCode, most_severe
 from harness.golden_sets.read import GoldenSet, find_golden, golden_names, load_golden, versions
@@ -22,12 +23,6 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
 
-_ROOTS = typer.Option(
-    [Path("golden")],
-    "--golden",
-    metavar="DIR",
-    help="Where your sets are; repeatable. The shipped ones come last.",
-)
 _NAMES = typer.Argument(None, metavar="[NAME]…", help="Sets, such as refunds or refunds/v1.  [default: all]")
 _AUTHOR = typer.Option(None, "--by", metavar="WHO", help="Who wrote it, for the manifest.")
 _SOURCE = typer.Option(None, "--from", metavar="FILE", help="The edited cases.jsonl.")
@@ -37,7 +32,7 @@ _FORCE = typer.Option(False, "--force", help="Even where CI is set.")
 
 
 @app.command()
-def lock(name: str, roots: list[Path] = _ROOTS, author: str | None = _AUTHOR, force: bool = _FORCE) -> None:
+def lock(name: str, roots: list[Path] = GOLDEN, author: str | None = _AUTHOR, force: bool = _FORCE) -> None:
     """Lock a version: from now on an edit of its cases is an error."""
     refuse_in_ci("lock a golden set", os.environ, force=force)
     golden = lock_golden(name, roots=roots, author=author)
@@ -45,7 +40,7 @@ def lock(name: str, roots: list[Path] = _ROOTS, author: str | None = _AUTHOR, fo
 
 
 @app.command()
-def verify(names: list[str] | None = _NAMES, roots: list[Path] = _ROOTS) -> None:
+def verify(names: list[str] | None = _NAMES, roots: list[Path] = GOLDEN) -> None:
     """Read every case of every version, and hold locked ones to their digest."""
     codes = []
     for label in _labels(names, roots):
@@ -62,7 +57,7 @@ def verify(names: list[str] | None = _NAMES, roots: list[Path] = _ROOTS) -> None
 @app.command()
 def release(
     name: str,
-    roots: list[Path] = _ROOTS,
+    roots: list[Path] = GOLDEN,
     source: Path | None = _SOURCE,
     note: str | None = _NOTE,
     author: str | None = _AUTHOR,
@@ -87,7 +82,7 @@ def release(
 
 @app.command("test")
 def self_test(
-    names: list[str] | None = _NAMES, roots: list[Path] = _ROOTS, run_code: bool = _RUN_CODE
+    names: list[str] | None = _NAMES, roots: list[Path] = GOLDEN, run_code: bool = _RUN_CODE
 ) -> None:
     """Score each case's accepts and rejects with its own checks; fail where a check is wrong."""
     codes = []
@@ -126,7 +121,7 @@ def self_test(
 
 
 @app.command("list")
-def list_sets(roots: list[Path] = _ROOTS) -> None:
+def list_sets(roots: list[Path] = GOLDEN) -> None:
     """List the golden sets with their versions."""
     for name in golden_names(roots):
         folder = find_golden(name, roots=roots).parent
@@ -135,7 +130,7 @@ def list_sets(roots: list[Path] = _ROOTS) -> None:
 
 
 @app.command()
-def show(name: str, roots: list[Path] = _ROOTS) -> None:
+def show(name: str, roots: list[Path] = GOLDEN) -> None:
     """Show what a golden set is: its manifest, tags and checks."""
     golden = load_golden(name, roots=roots)
     manifest = golden.manifest

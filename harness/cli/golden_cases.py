@@ -14,6 +14,7 @@ from rich.table import Table
 
 from harness.case_result import Role
 from harness.cases import Outcome
+from harness.cli.folders import GOLDEN, STATE
 from harness.errors import ConfigurationError, GoldenSetError
 from harness.exit_codes import ExitCode
 from harness.files.read_json import read_jsonl
@@ -37,13 +38,6 @@ __all__ = ["app"]
 
 app = typer.Typer()
 
-_ROOTS = typer.Option(
-    [Path("golden")],
-    "--golden",
-    metavar="DIR",
-    help="Where your sets are; repeatable. The shipped ones last.",
-)
-_STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where runs are kept.")
 _FORMAT = typer.Option(..., "--format", "-f", metavar="FORMAT", help=f"One of {', '.join(format_names())}.")
 _SUITE = typer.Option(
     None,
@@ -78,7 +72,7 @@ _OUTCOMES = typer.Option(["missed"], "--outcome", metavar="OUTCOME", help="misse
 @app.command()
 def new(
     name: str,
-    roots: list[Path] = _ROOTS,
+    roots: list[Path] = GOLDEN,
     description: str = typer.Option("", "--description", metavar="TEXT", help="What it measures."),
     licence: str | None = typer.Option(None, "--licence", metavar="SPDX", help="Of its texts."),
     author: str | None = typer.Option(None, "--by", metavar="WHO", help="Who writes it."),
@@ -100,8 +94,8 @@ def add(
     outcomes: list[str] = _OUTCOMES,
     suite: str | None = typer.Option(None, "--suite", metavar="NAME", help="Only of this suite of the run."),
     limit: int | None = typer.Option(None, "--limit", min=1, metavar="N", help="At most N cases."),
-    roots: list[Path] = _ROOTS,
-    state: Path = _STATE,
+    roots: list[Path] = GOLDEN,
+    state: Path = STATE,
     force: bool = _FORCE,
 ) -> None:
     """Add cases from a file, or those that a run failed, each with the answer that failed among its rejects.
@@ -128,7 +122,7 @@ def import_cases(
     plain_names: bool = _PLAIN_NAMES,
     metric: str | None = _METRIC,
     chat_template: bool = _CHAT,
-    roots: list[Path] = _ROOTS,
+    roots: list[Path] = GOLDEN,
     force: bool = _FORCE,
 ) -> None:
     """Add the cases of a file in another tool's format, or of a benchmark's.
@@ -173,7 +167,7 @@ def export(
     name: str,
     format_name: str = _FORMAT,
     output: Path | None = _OUTPUT,
-    roots: list[Path] = _ROOTS,
+    roots: list[Path] = GOLDEN,
 ) -> None:
     """Write a set in another tool's format."""
     golden = load_golden(name, roots=roots)
@@ -183,6 +177,7 @@ def export(
     files = export_files(golden.cases, format_name, output, golden.sampling)
     if taken := [file for file in files if file != output and file.exists() and not output.exists()]:
         raise ConfigurationError(f"{taken[0]}: is there already, and is left as it is: name another --output")
+    output.parent.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
         file.write_text(text, encoding="utf-8")
     typer.echo(f"{', '.join(map(str, files))}: {name} as {format_name}")
@@ -192,7 +187,7 @@ def export(
 def diff(
     name: str,
     other: str | None = typer.Argument(None, metavar="[OTHER]", help="[default: the newest version]"),
-    roots: list[Path] = _ROOTS,
+    roots: list[Path] = GOLDEN,
 ) -> None:
     """Show what changed between two versions: by default the newest two, or NAME/vN and the newest."""
     before, after = _pair(name, other, roots)
@@ -212,7 +207,7 @@ def diff(
 
 
 @app.command()
-def stats(name: str, roots: list[Path] = _ROOTS, threshold: float = _THRESHOLD) -> None:
+def stats(name: str, roots: list[Path] = GOLDEN, threshold: float = _THRESHOLD) -> None:
     """Show slices, difficulty, checks and examples of a set, and cases that are nearly the same."""
     golden = load_golden(name, roots=roots)
     clusters = {case.cluster or case.id for case in golden}
@@ -235,7 +230,7 @@ def stats(name: str, roots: list[Path] = _ROOTS, threshold: float = _THRESHOLD) 
 def contamination(
     names: list[str] | None = _NAMES,
     training: list[Path] = _TRAINING,
-    roots: list[Path] = _ROOTS,
+    roots: list[Path] = GOLDEN,
     threshold: float = _THRESHOLD,
     targets: bool = typer.Option(False, "--targets", help="Look for reference answers, too."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object a line."),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from harness.cli.folders import STATE
 from harness.cli.gate import run_gated
 from harness.clock import utc_now
 from harness.errors import ConfigurationError, StoreError
@@ -28,7 +29,6 @@ _MAX_TOKENS = typer.Option(None, "--max-tokens", min=1, help="Overrides the gold
 _EPOCHS = typer.Option(1, "--epochs", min=1, help="Samples per case in each repeat.")
 _ARGUMENTS = typer.Option(None, "-M", metavar="KEY=VALUE", help="Argument for the backend; repeatable.")
 _JSON = typer.Option(False, "--json", help="Print JSON.")
-_STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where it is kept.")
 _BATCH_SIZES = ("auto", "8", "3", "16", "5")
 
 
@@ -41,7 +41,7 @@ def noise(
     epochs: int = _EPOCHS,
     argument: list[str] | None = _ARGUMENTS,
     json: bool = _JSON,
-    state: Path = _STATE,
+    state: Path = STATE,
 ) -> None:
     """Answer the suites several times, with other seeds and in other batches, and keep how far that spreads.
 

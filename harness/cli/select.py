@@ -11,11 +11,13 @@ import typer
 
 from harness.checkpoints.manifest import read_manifest
 from harness.checkpoints.spec import locate, parse_spec
+from harness.cli.folders import STATE
 from harness.clock import utc_now
 from harness.engine.engine import Engine
 from harness.errors import CheckpointError, StoreError, UsageError
 from harness.exit_codes import ExitCode
 from harness.files.durable import replace_synced
+from harness.files.state_folder import make_state_folder
 from harness.gate.policy_file import GateFile, load_gate_file
 from harness.project import relative_to_root
 from harness.protocols import BackendOptions
@@ -41,7 +43,6 @@ _ORDER = typer.Option(
     None, "--order", metavar="weighted|lexicographic", help="How several suites are weighed."
 )
 _JSON = typer.Option(False, "--json", help="Print JSON.")
-_STATE = typer.Option(Path(".harness"), "--state", metavar="DIR", help="Where runs are kept.")
 
 
 def select(
@@ -50,7 +51,7 @@ def select(
     require: list[str] | None = _REQUIRE,
     order: str | None = _ORDER,
     json: bool = _JSON,
-    state: Path = _STATE,
+    state: Path = STATE,
 ) -> None:
     """Choose the best checkpoint of stored runs and point `runs/<name>/best` to it.
 
@@ -156,6 +157,7 @@ def _point(best: Contender, folder: Path | None, root: Path, state: Path, why: d
 def _keep(about: dict[str, Any], state: Path) -> Path:
     path = state / "selections" / f"{new_run_id(about['created'])}.json"
     try:
+        make_state_folder(state)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_synced(path, (json_format.dumps(about, indent=1) + "\n").encode("ascii"))
     except OSError as problem:

@@ -37,9 +37,11 @@ def train(
 
     from rich.console import Console
 
-    from harness.errors import HarnessError
+    from harness.errors import HarnessError, MissingDependencyError
     from harness.exit_codes import ExitCode
     from harness.project import find_root
+    from harness.registry import extra_of
+    from harness.report.plain_text import harmless_lines
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: runs side by side stay fast
     console = Console()
@@ -59,8 +61,13 @@ def train(
             result = runner.run_training(settings, root=root, resume=resume, restart=restart, console=console)
         finally:
             signal.signal(signal.SIGTERM, previous)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if extra_of(package) is None:
+            raise
+        raise MissingDependencyError(package, "train") from error
     except HarnessError as error:
-        typer.echo(f"harness: {error}", err=True)
+        typer.echo(f"harness: {harmless_lines(str(error))}", err=True)
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
         typer.echo("harness: interrupted: run the same command to go on from the newest checkpoint", err=True)

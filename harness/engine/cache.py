@@ -17,6 +17,7 @@ from pathlib import Path
 
 from harness.cases import Response
 from harness.errors import IntegrityError, StoreError
+from harness.files.state_folder import make_state_folder
 
 __all__ = ["ResponseCache"]
 
@@ -64,7 +65,7 @@ class ResponseCache:
         self.path = path
         self._session = session
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_state_folder(path.parent)
         except OSError as error:
             raise StoreError(f"{path.parent}: cannot be created: {error.strerror}") from error
         _refuse_network_mount(path.parent)

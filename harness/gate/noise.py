@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import HarnessError, IntegrityError, StoreError
 from harness.files.durable import replace_synced
 from harness.files.read_json import read_json
+from harness.files.state_folder import make_state_folder
 from harness.numerics import differences
 
 if TYPE_CHECKING:
@@ -247,6 +248,7 @@ def write_noise(record: NoiseRecord, state: Path) -> Path:
         "suites": [asdict(one) for one in sorted(suites, key=lambda one: (one.suite, one.golden))],
     }
     try:
+        make_state_folder(state)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_synced(path, (json.dumps(data, indent=1) + "\n").encode("ascii"))
     except OSError as problem:

@@ -24,6 +24,7 @@ from harness.errors import ConfigurationError, IntegrityError, StoreError, Usage
 from harness.files.digest import file_sha256
 from harness.files.durable import sync_directory, write_synced
 from harness.files.read_json import read_json
+from harness.files.state_folder import make_state_folder
 from harness.files.write_json import dump, encodable
 from harness.runs.case_table import read_cases, write_cases
 from harness.runs.record import RunRecord, candidate_of, is_run_id, results_of
@@ -104,6 +105,7 @@ class RunStore:
         final = runs / record.run
         staging = runs / f"{_STAGING}{record.run}-{os.getpid()}"
         try:
+            make_state_folder(self.path)
             runs.mkdir(parents=True, exist_ok=True)
             _sweep(runs)
             if final.exists():
@@ -183,6 +185,29 @@ class RunStore:
             raise UsageError(f"{len(fitting)} runs begin with {run!r}: {shown}; type more of the id")
         newest = f": the newest is {ids[-1]}" if ids else ": run pytest with --model first"
         raise UsageError(f"no run {run!r} in {self.path / 'runs'}{newest}")
+
+    def delete(self, run: str) -> None:
+        """Delete a stored run.
+
+        Raises:
+            UsageError: There is no such run, or a baseline stands for it.
+            StoreError: It cannot be removed.
+        """
+        identity = self.find(run)
+        for name in self.baselines():
+            pointer = read_json(self._baseline_path(name), error=IntegrityError)
+            if pointer.get("run") == identity:
+                raise UsageError(
+                    f"run {identity} is the baseline {name!r}: accept another run as it first, with  "
+                    f"harness baseline accept RUN --name {name}"
+                )
+        folder = self.path / "runs" / identity
+        staging = folder.with_name(f"{_STAGING}{identity}-{os.getpid()}")
+        try:
+            folder.rename(staging)  # gone whole, or not at all
+            shutil.rmtree(staging)
+        except OSError as problem:
+            raise StoreError(f"{folder}: cannot be deleted: {problem.strerror or problem}") from None
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all stored runs, sorted."""

@@ -42,6 +42,7 @@ def header(session: GateSession) -> list[str]:
         lines.append(f"harness: baseline {session.settings.baseline}")
     else:
         lines.append("harness: no --baseline: gates that compare are INCONCLUSIVE")
+    lines += [f"harness: {line}" for line in session.selection.describe()]
     ignored = ignored_noise(session)
     return lines if ignored is None else [*lines, f"harness: {ignored}"]
 
@@ -143,6 +144,8 @@ def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, second
         write(f"next: {sentence}")
     if record.waived:
         write("INCONCLUSIVE is waived by --inconclusive=warn", yellow=True)
+    if record.cases:
+        write(f"read every case: harness show {record.run}")
     write(f"run {record.run}: exit code {record.exit_code}")
 
 

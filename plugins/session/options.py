@@ -49,6 +49,8 @@ class Settings:
         judge: Spec of the judge model, or None.
         sampling: Sampling options.
         limit: Cases per suite, for a quick look; makes verdicts partial.
+        tags: Only cases with one of them; empty for all.
+        tags_not: No case with one of them.
         arguments: `-M key=value` pairs for the backends.
         batch_size: Rows per batch of a local model; None for auto.
         concurrency: Most requests in flight at a served model.
@@ -73,6 +75,8 @@ class Settings:
     judge: str | None = None
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     limit: int | None = None
+    tags: tuple[str, ...] = ()
+    tags_not: tuple[str, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict)
     batch_size: int | None = None
     concurrency: int = _DEFAULT_CONCURRENCY
@@ -113,8 +117,13 @@ def add_options(parser: pytest.Parser) -> None:
     option("--baseline", metavar="SPEC", help="checkpoint, or run:NAME of a stored run, to compare with")
     option("--judge", metavar="SPEC", help="model that judges, such as anthropic/NAME or openai/NAME")
     option(
-        "--limit", type=_at_least(1), metavar="N", help="first N cases of each suite; verdicts are partial"
+        "--limit",
+        type=_at_least(1),
+        metavar="N",
+        help="a random sample of N cases of each suite, by --seed; verdicts are partial",
     )
+    option("--tag", action="append", metavar="TAG", help="only cases with this tag; repeatable: any of them")
+    option("--tag-not", action="append", metavar="TAG", help="no case with this tag; repeatable")
     option("--epochs", type=_at_least(1), metavar="K", help="samples per case (default 1)")
     option("--seed", type=_at_least(0), metavar="N", help="seed of every draw (default 0)")
     option("--temperature", type=_temperature, metavar="T", help="overrides the golden sets' temperature")
@@ -271,6 +280,8 @@ def read_settings(config: pytest.Config) -> Settings:
         judge=value("judge") or _fallback(config, "judge") or None,
         sampling=sampling,
         limit=value("limit"),
+        tags=tuple(value("tag") or ()),
+        tags_not=tuple(value("tag_not") or ()),
         arguments=_arguments(value("model_arg") or []),
         batch_size=None if batch_size in (None, "auto") else batch_size,
         concurrency=value("concurrency") or _DEFAULT_CONCURRENCY,

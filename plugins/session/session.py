@@ -22,6 +22,7 @@ from harness.protocols import BackendOptions, Checkpoint, Judge
 
 from .item import HarnessItem, Round
 from .options import Settings
+from .selection import CaseSelection
 from .suite import Suites
 
 if TYPE_CHECKING:
@@ -68,10 +69,13 @@ class GateSession:
         self.candidates = tuple(resolved)
         self.stored_baseline = self._stored(str(settings.baseline)) if stored else None
         judge = None if self.judge is None else self.judge.fingerprint
+        self.selection = CaseSelection(
+            settings.limit, settings.sampling.seed, settings.tags, settings.tags_not
+        )
         self.suites = Suites(
             settings.golden_roots,
             settings.sampling,
-            settings.limit,
+            self.selection,
             judge,
             root=root,
             gates=load_gate_file(root),

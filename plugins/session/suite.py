@@ -18,6 +18,7 @@ from harness.protocols import CaseSet, Judge
 from harness.registry import did_you_mean
 
 from .options import SamplingOptions
+from .selection import CaseSelection
 
 __all__ = ["TASKS", "Suite", "Suites", "read_marker"]
 
@@ -46,7 +47,7 @@ class Suite:
         golden: The set and its version, such as `refunds/v1`.
         gate: The policy.
         rubric: What a judge is asked, for suites whose tests use the `judge` fixture.
-        cases: The cases of this session (all of them, or the first `--limit`).
+        cases: The cases of this session (all of them, or a sample of `--limit`).
         total: How many the set has.
         sampling: How answers are drawn.
         epochs: Samples per case.
@@ -107,7 +108,7 @@ class Suites:
     Args:
         roots: Folders of golden sets, looked up before the shipped ones.
         sampling: The command line's sampling options.
-        limit: Cases per suite.
+        selection: Which cases of each suite are asked.
         judge: Fingerprint of the session's judge model, if it has one.
         root: Directory that relative paths in a name start from.
         gates: What the project's own file says about gates.
@@ -119,7 +120,7 @@ class Suites:
         self,
         roots: Sequence[Path],
         sampling: SamplingOptions,
-        limit: int | None,
+        selection: CaseSelection,
         judge: str | None = None,
         *,
         root: Path | None = None,
@@ -129,7 +130,7 @@ class Suites:
     ) -> None:
         self._roots = tuple(roots)
         self._options = sampling
-        self._limit = limit
+        self._selection = selection
         self._judge = judge
         self._gates = gates or GateFile()
         self._root = root
@@ -190,7 +191,7 @@ class Suites:
             golden=found.label,
             gate=policy.gate,
             rubric=mark.rubric,
-            cases=found.cases[: self._limit],
+            cases=self._selection.sample(found.cases),
             total=len(found.cases),
             sampling=self._sampling(found.sampling),
             epochs=self._options.epochs,
