@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from needed_packages import absent_packages, summary
+from needed_packages import absent_packages, is_installed, summary
 from shared_data import skipped_packs
 
 pytest_plugins = ["pytester"]
@@ -33,8 +33,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Forget the CI service before the first test, in each worker and in the commands that tests start."""
+    config.addinivalue_line(
+        "markers", "needs(*packages): skipped, with the reason, where one is not installed"
+    )
     for name in SET_BY_CI:
         os.environ.pop(name, None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before its fixtures
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a package of an extra only once it runs: its imports do not tell."""
+    packages = {name for marker in item.iter_markers("needs") for name in marker.args}
+    if absent := sorted(name for name in packages if not is_installed(name)):
+        pytest.skip(f"{', '.join(absent)} not installed")
 
 
 def passed(config: pytest.Config) -> int | None:

@@ -16,6 +16,8 @@ from harness.errors import CheckpointError, ConfigurationError, TrustError
 from harness.plugins.backends.hf import HFBackend
 from harness.protocols import BackendOptions
 
+pytestmark = pytest.mark.needs("torch")
+
 
 def backend(root: Path, batch_size: int | None = None, **arguments: str) -> HFBackend:
     return HFBackend(

@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from importlib.metadata import distribution, packages_distributions
+from collections.abc import Iterator, Sequence
+from importlib.metadata import Distribution, distribution, distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -48,13 +48,18 @@ def brought_by(requirements: Sequence[str]) -> set[str]:
 def hidden_modules() -> list[str]:
     """Top-level modules that are installed here and would not be with the core alone."""
     core = brought_by(PROJECT["dependencies"]) | {"checkpoint-harness", "pip", "setuptools"}
-    return sorted(
-        module
-        for module, owners in packages_distributions().items()
-        if not {canonicalize_name(owner) for owner in owners} & core
-        and module.isidentifier()
-        and module not in sys.stdlib_module_names
-    )
+    ours, others = set[str](), set[str]()
+    for installed in distributions():
+        (ours if canonicalize_name(installed.name) in core else others).update(modules_of(installed))
+    return sorted(others - ours - sys.stdlib_module_names)
+
+
+def modules_of(installed: Distribution) -> Iterator[str]:
+    """Yield the top-level modules of a distribution; `packages_distributions` of Python 3.10 misses most."""
+    for file in installed.files or ():
+        name = file.parts[0].partition(".")[0]  # of a package, a module, or an extension module
+        if name.isidentifier() and (len(file.parts) > 1 or file.suffix in (".py", ".so", ".pyd")):
+            yield name
 
 
 HIDDEN = hidden_modules()

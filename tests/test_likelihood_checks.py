@@ -208,6 +208,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.needs("torch")
 def test_a_golden_set_of_choices_from_end_to_end(project: Path) -> None:
     floor = harness.Gate(policy="absolute", min_score=0.01)
     verdict = harness.evaluate("base", "colours", gate=floor, root=project)
@@ -217,6 +218,7 @@ def test_a_golden_set_of_choices_from_end_to_end(project: Path) -> None:
     assert harness.evaluate("replay/right.jsonl", "colours", gate=floor, root=project).mean == 1.0
 
 
+@pytest.mark.needs("torch")
 def test_a_server_that_says_no_likelihoods_gives_errors_and_no_scores(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

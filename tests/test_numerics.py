@@ -44,6 +44,7 @@ def change_config(path: Path, **changes: Any) -> None:
     (path / "config.json").write_text(json.dumps(config | changes))
 
 
+@pytest.mark.needs("torch")
 def test_numerics_say_how_answers_are_computed(models: Path) -> None:
     (found,) = numerics(models, "folds")
     assert {key: found[key] for key in ("device", "dtype", "attention", "batching", "adapter")} == {
@@ -59,6 +60,7 @@ def test_numerics_say_how_answers_are_computed(models: Path) -> None:
     assert half["batch_size"] == "auto"  # below float32 an answer may depend on it
 
 
+@pytest.mark.needs("torch")
 def test_a_base_is_computed_as_its_adapter_must_be(models: Path) -> None:
     alone = numerics(models, "base")[0]
     assert numerics(models, "folds", "base")[1] == alone
@@ -68,6 +70,7 @@ def test_a_base_is_computed_as_its_adapter_must_be(models: Path) -> None:
     assert numerics(models, "base", "folds", "dora", compared=2)[:2] == numerics(models, "base", "folds")
 
 
+@pytest.mark.needs("torch")
 def test_what_one_model_cannot_do_its_baseline_does_not(models: Path, tmp_path: Path) -> None:
     save_model(tmp_path / "whole")
     save_model(tmp_path / "windows")
@@ -77,6 +80,7 @@ def test_what_one_model_cannot_do_its_baseline_does_not(models: Path, tmp_path: 
     assert numerics(tmp_path, "whole")[0]["batching"] == "cascade"
 
 
+@pytest.mark.needs("torch")
 def test_two_types_are_both_computed_in_the_wider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.plugins.backends.hf_numerics._cuda_at_hand", lambda: True)
     save_model(tmp_path / "wide")
@@ -88,6 +92,7 @@ def test_two_types_are_both_computed_in_the_wider(tmp_path: Path, monkeypatch: p
     assert half == wide
 
 
+@pytest.mark.needs("torch")
 def test_answers_of_a_base_beside_a_switched_adapter_are_its_own(models: Path) -> None:
     asked = [Request((Message("user", f"{WORDS[n]} {WORDS[n + 1]}"),), Sampling(8)) for n in range(6)]
 
@@ -102,12 +107,14 @@ def test_answers_of_a_base_beside_a_switched_adapter_are_its_own(models: Path) -
         assert answers(together, name) == alone[name]
 
 
+@pytest.mark.needs("torch")
 def test_a_key_may_carry_the_name_of_its_backend(models: Path) -> None:
     assert numerics(models, "base", **{"hf.dtype": "bfloat16"})[0]["dtype"] == "bfloat16"
     with pytest.raises(ConfigurationError, match="expected one of auto, plain"):
         numerics(models, "base", weights="packd")
 
 
+@pytest.mark.needs("torch")
 def test_a_torch_without_onednn_says_what_to_pass(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.inference.packed_weights.can_pack", lambda: False)
     backend = HFBackend(options(models))
@@ -143,6 +150,7 @@ def test_what_a_checkpoint_is_is_no_difference_of_numerics() -> None:
     )
 
 
+@pytest.mark.needs("torch")
 def test_checkpoints_with_other_chat_templates_are_refused_unless_told(models: Path) -> None:
     save_model(models / "retold", template=f"{CHAT_TEMPLATE}{{# another #}}")
     save_model(models / "plain", template=None)
@@ -156,6 +164,7 @@ def test_checkpoints_with_other_chat_templates_are_refused_unless_told(models: P
     assert numerics(models, "base")[0]["template"] == numerics(models, "folds")[0]["template"]
 
 
+@pytest.mark.needs("torch")
 def test_a_template_is_the_same_wherever_it_is_written(models: Path) -> None:
     save_model(models / "elsewhere")
     path = models / "elsewhere" / "chat_template.jinja"
@@ -165,6 +174,7 @@ def test_a_template_is_the_same_wherever_it_is_written(models: Path) -> None:
     assert numerics(models, "elsewhere")[0]["template"] == numerics(models, "base")[0]["template"]
 
 
+@pytest.mark.needs("torch")
 def test_attention_is_what_the_architecture_has(tmp_path: Path) -> None:
     save_model(tmp_path / "plain")
     save_model(tmp_path / "capped")
@@ -177,6 +187,7 @@ def test_attention_is_what_the_architecture_has(tmp_path: Path) -> None:
     assert "company" not in numerics(tmp_path, "plain")[0]
 
 
+@pytest.mark.needs("torch")
 def test_an_attention_that_an_architecture_lacks_is_refused_with_what_to_pass(tmp_path: Path) -> None:
     from model_architectures import build
 

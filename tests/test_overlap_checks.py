@@ -54,6 +54,7 @@ def test_token_f1_is_symmetric_and_1_for_equals(one: str, other: str) -> None:
     assert 0.0 <= token_f1(one, other) <= 1.0
 
 
+@pytest.mark.needs("rouge_score", "sacrebleu")
 @pytest.mark.parametrize("kind", ["rouge", "bleu", "chrf", "token_f1", "overlap"])
 @pytest.mark.parametrize("reference", ["The quick brown fox jumps over it.", GERMAN])
 def test_the_reference_itself_scores_1_and_nothing_of_it_0(kind: str, reference: str) -> None:
@@ -93,11 +94,13 @@ def test_a_measure_is_kept_whether_it_passes_or_not() -> None:
     assert strict.explanation == "token_f1: token F1 0.857, at least 0.9 is needed"
 
 
+@pytest.mark.needs("rouge_score")
 def test_the_target_is_the_reference() -> None:
     asked = case({"type": "rouge", "at_least": 0.5}, target="a b c")
     assert score(asked, Response("a b c")).value == pytest.approx(1.0)
 
 
+@pytest.mark.needs("rouge_score", "sacrebleu")
 @pytest.mark.parametrize("kind", ["rouge", "bleu", "chrf", "token_f1", "overlap", "length_ratio"])
 @pytest.mark.parametrize(
     "text",
@@ -120,6 +123,7 @@ def test_length_is_a_ratio_of_words(text: str, finish: str, expected: Outcome) -
     assert score(asked, Response(text, finish_reason=finish)).outcome is expected
 
 
+@pytest.mark.needs("rouge_score", "sacrebleu")
 @pytest.mark.parametrize(
     ("check", "problem"),
     [
@@ -136,6 +140,7 @@ def test_wrong_parameters_are_refused(check: dict[str, Any], problem: str) -> No
         compile_checks(case(check))
 
 
+@pytest.mark.needs("transformers")
 @pytest.mark.parametrize(
     ("package", "check"),
     [

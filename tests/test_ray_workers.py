@@ -64,6 +64,7 @@ def test_chunks_hold_every_request_once_and_neighbours_together() -> None:
     assert not cut([], 2)
 
 
+@pytest.mark.needs("torch")
 def test_a_replica_refuses_other_files_and_other_numerics(options: BackendOptions) -> None:
     checkpoint = HFBackend(options).resolve("model", "model")
     replica = Replica("hf", options)
@@ -159,6 +160,7 @@ def test_a_gate_with_workers_is_the_gate_without(tmp_path: Path) -> None:
     assert outputs["one"] == outputs["two"]
 
 
+@pytest.mark.needs("torch")
 def test_what_cannot_be_spread_is_refused(options: BackendOptions) -> None:
     (options.root / "out.jsonl").write_text('{"id": "a", "output": "b"}\n')
     recorded = dataclasses.replace(options, workers="ray:2", arguments={})
@@ -168,6 +170,7 @@ def test_what_cannot_be_spread_is_refused(options: BackendOptions) -> None:
         Engine(dataclasses.replace(options, workers="rey:2")).resolve(["model"])
 
 
+@pytest.mark.needs("torch")
 def test_without_ray_the_command_to_install_it_is_given(
     options: BackendOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

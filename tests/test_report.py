@@ -397,6 +397,7 @@ def test_an_empty_record_has_a_page_too() -> None:
     assert "no verdict" in markdown.render_markdown(RunRecord(run="r", created="2026-03-14T09:26:53Z"))
 
 
+@pytest.mark.needs("matplotlib")
 def test_the_plot_is_drawn_the_same_every_time() -> None:
     verdicts = plain_record().verdicts
     light = delta_plot(verdicts, LIGHT)

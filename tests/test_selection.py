@@ -396,6 +396,7 @@ def stored(root: Path, state: Path, right: Mapping[int, int]) -> str:
     return run.run
 
 
+@pytest.mark.needs("torch")
 def test_the_lowest_validation_loss_is_not_the_best_checkpoint(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -418,6 +419,7 @@ def test_the_lowest_validation_loss_is_not_the_best_checkpoint(
     assert best.fingerprint == named.fingerprint
 
 
+@pytest.mark.needs("torch")
 def test_nothing_eligible_is_exit_10_and_the_old_choice_stands(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,6 +435,7 @@ def test_nothing_eligible_is_exit_10_and_the_old_choice_stands(
     assert link.readlink() == Path("checkpoint-100")
 
 
+@pytest.mark.needs("torch")
 def test_weights_that_changed_since_the_run_are_not_chosen(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,6 +446,7 @@ def test_weights_that_changed_since_the_run_are_not_chosen(
     assert "no longer those that run" in str(done.exception)
 
 
+@pytest.mark.needs("torch")
 def test_a_policy_that_changed_since_the_run_is_not_a_pass(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -464,6 +468,7 @@ def test_a_policy_that_changed_since_the_run_is_not_a_pass(
     ]
 
 
+@pytest.mark.needs("torch")
 def test_one_checkpoint_of_each_run_keeps_its_baseline(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -477,6 +482,7 @@ def test_one_checkpoint_of_each_run_keeps_its_baseline(
     assert ranked == [("runs/lora/checkpoint-300", []), ("runs/lora/checkpoint-100", [])]
 
 
+@pytest.mark.needs("torch")
 def test_a_policy_that_the_file_has_given_up_is_not_a_pass(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -500,6 +506,7 @@ def test_a_policy_that_the_file_has_given_up_is_not_a_pass(
         gates.unlink()
 
 
+@pytest.mark.needs("torch")
 def test_a_directory_named_best_is_left_alone(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -536,6 +543,7 @@ def test_a_choice_that_cannot_be_made_leaves_link_and_reasons_as_they_were(
     assert json.loads((tmp_path / "best.json").read_text(encoding="utf-8")) == {"best": "one"}
 
 
+@pytest.mark.needs("torch")
 def test_the_table_says_who_and_why(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
     run = stored(trained, tmp_path, {100: 94, 200: 95, 300: 10})

@@ -31,6 +31,8 @@ from harness.plugins.backends.openai import OpenAIBackend
 from harness.protocols import BackendOptions
 from harness.scoring import score
 
+pytestmark = pytest.mark.needs("openai", "anthropic")
+
 BEHAVIOURS: Mapping[str, Sequence[Behaviour]] = {"openai": OPENAI, "anthropic": ANTHROPIC}
 BACKENDS: Mapping[str, type[OpenAIBackend] | type[AnthropicBackend]] = {
     "openai": OpenAIBackend,

@@ -87,7 +87,7 @@ class ResponseCache:
             yield
         except sqlite3.OperationalError as error:
             raise StoreError(f"{self.path}: {error}; nothing already stored is lost, run again") from error
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise IntegrityError(
                 f"{self.path}: {error}; move it away, answers will be generated anew"
             ) from error

@@ -52,6 +52,8 @@ def models(made: Path, project: Project) -> Project:
         """
 import pytest
 
+pytestmark = pytest.mark.needs("torch")
+
 @pytest.mark.suite("sums")
 def test_sums(response, record_score):
     record_score(min(len(response.text), 100) / 100)

@@ -321,6 +321,7 @@ def lenient(question: Question) -> str:
     )
 
 
+@pytest.mark.needs("openai")
 def test_the_judge_is_asked_about_a_batch_at_a_time(large: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     large.module(JUDGED, "suites/test_sums.py")
@@ -334,6 +335,7 @@ def test_the_judge_is_asked_about_a_batch_at_a_time(large: Project, monkeypatch:
     assert used < asked < 2 * used + 20  # equal answers are judged once, canaries in addition
 
 
+@pytest.mark.needs("openai")
 def test_a_judge_that_is_not_trusted_settles_nothing(large: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     large.module(JUDGED, "suites/test_sums.py")

@@ -103,6 +103,7 @@ def test_bfcl(project: Project) -> None:
     gated(project, good, bad)
 
 
+@pytest.mark.needs("openai")
 def test_bfcl_against_a_server(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The imported functions go over the wire, and the calls come back."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -121,6 +122,7 @@ def test_bfcl_against_a_server(project: Project, monkeypatch: pytest.MonkeyPatch
         assert {q.body["tools"][0]["function"]["name"] for q in server.questions} == {"weather_rain"}
 
 
+@pytest.mark.needs("openai")
 def test_mt_bench(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both turns are graded by a judge; the first turn of a question is answered once."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)

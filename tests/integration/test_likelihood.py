@@ -101,6 +101,7 @@ def by_id(results: dict[str, Any], suite: str) -> dict[str, dict[str, Any]]:
     return {case["id"]: case for case in results["cases"] if case["suite"] == suite}
 
 
+@pytest.mark.needs("torch")
 def test_an_adapter_is_gated_against_its_base_by_choices_and_texts(made: Path, project: Project) -> None:
     base, tuned = Reference(made, adapter=False), Reference(made, adapter=True)
     asked = questions(60)

@@ -22,6 +22,7 @@ def answer(question: Question) -> str:
     return "no idea" if (number * 7 + seed * 3) % 10 < 2 else str(number + 1)
 
 
+@pytest.mark.needs("openai")
 def test_noise_is_measured_kept_and_held_against_margins(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +61,7 @@ def test_noise_is_measured_kept_and_held_against_margins(
         assert project.run(*against).ret == 4
 
 
+@pytest.mark.needs("torch")
 def test_noise_of_other_numerics_holds_for_no_margin(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

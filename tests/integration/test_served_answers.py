@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from served_behaviours import CASES, Behaviour
 from .conftest import Project, sums
 
 for name in ("openai", "anthropic"):  # loaded before a run puts sys.modules back, as the fixtures do
-    importlib.import_module(name)
+    pytest.importorskip(name)
 
 COUNT = 40
 QUICK = ("-M", "retry_wait=0.01", "-M", "max_retries=0")

@@ -85,6 +85,7 @@ def outcomes(results: dict[str, Any]) -> dict[tuple[str, str], tuple[str, float]
     return {(case["suite"], case["id"]): (case["outcome"], case["score"]) for case in results["cases"]}
 
 
+@pytest.mark.needs("openai")
 def test_recordings_and_a_server_that_say_the_same_score_the_same(project: Project, server: Server) -> None:
     recorded = record(project, "right", right=True)
     found = []
