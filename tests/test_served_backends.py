@@ -25,6 +25,8 @@ from harness.plugins.backends.anthropic import AnthropicBackend
 from harness.plugins.backends.openai import OpenAIBackend
 from harness.protocols import Backend, BackendOptions
 
+pytestmark = pytest.mark.needs("openai", "anthropic")
+
 WEATHER = {
     "type": "function",
     "function": {

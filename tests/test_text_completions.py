@@ -19,6 +19,8 @@ from harness.plugins.backends.hf import HFBackend
 from harness.plugins.backends.openai import OpenAIBackend
 from harness.protocols import BackendOptions
 
+pytestmark = pytest.mark.needs("openai", "torch")
+
 RETRIES = {"timeout": "5", "deadline": "8", "retry_wait": "0.01", "max_retries": "2"}
 
 

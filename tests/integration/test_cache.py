@@ -21,6 +21,8 @@ from tiny_models import save_adapter, save_model
 
 from .conftest import OTHERS_OFF, Project, right_except, sums
 
+pytestmark = pytest.mark.needs("torch")
+
 BASE = "--baseline=models/base"
 MODEL = "--model=models/candidate"
 NO_TORCH = """
@@ -51,8 +53,6 @@ def models(made: Path, project: Project) -> Project:
     project.module(
         """
 import pytest
-
-pytestmark = pytest.mark.needs("torch")
 
 @pytest.mark.suite("sums")
 def test_sums(response, record_score):
