@@ -12,6 +12,7 @@ from mutation.changes import Change, changes_of
 from mutation.covering_tests import Covering, by_file, from_json, joined, read_covering, write_covering
 from mutation.equivalents import Equivalents, read_equivalents
 from mutation.rooms import ROOMS, Mutant, mutants_of, sample
+from needed_packages import imports_at_the_top
 
 
 def made(source: str) -> list[tuple[str, str]]:
@@ -33,6 +34,8 @@ def made(source: str) -> list[tuple[str, str]]:
         ("x = f(a, b)", {("f(a, b)", "f(b, a)")}),
         ("x = f(a, flag=b)", {("f(a, flag=b)", "f(a)")}),
         ("x = min(a, b)", {("min(a, b)", "max(a, b)")}),
+        ("x = np.maximum(a, b)", set()),
+        ("x = zip(a, strict=True)", set()),
         ("x = a[b:c]", {("a[b:c]", "a[:c]"), ("a[b:c]", "a[b:]")}),
         ("x = [a for a in b if a]", {("[a for a in b if a]", "[a for a in b]")}),
         ("x = a if b else c", {("b", "not b")}),
@@ -114,6 +117,16 @@ def test_equal_changes_of_one_function_are_numbered() -> None:
         ("2", 1),
         ("0", 1),
     ]
+
+
+def test_a_room_knows_every_test_file_of_the_statistics() -> None:
+    importing = {
+        path
+        for path in (Path(__file__).parent).glob("test_*.py")
+        if any(name.startswith("harness.stats") for name in imports_at_the_top(path))
+    }
+    assert importing
+    assert importing <= set(ROOMS["stats"].test_files)
 
 
 def test_a_sample_is_drawn_by_its_seed() -> None:

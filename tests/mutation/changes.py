@@ -41,6 +41,10 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
 }
 _OPPOSITES = {"min": "max", "max": "min", "any": "all", "all": "any"}
+_COMMUTATIVE = frozenset({"max", "min", "maximum", "minimum", "add", "multiply", "array_equal", "isclose"})
+"""Functions, by their last name, that give the same whichever argument comes first."""
+_SILENT_KEYWORDS = frozenset({"dtype", "strict"})
+"""Of calls: they guard and convert, and change no result of a program that is right without them."""
 _SMALL = 1e-3  # a float below this is a tolerance: a tenth more or less of it is nobody's promise
 
 Item = TypeVar("Item")
@@ -172,6 +176,8 @@ def _is_left_alone(node: ast.AST) -> bool:
         return "TYPE_CHECKING" in ast.unparse(node.test)
     if isinstance(node, ast.Assign):
         return ast.unparse(node.targets[0]) == "__all__"
+    if isinstance(node, ast.keyword):
+        return node.arg in _SILENT_KEYWORDS
     # Before Python 3.12 what stands in an f-string has no position of its own; its words are messages anyway.
     return isinstance(node, (ast.Assert, ast.Raise, ast.JoinedStr, ast.Import, ast.ImportFrom))
 
@@ -241,11 +247,12 @@ def _constants(value: object) -> Iterator[bool | int | float]:
 def _calls(node: ast.Call) -> Iterator[ast.expr]:
     if isinstance(node.func, ast.Name) and node.func.id in _OPPOSITES:
         yield ast.Call(ast.Name(_OPPOSITES[node.func.id], ast.Load()), node.args, node.keywords)
-    if len(node.args) >= 2 and not any(isinstance(argument, ast.Starred) for argument in node.args[:2]):
-        symmetric = isinstance(node.func, ast.Name) and node.func.id in _OPPOSITES
-        if not symmetric:
-            yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
-    for dropped in range(len(node.keywords)):
+    swappable = ast.unparse(node.func).rpartition(".")[2] not in _COMMUTATIVE and len(node.args) >= 2
+    if swappable and not any(isinstance(argument, ast.Starred) for argument in node.args[:2]):
+        yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
+    for dropped, keyword in enumerate(node.keywords):
+        if keyword.arg in _SILENT_KEYWORDS:
+            continue
         left = [keyword for place, keyword in enumerate(node.keywords) if place != dropped]
         yield ast.Call(node.func, node.args, left)
 

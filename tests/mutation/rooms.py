@@ -15,10 +15,14 @@ __all__ = ["ROOMS", "ROOT", "Mutant", "Room", "sample"]
 ROOT = Path(__file__).resolve().parents[2]
 
 _STATISTICS = (
-    "test_stats*.py",
-    "test_anytime.py",
-    "test_classification.py",
+    "test_anytime*.py",
+    "test_chosen.py",
+    "test_classification*.py",
     "test_early_stop_error_rates.py",
+    "test_exclusion.py",
+    "test_flip_tail.py",
+    "test_release_power.py",
+    "test_stats*.py",
 )
 _GATE = (
     "test_gate*.py",
@@ -72,7 +76,13 @@ ROOMS = {
     room.name: room
     for room in (
         Room("gate", (*_GATE, *_STATISTICS), _SCIENTIFIC, drawn=120, floor=0.85),
-        Room("stats", (*_STATISTICS, "test_gate*.py", "test_compare.py"), _SCIENTIFIC, drawn=120, floor=0.85),
+        Room(
+            "stats",
+            (*_STATISTICS, "test_gate*.py", "test_compare.py", "test_diagnostics.py"),
+            _SCIENTIFIC,
+            drawn=120,
+            floor=0.85,
+        ),
         Room(
             "engine",
             (
