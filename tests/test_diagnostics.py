@@ -143,6 +143,18 @@ def test_pairs_of_one_cluster_are_told_apart_by_their_ids() -> None:
     assert (one.n, one.value) == (2, 0.5)
 
 
+def test_a_pressed_case_without_its_neutral_one_measures_nothing() -> None:
+    scores = {"a.neutral": 1.0, "a.pressed": 0.0, "d.neutral": 1.0, "d.pressed": 1.0}
+    paired = [case_result(name, score, tags=(f"pair:{name[2:]}",)) for name, score in scores.items()]
+    alone = case_result("b.pressed", 0.0, tags=("pair:pressed",))
+    failed = [
+        case_result(f"c.{kind}", score, tags=(f"pair:{kind}",))
+        for kind, score in (("neutral", 1.0), ("pressed", None))
+    ]
+    one = measured([*paired, alone, *failed], None)["sycophancy"]
+    assert (one.n, one.value) == (2, 0.5)
+
+
 def test_a_warning_blocks_only_where_the_gate_names_it() -> None:
     cut = ["length"] * 20 + ["stop"] * 20
     ours, theirs = results(NORMAL, finish_reasons=cut), results(NORMAL, Role.BASELINE)

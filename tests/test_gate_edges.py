@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from case_results import changed, evidence_of, two_sides
 
+from harness.errors import ConfigurationError
 from harness.gate.compare_scores import compare_scores
 from harness.gate.decide import decide
+from harness.gate.policy import DIAGNOSTICS, Gate
+from harness.gate.release import decide_releases
 from harness.gate.verdict import Status
 from harness.stats.binary import tango_interval
 from harness.stats.paired import compare_pairs
@@ -109,3 +113,41 @@ def test_a_pair_that_is_not_alike_is_named_and_never_passes(fields: dict[str, An
     assert verdict.status is Status.INCONCLUSIVE
     assert verdict.n == 59
     assert any(reason in said for said in verdict.reasons)
+
+
+def test_scores_outside_the_range_are_counted_in_the_message() -> None:
+    with pytest.raises(ConfigurationError, match=r"candidate\[1\] is 1\.5: scores must be"):
+        compare_scores([1, 1.5, 0], [1, 1, 0])
+    with pytest.raises(ConfigurationError, match=r"candidate\[0\] is nan \(and 1 more\): scores must be"):
+        compare_scores([math.nan, 1.5, 0], [1, 1, 0])
+
+
+def test_the_ends_of_what_a_policy_may_say_belong_to_it() -> None:
+    smallest = 1e-6
+    within: list[dict[str, Any]] = [{"weight": 1e6}, {"blocks_on": DIAGNOSTICS}, {"alpha": smallest}]
+    beyond: list[dict[str, Any]] = [
+        {"weight": 0.0},
+        {"weight": 1.1e6},
+        {"alpha": smallest / 10},
+        {"alpha": 0.5},
+    ]
+    for fields in (*within, {"min_score": 0.0}, {"min_score": 1.0}):
+        Gate(**fields)
+    for fields in beyond:
+        with pytest.raises(ConfigurationError):
+            Gate(**fields)
+
+
+def test_passing_suites_do_not_hide_that_all_together_may_have_dropped() -> None:
+    """The critical suite lost nothing; the supporting one lost 15 of 300 in one of six clusters."""
+    core = evidence_of(*two_sides([1] * 60, [1] * 60, suite="core"))
+    scores = [0 if i % 6 == 3 and i < 90 else 1 for i in range(300)]
+    ours, theirs = two_sides(scores, [1] * 300, suite="thin")
+    thin = evidence_of(
+        *([replace(r, cluster=f"group {i % 6}") for i, r in enumerate(side)] for side in (ours, theirs)),
+        gate=Gate(tier="supporting"),
+    )
+    verdicts, (release,) = decide_releases([(evidence, decide(evidence)) for evidence in (core, thin)])
+    assert [verdict.status for verdict in verdicts] == [Status.PASS, Status.INCONCLUSIVE]
+    assert release.status is Status.INCONCLUSIVE
+    assert "over all 2 suites together a drop of 10 % is not ruled out" in release.reasons[0]

@@ -85,6 +85,7 @@ def test_both_files_are_an_error(tmp_path: Path) -> None:
             "(?s)yaml:3: .*yaml:4: refunds: policy must",
         ),
         ("gates:\n  refunds: 0.1\n", "gates.yaml:2: refunds: expected a mapping"),
+        ("release: [refunds]\n", "gates.yaml:1: release should be a mapping"),
         ("gaets: {}\n", r"gates.yaml:1: unknown key 'gaets' \(did you mean 'gates'\?\)"),
         ("- gates\n", "gates.yaml:1: expected a mapping"),
         ("gates:\n  a: {margin: 0}\n  a: {margin: 0.5}\n", "gates.yaml:3: the key 'a' is already given"),
@@ -144,3 +145,13 @@ def test_a_file_of_nearly_the_right_name_is_not_passed_over(tmp_path: Path) -> N
     (tmp_path / "gates.yml").write_text(YAML, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"^gates\.yml: nobody reads .*: call it gates\.yaml$"):
         load_gate_file(tmp_path)
+
+
+def test_a_policy_that_differs_from_the_files_is_told_field_by_field(tmp_path: Path) -> None:
+    (tmp_path / "gates.yaml").write_text(
+        "gates:\n  refunds:\n    margin: 0.02\n    alpha: 0.01\n", encoding="utf-8"
+    )
+    file = load_gate_file(tmp_path)
+    assert file.change("refunds", Gate(margin=0.02, alpha=0.01), {}) is None
+    change = file.change("refunds", Gate(margin=0.05, alpha=0.01), {})
+    assert change == ("refunds: gated under another policy (margin was 0.05, gates.yaml:3 says 0.02)")
