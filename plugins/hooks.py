@@ -10,6 +10,7 @@ import inspect
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,6 +48,7 @@ class Activity:
         self._usage_errors: list[str] = []
         self._internal_error: str | None = None
         self._record: Any = None
+        self._page: Path | None = None
         self._fallbacks: tuple[str, ...] = ()
         self._fill_seconds = 0.0
         self._is_worker = hasattr(config, "workerinput")
@@ -333,7 +335,7 @@ class Activity:
             self._record = self._controller.decide(exitstatus, session.testsfailed)
             if self._record is not None:
                 self._record = with_earlier_runs(self._record, RunStore(self._session.settings.state))
-                write_results(self._record, self._session.settings)
+                self._page = write_results(self._record, self._session.settings)
                 report_gates(self._record, self._config)
                 if self._controller.early_stop is not None:
                     report_not_needed(self._controller.early_stop.not_needed(), self._config)
@@ -364,7 +366,7 @@ class Activity:
         for line in dict.fromkeys((*self._fallbacks, *fallbacks_in_use())):
             terminalreporter.write_line(f"warning: {line}", yellow=True)
         if self._record is not None:
-            summarise(terminalreporter, self._record, self._controller.fill, self._fill_seconds)
+            summarise(terminalreporter, self._record, self._controller.fill, self._fill_seconds, self._page)
 
     def pytest_sessionstart(self) -> None:
         """Make SIGTERM an interruption, so that finished work is recorded and the exit code is 2."""

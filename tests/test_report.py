@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import html as html_module
+import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -27,6 +30,7 @@ from harness.gate.policy import Gate
 from harness.report import figures, html, markdown
 from harness.report.flips import flips
 from harness.report.narrow_text import in_encoding
+from harness.report.page_data import page_data
 from harness.report.plain_text import first_line, one_line, printable, shorten, visible_lines
 from harness.report.plot import DARK, LIGHT, delta_plot
 from harness.report.table import verdict_table
@@ -328,7 +332,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += attrs
-        if tag not in ("meta", "img", "source"):
+        if tag not in ("meta", "img", "source", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -343,17 +347,19 @@ def test_the_page_is_well_formed_and_loads_nothing(make: Any) -> None:
     text = html.render_page(make())
     page = Page(text)
     assert page.open == []
-    assert not {"script", "iframe", "object", "embed", "link", "base", "form", "svg"} & set(page.tags)
+    assert not {"iframe", "object", "embed", "link", "base", "svg"} & set(page.tags)
+    assert page.tags.count("script") == 2, "the page's own, and its data"
+    assert page.tags.count("form") == 1
     for name, value in page.attributes:
         assert not name.startswith("on")
         assert name != "style"
         if name in ("src", "srcset", "href"):
-            assert re.match(r"data:image/svg\+xml;base64,[\w+/=]+$|#verdict-\d+$", value or "")
+            assert re.match(r"data:image/svg\+xml;base64,[\w+/=]+$|#[a-z]+(-\d+)?$", value or "")
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
     text.encode("utf-8")
 
 
-def test_the_policy_of_the_page_fits_its_style() -> None:
+def test_the_policy_of_the_page_fits_its_style_and_script() -> None:
     text = html.render_page(plain_record())
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
@@ -361,6 +367,10 @@ def test_the_policy_of_the_page_fits_its_style() -> None:
     assert policy is not None
     digest = base64.b64encode(hashlib.sha256(style.group(1).encode()).digest()).decode()
     assert f"style-src 'sha256-{digest}'" in html_module.unescape(policy.group(1))
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html_module.unescape(policy.group(1))
     assert "default-src 'none'" in html_module.unescape(policy.group(1))
 
 
@@ -381,12 +391,49 @@ def test_the_page_shows_verdicts_flips_slices_and_setup() -> None:
     assert "7 * 7" in html.render_page(evil_record())
 
 
+def unpacked(record: RunRecord, **options: Any) -> dict[str, Any]:
+    """What the page's script reads."""
+    packed = page_data(record, **options)
+    data: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed)))
+    return data
+
+
 def test_flips_beyond_the_limit_are_counted_and_long_outputs_cut() -> None:
     ours, theirs = two_sides([0.0] * 5, [1.0] * 5, outputs=("y" * 100_000,))
     text = html.render_page(stored_record(ours, theirs), limit=2)
     assert "… and 3 more" in text
     assert "… and 94,000 more characters" in text
-    assert len(text) < 150_000
+    assert len(text) < 250_000
+
+
+def test_the_page_holds_every_case_the_worsened_first() -> None:
+    record = plain_record()
+    data = unpacked(record)
+    texts = data["texts"]
+    assert len(data["rows"]) == 100
+    assert [texts[row["id"]] for row in data["rows"][:2]] == ["case-0000", "case-0001"]
+    assert texts[data["rows"][-1]["id"]] == "case-0099", "the one that improved"
+    assert texts[data["rows"][0]["b"]["x"][0]] == "answer of baseline to case-0000"
+    assert html.render_page(record).count(page_data(record)) == 1
+
+
+def test_the_page_stays_within_its_size_and_says_what_is_cut() -> None:
+    random = Random(0)
+    noise = ["".join(random.choice("abcdefghij klmnop") for _ in range(3_000)) for _ in range(40)]
+    ours, theirs = two_sides([0.0] * 4 + [1.0] * 36, [1.0] * 40)
+    ours = [replace(result, outputs=(text,)) for result, text in zip(ours, noise, strict=True)]
+    data = unpacked(stored_record(ours, theirs), budget=40_000)
+    shown = [data["texts"][row["a"]["x"][0]] for row in data["rows"]]
+    assert "more characters" in shown[-1]
+    assert len(shown[0]) > 2 * len(shown[-1]), "what changed keeps more"
+    assert len(page_data(stored_record(ours, theirs), budget=40_000)) <= 40_000
+    whole = unpacked(stored_record(ours, theirs))
+    assert whole["texts"][whole["rows"][-1]["a"]["x"][0]] == noise[-1]
+
+
+def test_what_is_hostile_is_spelled_out_in_the_pages_data() -> None:
+    for text in unpacked(evil_record())["texts"]:
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
 
 
 def test_an_empty_record_has_a_page_too() -> None:

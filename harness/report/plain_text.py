@@ -32,7 +32,10 @@ def printable(text: str) -> str:
 
 def visible_lines(text: str) -> str:
     r"""Return text of several lines with everything but line ends and tabs spelled out, for a page."""
-    return "".join(c if c in "\n\t" else _visible(c) for c in text.replace("\r\n", "\n"))
+    plain = text.replace("\r\n", "\n")
+    if plain.replace("\n", "").replace("\t", "").isprintable():  # the same rule, a hundred times as fast
+        return plain
+    return "".join(c if c in "\n\t" else _visible(c) for c in plain)
 
 
 def harmless_lines(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +22,16 @@ from ..session.options import Settings
 __all__ = ["report_gates", "report_not_needed", "write_results"]
 
 
-def write_results(record: RunRecord, settings: Settings) -> None:
-    """Keep the record in the run store, and write it to `--harness-json` where that is given.
+def write_results(record: RunRecord, settings: Settings) -> Path | None:
+    """Keep the record in the run store with its page, and write it to `--harness-json` where that is given.
+
+    Returns:
+        The page; None where none was to be written, or it could not be: the verdict stands without it.
 
     Raises:
-        StoreError: One of them could not be written.
+        StoreError: The record could not be written.
     """
-    RunStore(settings.state).write(record)
+    folder = RunStore(settings.state).write(record)
     if settings.results is not None:
         staged = settings.results.with_name(f"{settings.results.name}.{os.getpid()}")
         try:
@@ -35,6 +39,18 @@ def write_results(record: RunRecord, settings: Settings) -> None:
             staged.replace(settings.results)
         except OSError as error:
             raise StoreError(f"{settings.results}: cannot be written: {error.strerror}") from error
+    return _write_page(record, folder) if settings.page else None
+
+
+def _write_page(record: RunRecord, folder: Path) -> Path | None:
+    from harness.report.html import render_page  # it draws: a session without a page imports no plots
+
+    page = folder / "report.html"
+    try:
+        page.write_text(render_page(record), encoding="utf-8")
+    except OSError:
+        return None
+    return page
 
 
 def report_gates(record: RunRecord, config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -87,7 +88,9 @@ def _watcher(terminalreporter: Any) -> Iterator[Progress]:
         yield progress
 
 
-def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, seconds: float) -> None:
+def summarise(
+    terminalreporter: Any, record: RunRecord, fill: FillReport, seconds: float, page: Path | None = None
+) -> None:
     """Print what changed and what could not be scored, the table with its reasons, and what else held."""
     from harness.report.classes import classification_lines
     from harness.report.plain_text import harmless_lines, one_line
@@ -145,7 +148,8 @@ def summarise(terminalreporter: Any, record: RunRecord, fill: FillReport, second
     if record.waived:
         write("INCONCLUSIVE is waived by --inconclusive=warn", yellow=True)
     if record.cases:
-        write(f"read every case: harness show {record.run}")
+        shown = "" if page is None else f", or {os.path.relpath(page)}"
+        write(f"read every case: harness show {record.run}{shown}")
     write(f"run {record.run}: exit code {record.exit_code}")
 
 

@@ -67,6 +67,7 @@ class Settings:
         rules_out: The drop that every suite's PASS excludes; None leaves it to the gates.
         early_stop: Whether a suite is stopped as soon as its verdict is settled.
         lm_eval_tasks: Tasks of lm-evaluation-harness to gate, as `NAME`, a path, and `?option=…#metric`.
+        page: Whether an HTML page is written beside the record.
         nonce: Echoed in the results, for a parent process that must know they are from this session.
     """
 
@@ -93,6 +94,7 @@ class Settings:
     rules_out: float | None = None
     early_stop: bool = False
     lm_eval_tasks: tuple[str, ...] = ()
+    page: bool = True
     nonce: str | None = None
 
 
@@ -190,6 +192,7 @@ _INI = {
     "harness_golden": "folder of golden sets under the root (default: golden)",
     "harness_suites": "what `pytest --model=…` runs when no path is given (default: suites)",
     "harness_early_stop": "true: stop each suite as soon as its verdict is settled (default: false)",
+    "harness_page": "false: write no report.html beside a run (default: true)",
     "harness_state": "folder for runs and cached answers (default: .harness)",
 }
 
@@ -298,6 +301,7 @@ def read_settings(config: pytest.Config) -> Settings:
         rules_out=value("rules_out"),
         early_stop=bool(value("early_stop")) or _is_yes(config, "early_stop"),
         lm_eval_tasks=_tasks(value("lm_eval_tasks") or []),
+        page=_is_yes(config, "page", default=True),
         nonce=value("nonce"),
     )
 
@@ -325,11 +329,11 @@ def _fallback(config: pytest.Config, name: str) -> str:
     return os.environ.get(f"HARNESS_{name.upper()}") or str(config.getini(f"harness_{name}") or "")
 
 
-def _is_yes(config: pytest.Config, name: str) -> bool:
+def _is_yes(config: pytest.Config, name: str, *, default: bool = False) -> bool:
     text = _fallback(config, name).strip().lower()
     if text not in ("", "0", "1", "true", "false", "yes", "no", "on", "off"):
         raise pytest.UsageError(f"harness_{name} = {text}: expected true or false")
-    return text in ("1", "true", "yes", "on")
+    return text in ("1", "true", "yes", "on") if text else default
 
 
 def _arguments(pairs: list[str]) -> dict[str, str]:

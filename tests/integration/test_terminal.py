@@ -117,3 +117,17 @@ def test_a_mistyped_checkpoint_is_answered_with_what_there_is(project: Project) 
         assert done.ret == 4
         done.stderr.fnmatch_lines([f"*no checkpoint '{typed}' (did you mean '{meant}'?)*"])
         done.stderr.fnmatch_lines(["*there are: refund-lora/checkpoint-300, base"])
+
+
+def test_a_run_has_its_page_beside_it(sums_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HARNESS_PAGE")
+    done = sums_project.run("--model=replay/bad.jsonl", "--baseline=replay/base.jsonl")
+    (page,) = (sums_project.path / ".harness" / "runs").glob("*/report.html")
+    assert "A checkpoint regressed" in page.read_text(encoding="utf-8")
+    done.stdout.fnmatch_lines(
+        [f"read every case: harness show {page.parent.name}, or .harness/runs/*/report.html"]
+    )
+    assert done.ret == 1
+    (sums_project.path / "pytest.ini").write_text("[pytest]\nharness_page = false\n")
+    sums_project.run("--model=replay/bad.jsonl", "--baseline=replay/base.jsonl")
+    assert len(list((sums_project.path / ".harness" / "runs").glob("*/report.html"))) == 1
