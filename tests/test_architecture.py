@@ -36,6 +36,7 @@ LAYERS = [
     {"runs"},
     {"evaluation"},
     {"report"},
+    {"nightly"},
     {"cli"},
 ]
 PLUGIN_LAYERS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cli.gate import run_gated
@@ -13,10 +14,18 @@ from harness.runs.record import RunRecord
 __all__ = ["evaluate_checkpoints"]
 
 
-def evaluate_checkpoints(specs: list[str], *, baseline: str, allow_same: bool = False) -> RunRecord:
+def evaluate_checkpoints(
+    specs: list[str], *, baseline: str, allow_same: bool = False, arguments: Sequence[str] = ()
+) -> RunRecord:
     """Run the project's suites over checkpoints against a baseline, and return the run's record.
 
     Answers that the response cache has are not generated again.
+
+    Args:
+        specs: The candidates.
+        baseline: What they are compared with.
+        allow_same: Whether a checkpoint may be compared with itself.
+        arguments: Further ones for pytest: options, paths of suites.
 
     Raises:
         ConfigurationError: pytest could not run them; it has said why.
@@ -24,9 +33,9 @@ def evaluate_checkpoints(specs: list[str], *, baseline: str, allow_same: bool = 
     """
     with tempfile.TemporaryDirectory(prefix="harness-compare-") as folder:
         path = Path(folder) / "results.json"
-        arguments = [f"--harness-model={','.join(specs)}", f"--harness-baseline={baseline}", "-q"]
-        arguments += ["--harness-allow-same"] if allow_same else []
-        code, found = run_gated(arguments, results=path, aside=True)
+        words = [f"--harness-model={','.join(specs)}", f"--harness-baseline={baseline}", "-q"]
+        words += ["--harness-allow-same"] if allow_same else []
+        code, found = run_gated([*words, *arguments], results=path, aside=True)
         if code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         if code in (ExitCode.USAGE, ExitCode.NO_CASES):

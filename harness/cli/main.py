@@ -19,6 +19,7 @@ from harness.cli.gates import gates
 from harness.cli.golden import app as golden
 from harness.cli.golden_cases import app as golden_cases
 from harness.cli.init import init
+from harness.cli.nightly import nightly
 from harness.cli.noise import noise
 from harness.cli.runs import app as runs
 from harness.cli.select import select
@@ -64,6 +65,7 @@ app.command()(compare)
 app.command()(gates)
 app.command()(select)
 app.command()(noise)
+app.command()(nightly)
 app.command()(show)
 app.add_typer(runs, name="runs", help="List, show and delete the stored runs.")
 app.add_typer(baseline, name="baseline", help="Accept, list and show the runs that others are compared with.")
