@@ -9,7 +9,7 @@ from harness.cases import Case, Response, Score, canonical_json
 from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import FLAG, TEXT, TEXTS
 from harness.scoring.checks.tool_call_match import ExpectedCall, match_calls
-from harness.scoring.text.tool_call_text import MalformedCallError, calls_in_text
+from harness.scoring.text.tool_call_text import MalformedCallError, calls_in_text, schemas_of
 
 __all__ = ["expected_from_bfcl", "tool_calls"]
 
@@ -99,7 +99,7 @@ def tool_calls(calls: Sequence[Mapping[str, Any]], ordered: bool = False, exact:
 
     def scorer(case: Case, response: Response) -> Score:
         try:
-            made = response.tool_calls or calls_in_text(response.text)
+            made = response.tool_calls or calls_in_text(response.text, case.tools)
         except MalformedCallError as problem:
             cut = ": the answer was cut off" if response.truncated else ""
             return Score.invalid(f"{problem}{cut}")
@@ -108,7 +108,7 @@ def tool_calls(calls: Sequence[Mapping[str, Any]], ordered: bool = False, exact:
             if response.truncated:
                 return Score.invalid("the answer was cut off before any call")
             return Score.missed(f"no call, expected {', '.join(repr(call.name) for call in expected)}")
-        complaint = match_calls(expected, made, _schemas(case), ordered=ordered)
+        complaint = match_calls(expected, made, schemas_of(case.tools), ordered=ordered)
         return Score.passed(answer) if complaint is None else Score.missed(complaint, answer)
 
     return scorer
@@ -138,9 +138,3 @@ def _expected(call: Mapping[str, Any], exact: bool) -> ExpectedCall:
     if unknown:
         raise ValueError(f"{call['name']}: optional {unknown[0]!r} has no acceptable values in `arguments`")
     return ExpectedCall(call["name"], arguments, frozenset(optional), exact)
-
-
-def _schemas(case: Case) -> dict[str, Mapping[str, Any]]:
-    """Return the schema of the parameters of each function that the case offers, by name."""
-    functions = [tool.get("function", tool) for tool in case.tools]
-    return {str(one.get("name")): one.get("parameters") or {} for one in functions}

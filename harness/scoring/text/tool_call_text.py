@@ -1,198 +1,190 @@
 """Function calls that a model wrote into its text, where the backend has not parsed them.
 
-Local models answer in the notation of their training: `<tool_call>` tags around JSON (Hermes, Qwen), JSON
-alone (Llama 3, with `parameters` for `arguments`), a `[TOOL_CALLS]` prefix (Mistral), or Python calls (Llama
-3.2, BFCL's own prompts). Nothing is executed: Python calls are parsed and their arguments read as literals.
+Local models answer in the notation of their training: between marks (`call_blocks`), as JSON alone (Llama 3,
+xLAM), as Python calls (Llama 3.2, BFCL's own prompts), or as a function's name before JSON (GLM-4). Nothing is
+executed. That a text holds no call is a finding of its own: whatever looks like a call, and is not read as one,
+is malformed, never prose.
 """
 
 from __future__ import annotations
 
-import ast
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.cases import ToolCall
 from harness.files.read_json import InvalidJsonError, loads
+from harness.scoring.text.call_blocks import read_blocks
+from harness.scoring.text.call_json import (
+    MalformedCallError,
+    is_json_call,
+    json_calls,
+    looks_like_json_call,
+    named_call,
+    read_value,
+)
+from harness.scoring.text.call_python import begins_python_call, python_calls
+from harness.scoring.text.call_tags import Schemas
 from harness.scoring.text.fences import fenced_blocks
 
-__all__ = ["MalformedCallError", "calls_in_text"]
+__all__ = ["MalformedCallError", "calls_in_text", "schemas_of"]
 
-_TAG = re.compile(r"<tool_call>(.*?)(?:</tool_call>|(?=<tool_call>)|\Z)", re.DOTALL)
-_PREFIXES = ("[TOOL_CALLS]", "<|python_tag|>", "<|tool_call|>")
-_PYTHON_CALL = re.compile(r"\[?\s*[A-Za-z_][\w.]*\s*\(")
-_MAX_PYTHON = 20_000
-_MAX_DEPTH = 32
-_MAX_BITS = 1000  # still fits a float
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_ENDS = re.compile(
+    r"(?:\s|<\|(?:im_end|eot_id|eom_id|endoftext|return|end_of_text|user|observation|END_OF_TURN_TOKEN|eos)\|>"
+    r"|</s>|<eos>|<end_of_turn>|<turn\|>|<｜end▁of▁sentence｜>|\[EOS\]|\[e~\[|<seed:eos>|<\|tool_response>)+\Z"
+)
+"""Tokens that end a turn, of the families that are read; some decoders leave them in."""
+_MARKS = re.compile(
+    r"<[|｜/]*(?:[\w:]+[:｜])?(?:tool[_▁]?calls?|longcat_tool_call|function_?calls?|python_(?:tag|start)|"
+    r"start_function_call|action_start|start_action|tools_prefix|tool_code|invoke\b|tool[_▁]sep|use_tool|tool_use)"
+    r"|<function[=\s]|<arg_key>|<\|(?:channel|call|constrain)\|>|\[/?(?:TOOL_CALLS?|ARGS|CALL_ID)\]"
+    r"|<｜(?:tool|DSML)|\bto=functions\b|\bfunctools\s*\[|\bfunctions\.\w+:\d|```\s*tool_c|\bAction Input\s*:"
+    r"|</?(?:tool|function|parameter)\b[^<]*>",
+    re.IGNORECASE,
+)
+"""What begins or ends a call in some notation, whether or not it is one that is read."""
+_LANGUAGES = ("", "json", "python", "py", "tool_call", "tool_code")
 
 
-class MalformedCallError(ValueError):
-    """A text begins a call that cannot be read; the message says why."""
+def schemas_of(tools: Sequence[Mapping[str, Any]]) -> Schemas:
+    """Return the schema of the parameters of each offered function, by name."""
+    functions = [tool.get("function", tool) for tool in tools]
+    return {str(one.get("name")): one.get("parameters") or {} for one in functions}
 
 
-def calls_in_text(text: str) -> tuple[ToolCall, ...]:
-    """Return the calls that a text consists of; () for prose.
+def calls_in_text(text: str, tools: Sequence[Mapping[str, Any]] = ()) -> tuple[ToolCall, ...]:
+    """Return the calls that a text makes; () where it certainly makes none.
 
-    Text around `<tool_call>` tags, and around one fenced block of calls, is let be. JSON and Python calls
-    count only where nothing else is said.
+    Words around marked calls, and around one fenced block of calls, are let be. JSON and Python calls count
+    only where nothing else is said.
+
+    Args:
+        text: The answer, without what was thought before it.
+        tools: The functions that were offered, as JSON Schema: they type arguments that are written as text,
+            and what names one of them like a call and is not read as one is malformed.
 
     Raises:
-        MalformedCallError: Something begins as a call and is none: cut off, bad JSON, no name, arguments
-            that are no object, or positional or computed arguments in Python.
+        MalformedCallError: Something looks like a call and cannot be read: cut off, bad JSON, no name,
+            arguments that are no object, positional or computed ones in Python, an unknown notation.
     """
-    text = text.strip()
-    if "<tool_call>" in text:
-        return tuple(call for match in _TAG.finditer(text) for call in _from_tag(match))
-    for prefix in _PREFIXES:
-        if text.startswith(prefix):
-            return _calls(text.removeprefix(prefix).strip(), certain=True)
-    if found := _calls(text, certain=False):
-        return found
+    schemas = schemas_of(tools)
+    text = _ENDS.sub("", text).strip()
+    calls, rest = read_blocks(text, schemas)
+    if not calls:
+        calls, rest = _unmarked(text, schemas)
+    problem = _looks_like_a_call(rest, schemas)
+    if problem is not None:
+        raise MalformedCallError(problem)
+    return calls
+
+
+def _unmarked(text: str, schemas: Schemas) -> tuple[tuple[ToolCall, ...], str]:
+    """Return the calls of a text that consists of them, or of one fenced block of them, and what is left."""
+    if calls := _whole(text, schemas, certain=False):
+        return calls, ""
     blocks = [block for block in fenced_blocks(text) if block.closed]
-    if len(blocks) == 1 and blocks[0].language in ("", "json", "python", "py", "tool_call", "tool_code"):
-        return _calls(blocks[0].content.strip(), certain=blocks[0].language.startswith("tool_"))
-    return ()
+    if len(blocks) == 1 and blocks[0].language in _LANGUAGES:
+        block = blocks[0]
+        certain = block.language.startswith("tool_")
+        if calls := _whole(block.content.strip(), schemas, certain=certain):
+            lines = text.splitlines()
+            return calls, "\n".join([*lines[: block.start], *lines[block.end :]])
+    return (), text
 
 
-def _from_tag(match: re.Match[str]) -> tuple[ToolCall, ...]:
-    if not match.group().endswith("</tool_call>"):
-        raise MalformedCallError("<tool_call> without </tool_call>")
-    return _calls(match[1].strip(), certain=True)
-
-
-def _calls(text: str, *, certain: bool) -> tuple[ToolCall, ...]:
-    """Read calls as JSON or Python; unless `certain` that they are calls, return () for anything else."""
+def _whole(text: str, schemas: Schemas, *, certain: bool) -> tuple[ToolCall, ...]:
+    """Read calls as JSON, Python or name and JSON; unless `certain` that they are calls, () for all else."""
     if text[:1] in ("{", "["):
         try:
-            value = loads(text)
+            return _json(loads(text), certain=certain)
         except InvalidJsonError as problem:
-            if _PYTHON_CALL.match(text):
-                return _python_calls(text, certain=certain)
-            if certain or _names_a_call(text):
+            if begins_python_call(text):
+                return python_calls(text, certain=certain)
+            if calls := _json_sequence(text):
+                return calls
+            if certain or looks_like_json_call(text):
                 raise MalformedCallError(f"the call is {problem}") from None
             return ()
-        if certain or _is_call(value):
-            return _json_calls(value)
-        return ()
-    if _PYTHON_CALL.match(text):
-        return _python_calls(text, certain=certain)
+    if begins_python_call(text):
+        return python_calls(text, certain=certain)
+    head = re.match(r"(?:>>>)?([\w.\-]+)\s*(?=\{)", text)
+    if head is not None and head[1] in schemas:
+        value, end = read_value(text, head.end())
+        rest = text[end:].strip()
+        following = _whole(rest, schemas, certain=True) if rest.startswith(">>>") else ()
+        if not rest or following:
+            return (named_call(head[1], value), *following)
     if certain:
         raise MalformedCallError(f"no call in {text[:40]!r}")
     return ()
 
 
-# --- JSON ----------------------------------------------------------------------------------------------
+def _json(value: Any, *, certain: bool) -> tuple[ToolCall, ...]:
+    return json_calls(value) if certain or is_json_call(value) else ()
 
 
-def _names_a_call(text: str) -> bool:
-    return (
-        re.search(r'"name"\s*:', text) is not None
-        and re.search(r'"(?:arguments|parameters)"', text) is not None
-    )
-
-
-def _is_call(value: Any) -> bool:
-    if isinstance(value, list):
-        return bool(value) and all(map(_is_call, value))
-    if not isinstance(value, dict):
-        return False
-    if isinstance(value.get("tool_calls"), list) or isinstance(value.get("function"), dict):
-        return True
-    return isinstance(value.get("name"), str) and bool({"arguments", "parameters"} & value.keys())
-
-
-def _json_calls(value: Any) -> tuple[ToolCall, ...]:
-    if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
-        value = value["tool_calls"]
-    items: Sequence[Any] = value if isinstance(value, list) else [value]
-    return tuple(map(_json_call, items))
-
-
-def _json_call(value: Any) -> ToolCall:
-    if isinstance(value, dict) and isinstance(value.get("function"), dict):
-        value = value["function"]
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not value["name"]:
-        raise MalformedCallError("a call without a name")
-    arguments = value.get("arguments", value.get("parameters", {}))
-    if isinstance(arguments, str):
+def _json_sequence(text: str) -> tuple[ToolCall, ...]:
+    """Read objects with semicolons or blanks between them, as Llama 3 writes several calls."""
+    calls: list[ToolCall] = []
+    at = 0
+    while at < len(text):
         try:
-            arguments = loads(arguments) if arguments.strip() else {}
-        except InvalidJsonError as problem:
-            raise MalformedCallError(f"the arguments of {value['name']!r} are {problem}") from None
-    if not isinstance(arguments, dict):
-        raise MalformedCallError(f"the arguments of {value['name']!r} are no object")
-    return ToolCall(value["name"], arguments)
-
-
-# --- Python --------------------------------------------------------------------------------------------
-
-
-def _python_calls(text: str, *, certain: bool) -> tuple[ToolCall, ...]:
-    if len(text) > _MAX_PYTHON:
-        raise MalformedCallError(f"a call of {len(text)} characters")
-    try:
-        tree = ast.parse(text, mode="exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
-        if certain:
-            raise MalformedCallError(f"not a Python call: {type(problem).__name__}") from None
-        return ()
-    nodes: list[ast.expr] = []
-    for statement in tree.body:
-        if not isinstance(statement, ast.Expr):
+            value, at = read_value(text, at)
+        except MalformedCallError:
             return ()
-        value = statement.value
-        nodes += value.elts if isinstance(value, (ast.List, ast.Tuple)) else [value]
-    if not nodes or not all(isinstance(node, ast.Call) and _dotted(node.func) for node in nodes):
-        if certain:
-            raise MalformedCallError("not a Python call")
-        return ()
-    return tuple(_python_call(node) for node in nodes if isinstance(node, ast.Call))
+        if not is_json_call(value):
+            return ()
+        calls += json_calls(value)
+        while at < len(text) and (text[at].isspace() or text[at] == ";"):
+            at += 1
+    return tuple(calls)
 
 
-def _python_call(node: ast.Call) -> ToolCall:
-    name = _dotted(node.func)
-    if node.args or any(keyword.arg is None for keyword in node.keywords):
-        raise MalformedCallError(f"positional arguments in the call to {name!r}: which are they?")
-    return ToolCall(name, {str(keyword.arg): _literal(keyword.value, 0) for keyword in node.keywords})
+# --- what is not read ----------------------------------------------------------------------------------
 
 
-def _dotted(node: ast.expr) -> str:
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
+def _looks_like_a_call(text: str, schemas: Schemas) -> str | None:
+    """Say what in a text looks like a call that was not read; None where nothing does."""
+    if (mark := _MARKS.search(text)) is not None:
+        return f"{mark.group()[:40]!r} belongs to a call that cannot be read"
+    if "{" in text and looks_like_json_call(text):
+        return "what looks like a call in JSON stands among other words"
+    for name, schema in schemas.items():
+        if name in text and (phrase := _named_like_a_call(text, name, schema)) is not None:
+            return f"{phrase[:60]!r} looks like a call that cannot be read"
+    if text.startswith("{"):
+        return _arguments_alone(text, schemas)
+    return None
 
 
-def _literal(node: ast.expr, depth: int) -> Any:
-    """Return the JSON value of a Python literal; tuples are arrays, `true` and `null` are understood too."""
-    if depth > _MAX_DEPTH:
-        raise MalformedCallError(f"an argument nested more than {_MAX_DEPTH} levels deep")
-    if isinstance(node, ast.Constant) and isinstance(node.value, (str, int, float, bool, type(None))):
-        return _json_value(node.value)
-    if isinstance(node, ast.Name) and node.id in ("true", "false", "null"):
-        return {"true": True, "false": False, "null": None}[node.id]
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-        value = _literal(node.operand, depth + 1)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return -value if isinstance(node.op, ast.USub) else value
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [_literal(item, depth + 1) for item in node.elts]
-    if isinstance(node, ast.Dict):
-        keys = [None if key is None else _literal(key, depth + 1) for key in node.keys]
-        if all(isinstance(key, str) for key in keys):
-            return {key: _literal(item, depth + 1) for key, item in zip(keys, node.values, strict=True)}
-    raise MalformedCallError("an argument that is no literal")
+def _named_like_a_call(text: str, name: str, schema: Mapping[str, Any]) -> str | None:
+    """Return where a text names a function as a call does; `name(order)` in prose describes one."""
+    word = rf"(?<![\w.]){re.escape(name)}"
+    patterns = [
+        rf"{word}\s*\{{",
+        rf"{word}\s*\([^()]*(?:[=:\"'{{\[]|\d)",
+        rf"\"(?:name|tool|tool_name|function|function_name|action|recipient_name|api)\"\s*:\s*\"{re.escape(name)}\"",
+        rf"[\"']{re.escape(name)}[\"']\s*:\s*\{{",
+        rf"</?{re.escape(name)}\b",
+        rf"(?m:^\s*(?:Action|Tool|Function)\s*:\s*`?{re.escape(name)}\b)",
+    ]
+    if not schema.get("required"):
+        patterns.append(rf"{word}\s*\(\s*\)")
+    for pattern in patterns:
+        if (match := re.search(pattern, text)) is not None:
+            return match.group()
+    return None
 
 
-def _json_value(value: str | int | float | bool | None) -> Any:
-    """Return a constant that JSON holds, too: Python also reads `1e999`, endless numbers and surrogates."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise MalformedCallError("a number that is too large for a float")
-    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-        raise MalformedCallError(f"an integer of {value.bit_length()} bits (at most {_MAX_BITS})")
-    if isinstance(value, str) and _SURROGATE.search(value):
-        raise MalformedCallError("an unpaired surrogate is not text")
-    return value
+def _arguments_alone(text: str, schemas: Schemas) -> str | None:
+    """Say that an answer is an object with the parameters of an offered function, and no name."""
+    try:
+        value = loads(text)
+    except InvalidJsonError:
+        return None
+    for name, schema in schemas.items():
+        properties = schema.get("properties") or {}
+        required = set(schema.get("required") or ())
+        if isinstance(value, dict) and value and required <= value.keys() <= properties.keys():
+            return f"the arguments of {name!r} without its name"
+    return None
