@@ -2,24 +2,38 @@
 
 A reference lists the acceptable values of each parameter. Names must be equal, parameters that the reference
 does not list are wrong, and those it does not call optional must be there. Strings are compared without case,
-spaces and the marks `,./-_*^`, and with one kind of quote; an integer is accepted for a float and not the
-reverse; arrays are compared in order. The types are those of the offered function's schema, if there is one.
-Source: Patil et al., ICML 2025 (AST evaluation), and the description of its data.
+with one kind of quote, and without blanks and the marks `,.-_` where these only separate or end words; an
+integer is accepted for a float and not the reverse; arrays are compared in order. The types are those of the
+offered function's schema, if there is one.
+Source: Patil et al., ICML 2025 (AST evaluation), and the description of its data. The leaderboard drops these
+marks, and `/*^`, everywhere, and so takes 15 for 1.5, 5 for -5 and ab for a/b; here they are kept where they
+mean something.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.cases import ToolCall
 from harness.files.json_schema import short
+from harness.scoring.text.normal_text import normalise
 
 __all__ = ["ExpectedCall", "call_difference", "match_calls"]
 
-_DROPPED = str.maketrans(dict.fromkeys(" ,./-_*^") | {"'": '"'})
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)[ ,.\-_]+(?=\d)")
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_SEPARATORS = re.compile(
+    r"(?<![^\W_])[.\-_](?=\w)"  # begins a word: -5, .5, -rf, .net
+    r"|(?<=\de)-(?=\d)"  # 1e-5
+    r"|(?<=\w)-(?!\w)"  # ends one: the blood group A-
+    r"|(?<=[^\W\d_]{2})\.(?=[^\W\d_]{2})"  # example.com, but not U.S.A.
+    r"|(?P<dropped>[ ,.\-_])"
+)
+_ADDRESS = re.compile(r"\S*(?:@|://|\\)\S*")
 
 
 @dataclass(frozen=True)
@@ -163,7 +177,7 @@ def _equal(wanted: Any, value: Any, schema: Any, exact: bool) -> bool:
     if isinstance(wanted, str) or isinstance(value, str):
         if not (isinstance(wanted, str) and isinstance(value, str)):
             return False
-        return wanted == value if exact else _spelled(wanted) == _spelled(value)
+        return normalise(wanted) == normalise(value) if exact else _spelled(wanted) == _spelled(value)
     if isinstance(wanted, bool) or isinstance(value, bool):
         return wanted is value
     if isinstance(wanted, (int, float)) and isinstance(value, (int, float)):
@@ -201,4 +215,35 @@ def _allows_float(schema: Any) -> bool:
 
 
 def _spelled(text: str) -> str:
-    return text.translate(_DROPPED).lower()
+    """Return a text without case, and without the blanks and marks that only separate its words.
+
+    Marks between digits, at the beginning of a word and within an address mean something and stay; commas
+    between thousands do not. A text of nothing else stays as it is.
+    """
+    text = normalise(text, ("casefold", "whitespace")).replace("'", '"')
+    text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
+    kept: list[str] = []
+    at = 0
+    for address in _ADDRESS.finditer(text):
+        kept += (_unseparated(text[at : address.start()]), address.group())
+        at = address.end()
+    kept.append(_unseparated(text[at:]))
+    return "".join(kept) or text
+
+
+def _unseparated(text: str) -> str:
+    parts: list[str] = []
+    at = 0
+    for run in _BETWEEN_DIGITS.finditer(text):
+        parts += (_without_separators(text, at, run.start()), run.group().replace(" ", "") or " ")
+        at = run.end()
+    parts.append(_without_separators(text, at, len(text)))
+    return "".join(parts)
+
+
+def _without_separators(text: str, start: int, end: int) -> str:
+    return "".join(
+        piece
+        for index, piece in enumerate(text[start:end], start)
+        if (mark := _SEPARATORS.match(text, index)) is None or mark["dropped"] is None
+    )

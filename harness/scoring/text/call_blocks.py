@@ -58,7 +58,7 @@ _OPTIONAL_END = {
 _WRAPPERS = re.compile(
     r"<\|tool_calls?_section_(?:begin|end)\|>"
     r"|<｜tool[▁_]calls[▁_](?:begin|end)｜>"
-    r"|<｜tool_call_begin｜>\s*function\s*<｜tool_sep｜>(?=\s*<steptml:)|<｜tool_call_end｜>"
+    r"|<｜tool_call_end｜>"
     r"|<\|start\|>assistant|<\|(?:end|call)\|>"
 )
 """Marks that stand around calls, and say nothing more once these are read."""
@@ -109,7 +109,9 @@ def _pair(text: str, match: re.Match[str], schemas: Schemas) -> tuple[Calls, int
         if mark in _OPEN_ENDED and stripped.startswith("[") and not text[end:].strip():
             return calls, end
         raise MalformedCallError(
-            f"{mark} without {close}" if close not in text[end:] else f"{text[end : end + 40]!r} within {mark}"
+            f"{mark} without {close}"
+            if close not in text[end:]
+            else f"{text[end : end + 40]!r} within {mark}"
         )
     end = text.find(close, start)
     if end < 0:
@@ -288,7 +290,10 @@ _READERS: dict[str, tuple[str, Reader]] = {
         r"<function=(?P<function>[^<>\s]+)>|<function\s+name=\"(?P<function_name>[^\"]+)\"\s*>",
         _function_tag,
     ),
-    "invoke_tag": (r"<(?P<space>[^\s<>/]*?)invoke\s+name=\"(?P<invoke>[^\"]+)\"\s*>", _invoke),
+    "invoke_tag": (
+        r"(?:<｜tool_call_begin｜>\s*function\s*<｜tool_sep｜>\s*)?<(?P<space>[^\s<>/]*?)invoke\s+name=\"(?P<invoke>[^\"]+)\"\s*>",
+        _invoke,
+    ),
 }
 _OPENING = re.compile("|".join(f"(?P<{name}>{pattern})" for name, (pattern, _) in _READERS.items()))
 

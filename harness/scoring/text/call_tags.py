@@ -28,9 +28,7 @@ _PARAMETER_NAME = re.compile(
     r"</(?P=space)(?:parameter|arg|param)>",
     re.DOTALL,
 )
-_ARG_KEY = re.compile(
-    r"<arg_key>(?P<key>.*?)</arg_key>\s*<arg_value>(?P<value>.*?)</arg_value>", re.DOTALL
-)
+_ARG_KEY = re.compile(r"<arg_key>(?P<key>.*?)</arg_key>\s*<arg_value>(?P<value>.*?)</arg_value>", re.DOTALL)
 _STRING = '<|"|>'
 _ESCAPE = "<escape>"
 _BARE = re.compile(r"[^,\[\]{}]*")
@@ -75,7 +73,9 @@ def _tagged_call(name: str, body: str, pattern: re.Pattern[str], schemas: Schema
 
 def _refuse_words(name: str, text: str) -> None:
     if text.strip():
-        raise MalformedCallError(f"in the call to {name!r} stands {text.strip()[:40]!r}, which is no parameter")
+        raise MalformedCallError(
+            f"in the call to {name!r} stands {text.strip()[:40]!r}, which is no parameter"
+        )
 
 
 def _schema_of(schemas: Schemas, name: str, key: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from harness.files.json_schema import short
 from harness.files.read_json import InvalidJsonError, loads
 from harness.scoring.text.fences import fenced_blocks
+from harness.scoring.text.normal_text import normalise
 
 __all__ = ["FORMS", "difference", "extract_json", "find_json"]
 
@@ -115,7 +116,8 @@ def difference(
 ) -> str | None:
     """Return the first difference between two JSON values as a phrase, or None if they are equal.
 
-    Numbers are equal by value (1 equals 1.0); a boolean never equals a number.
+    Numbers are equal by value (1 equals 1.0); a boolean never equals a number. Texts and keys are compared in
+    Unicode's composed form, as the checks of text do.
 
     Args:
         expected: The reference.
@@ -127,6 +129,7 @@ def difference(
     options = {"ignore_order": ignore_order, "extra_keys": extra_keys}
     at = place or "the value"
     if isinstance(expected, dict) and isinstance(found, dict):
+        expected, found = _with_composed_keys(expected), _with_composed_keys(found)
         for key, item in expected.items():
             inside = f"{place}.{key}" if place else key
             if key not in found:
@@ -145,9 +148,17 @@ def difference(
             if (phrase := difference(item, other, place=f"{place}[{index}]", **options)) is not None:
                 return phrase
         return None
+    if isinstance(expected, str) and isinstance(found, str) and normalise(expected) == normalise(found):
+        return None
     if isinstance(expected, bool) is isinstance(found, bool) and expected == found:
         return None
     return f"{at} is {short(found)}, expected {short(expected)}"
+
+
+def _with_composed_keys(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with its keys in the composed form, or as it is where two of them would become one."""
+    composed = {normalise(key): item for key, item in value.items()}
+    return composed if len(composed) == len(value) else value
 
 
 def _unmatched(expected: list[Any], found: list[Any], extra_keys: bool) -> int | None:

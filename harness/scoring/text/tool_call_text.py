@@ -1,9 +1,9 @@
 """Function calls that a model wrote into its text, where the backend has not parsed them.
 
 Local models answer in the notation of their training: between marks (`call_blocks`), as JSON alone (Llama 3,
-xLAM), as Python calls (Llama 3.2, BFCL's own prompts), or as a function's name before JSON (GLM-4). Nothing is
-executed. That a text holds no call is a finding of its own: whatever looks like a call, and is not read as one,
-is malformed, never prose.
+xLAM), as Python calls (Llama 3.2, BFCL's own prompts), or as a function's name before JSON (GLM-4). Nothing
+is executed. That a text holds no call is a finding of its own: whatever looks like a call, and is not read as
+one, is malformed, never prose.
 """
 
 from __future__ import annotations
