@@ -93,8 +93,8 @@ def tool_calls(calls: Sequence[Mapping[str, Any]], ordered: bool = False, exact:
     call is `{"name", "arguments": {parameter: [acceptable values]}, "optional": [parameters]}`. Types must be
     those of the case's `tools` (an integer serves for a float, never the reverse), parameters that are not
     listed are wrong, strings are compared without case, and without blanks and `,.-_` between words, unless
-    `exact`. Calls are read from the response or else from its text, in the notation of any family that vLLM or
-    llama.cpp reads; what looks like a call and cannot be read is invalid.
+    `exact`. Calls are read from the response or else from its text, in the notation of any family that vLLM
+    or llama.cpp reads; what looks like a call and cannot be read is invalid.
     """  # noqa: D205  (one paragraph is the documentation of the check)
     expected = [_expected(call, exact) for call in calls]
 
