@@ -6,6 +6,7 @@ What runs, decides and reports is imported by the hooks that do so: a session th
 from __future__ import annotations
 
 import functools
+import html
 import inspect
 import sys
 import time
@@ -263,6 +264,20 @@ class Activity:
         if report.when == "call" and report.passed and outcome in ("missed", "invalid"):
             return outcome, outcome[0], (outcome.upper(), {"yellow": True})
         return None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
+        """Say in pytest-html's table how a case ended: to pytest, a miss is a test that passed."""
+        outcome = getattr(report, "harness_outcome", None)
+        if report.when == "call" and report.passed and outcome in ("missed", "invalid"):
+            cells[0] = f'<td class="col-result">{outcome.capitalize()}</td>'
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_html(self, report: Any, data: list[str]) -> None:
+        """Show in pytest-html's table why a case ended as it did."""
+        if report.when == "call" and getattr(report, "harness_outcome", None) in ("missed", "invalid"):
+            lines = (f"{name}: {value}" for name, value in report.user_properties)
+            data[:] = ["<div class='log'>", *(f"{html.escape(line)}<br>" for line in lines), "</div>"]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

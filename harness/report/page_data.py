@@ -39,13 +39,22 @@ def page_data(record: RunRecord, *, budget: int = _BUDGET) -> str:
     longest = max(
         (len(text) for result in record.cases for text in (result.input, *result.outputs)), default=0
     )
-    uncut = sum(limit >= longest for limit in _LIMITS)
-    for limit in _LIMITS[max(uncut - 1, 0) :]:
+    whole = [limit for limit in _LIMITS if limit >= longest][-1:] or [_LIMITS[0]]
+    limits = [*whole, *(limit for limit in _LIMITS if limit < whole[0])]
+    while limits:
+        limit = limits.pop(0)
         text = json.dumps(_cases(record, limit), ensure_ascii=True, separators=(",", ":"))
         packed = base64.b64encode(gzip.compress(text.encode("ascii"), 6, mtime=0)).decode("ascii")
         if len(packed) <= budget:
             break
+        share = budget / len(packed) * _length(record, limit)
+        limits = [one for one in limits if _length(record, one) <= share or one == limits[-1]]
     return packed
+
+
+def _length(record: RunRecord, limit: int) -> int:
+    """Return about how many characters a limit keeps, to leave out limits that cannot do."""
+    return sum(min(len(text), limit) for result in record.cases for text in result.outputs)
 
 
 def _cases(record: RunRecord, limit: int) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Parameters:
 def _other_parameters(test: str) -> ConfigurationError:
     return ConfigurationError(
         f"{test}: a test of a suite runs once per case and checkpoint, and has no other parameters: write a "
-        "test for each of their values"
+        "test for each of their values; several samples of every case are --epochs=K"
     )
 
 
