@@ -12,8 +12,10 @@ from pathlib import Path
 import typer
 
 from harness.cli.folders import GOLDEN
+from harness.cli.golden_attack import attack_faults, attack_lines, fallen_lines
 from harness.errors import GoldenSetError, HarnessError
 from harness.exit_codes import ExitCode, most_severe
+from harness.golden_sets.attack import attack_cases
 from harness.golden_sets.read import GoldenSet, find_golden, golden_names, load_golden, versions
 from harness.golden_sets.release import lock_golden, refuse_in_ci, release_golden
 from harness.sandbox import code_allowed
@@ -28,6 +30,8 @@ _AUTHOR = typer.Option(None, "--by", metavar="WHO", help="Who wrote it, for the 
 _SOURCE = typer.Option(None, "--from", metavar="FILE", help="The edited cases.jsonl.")
 _NOTE = typer.Option(None, "--note", metavar="TEXT", help="Why, for the manifest.")
 _RUN_CODE = typer.Option(False, "--allow-code-execution", help="Run code examples in a sandbox.")
+_ATTACK = typer.Option(True, "--attack/--no-attack", help="Also try wrong answers made for the purpose.")
+_FALLEN = typer.Option(False, "--fallen", help="List every wrong answer that passes.")
 _FORCE = typer.Option(False, "--force", help="Even where CI is set.")
 
 
@@ -82,9 +86,17 @@ def release(
 
 @app.command("test")
 def self_test(
-    names: list[str] | None = _NAMES, roots: list[Path] = GOLDEN, run_code: bool = _RUN_CODE
+    names: list[str] | None = _NAMES,
+    roots: list[Path] = GOLDEN,
+    run_code: bool = _RUN_CODE,
+    attack: bool = _ATTACK,
+    every_fallen: bool = _FALLEN,
 ) -> None:
-    """Score each case's accepts and rejects with its own checks; fail where a check is wrong."""
+    """Score each case's accepts and rejects with its own checks, then attack the set.
+
+    The attack gives every case answers that know nothing of it, and contradictions of its accepted answers.
+    It fails the set where more of them pass than its manifest allows (`attack`); without a limit it reports.
+    """
     codes = []
     for label in _labels(names, roots, newest=True):
         golden = _loaded(label, roots)
@@ -117,7 +129,20 @@ def self_test(
         if bare:
             shown = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
             typer.echo(f"  without both accepts and rejects: {shown}")
+        if attack and not run_code:
+            codes.append(_attacked(golden, every_fallen=every_fallen))
     _finish(codes)
+
+
+def _attacked(golden: GoldenSet, *, every_fallen: bool) -> ExitCode:
+    """Attack a set, say what passed, and return whether its manifest allows that."""
+    report = attack_cases(golden.cases)
+    for line in (*attack_lines(report), *fallen_lines(report, everything=every_fallen)):
+        typer.echo(line)
+    faults = list(attack_faults(report, golden.manifest.attack))
+    for fault in faults:
+        typer.echo(f"{golden.label} {fault}", err=True)
+    return ExitCode.REGRESSED if faults else ExitCode.PASS
 
 
 @app.command("list")

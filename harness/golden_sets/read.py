@@ -65,6 +65,9 @@ class GoldenManifest:
         sha256: Digest of the bytes of `cases.jsonl`; a set is locked when it has one.
         sampling: What its cases want of max_tokens, temperature, top_p and stop.
         difficulty: How many cases are tagged easy, medium and hard.
+        attack: The largest shares, 0 to 1, of wrong answers that `harness golden test` may get past the
+            checks: `gaming` for each strategy of the battery, `contradictions` for all contradictions
+            together.
     """
 
     name: str
@@ -78,6 +81,7 @@ class GoldenManifest:
     sha256: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     difficulty: Mapping[str, int] = field(default_factory=dict)
+    attack: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def locked(self) -> bool:
