@@ -20,10 +20,10 @@ LEAST_ALIKE = 0.6
 """Jaccard similarity of content words from which two clauses speak of the same thing."""
 
 _STOP_WORDS = """
-    a an the of to for in on at by with from and or as is are was were be been being am do does did have has had i
-    you we he she it they me us him her them my your our his its their this that these those there here then than
-    so too also will would shall please just very really still already us s not no yes can could may might must
-    should need needs ought dare
+    a an the of to for in on at by with from and or as is are was were be been being am do does did
+    have has had i you we he she it they me us him her them my your our his its their this that
+    these those there here then than so too also will would shall please just very really still
+    already us s not no yes can could may might must should need needs ought dare
 """
 _STOP = frozenset(_STOP_WORDS.split())
 _OPPOSITES: tuple[tuple[str, str], ...] = (
