@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.cases import Outcome, Response
+from harness.cli.golden_attack import attack_faults
+from harness.golden_sets.attack import attack_cases
 from harness.golden_sets.read import load_golden
 from harness.judging import Rubric
 from harness.sandbox import code_allowed
@@ -73,6 +75,26 @@ def test_a_constant_answer_gets_nowhere(name: str, answer: str) -> None:
     passed = [case for case in golden if score(case, Response(answer)).outcome is Outcome.PASSED]
     limit = 0.55 if name == "safety" else 0.1
     assert len(passed) <= limit * len(golden), [case.id for case in passed]
+
+
+ATTACKED = ["support"]
+"""The sets whose newest version holds out against the attack of `harness golden test`."""
+
+
+@pytest.mark.parametrize("name", ATTACKED)
+def test_wrong_answers_made_for_the_purpose_do_not_pass(name: str) -> None:
+    golden = load_golden(name, roots=[ROOT / "golden"])
+    assert golden.locked
+    assert golden.version > 1
+    assert golden.manifest.attack == {"gaming": 0.05, "contradictions": 0.05}
+    assert [fault for case in golden for fault in case_faults(case)] == []
+    assert list(attack_faults(attack_cases(golden.cases), golden.manifest.attack)) == []
+    for case in golden:
+        assert len(case.accepts) >= 3, case.id
+        assert len(case.rejects) >= 3, case.id
+        stated = re.search(r"at most (\d+) words", " ".join(message.content for message in case.messages))
+        limits = [check["words"] for check in case.checks if check["type"] == "max_length"]
+        assert stated is None or limits == [int(stated[1])], case.id
 
 
 def test_the_documentation_counts_right() -> None:

@@ -43,7 +43,7 @@ _AFFIRMED = re.compile(
 )
 _MODALS = (
     (re.compile(r"\b(?:must|has to|have to|needs? to)\b(?! not)"), "need not"),
-    (re.compile(r"\b(?:can|may)\b(?! not)(?=\s+[a-z])"), "must not"),
+    (re.compile(r"\b(?:can|may)\b(?! not| only)(?=\s+[a-z])"), "must not"),
     (re.compile(r"\bshould\b(?! not)"), "should never"),
     (re.compile(r"\bat most\b"), "at least"),
     (re.compile(r"\bat least\b"), "at most"),

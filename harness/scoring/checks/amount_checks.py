@@ -19,6 +19,7 @@ _NUMBERS = {"type": "array", "minItems": 1, "items": {"type": "number"}}
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:-[^\W\d_]+)*|[€$£%]")
 _SYMBOLS = {"€": "euros", "$": "dollars", "£": "pounds", "%": "percent"}
 _RANGE = re.compile(r"(?<=\d)\s*[-–—]\s*(?=\d)")
+_SYMBOL_FIRST = re.compile(r"([€$£])\s*(\d(?:[\d.,]*\d)?)")
 _REACH = 3
 
 
@@ -65,7 +66,7 @@ def amount(
     Units are phrases (`euro*` any word that begins so, `a|b` one of two; €, $, £ and % are read as euros,
     dollars, pounds, percent). Numbers are literals or English words, with a point or a comma. Numbers of the
     question and those in `beside` may stand there as well. Without `unit_needed` (default true) a bare number
-    will do where no number of the answer has the unit.
+    will do.
     """
     wanted = {_spelled(value) for value in values}
     tolerated = wanted | {_spelled(value) for value in beside}
@@ -75,11 +76,10 @@ def amount(
         with_unit: set[str] = set()
         for clause in clauses(response.text):
             with_unit |= _with_unit(clause.text, unit)
-        if not with_unit and not unit_needed:
-            with_unit = set(_numbers(response.text))
-        if other := with_unit - tolerated - asked:
+        bare = set() if unit_needed else set(_numbers(response.text))
+        if other := (with_unit or bare) - tolerated - asked:
             return Score.missed(f"says {', '.join(sorted(other))} {unit[0]}")
-        if missing := wanted - with_unit:
+        if missing := wanted - with_unit - bare:
             return Score.missed(f"does not say {', '.join(sorted(missing))} {unit[0]}")
         return Score.passed(", ".join(sorted(wanted)))
 
@@ -136,7 +136,7 @@ def _number(word: str) -> str | None:
 
 def _with_unit(text: str, unit: Sequence[str]) -> set[str]:
     """Return the numbers that have the unit: `4 euros`, `€ 4`, and both of `3 to 7 days`."""
-    tokens = _tokens(_RANGE.sub(" to ", text))
+    tokens = _tokens(_SYMBOL_FIRST.sub(r"\2 \1", _RANGE.sub(" to ", text)))
     joined = " ".join(tokens)
     starts, place = [], 0
     for token in tokens:
@@ -148,8 +148,6 @@ def _with_unit(text: str, unit: Sequence[str]) -> set[str]:
         near = next(
             (i for i in range(index - 1, max(index - 1 - _REACH, -1), -1) if _number(tokens[i])), None
         )
-        if near is None and index + 1 < len(tokens) and tokens[index] in _SYMBOLS.values():
-            near = index + 1
         if near is None or (value := _number(tokens[near])) is None:
             continue
         numbers.add(value)

@@ -20,7 +20,7 @@ from harness.scoring.text.phrases import affirmed, mentioned
 __all__ = ["allows", "forbids", "not_said", "says", "says_no", "says_yes"]
 
 _CONCEDED = re.compile(
-    r"\b(?:normally|usually|otherwise|in general|generally|marked|in theory)\b", re.IGNORECASE
+    r"\b(?:normally|usually|otherwise|in general|generally|in theory|as soon as possible)\b", re.IGNORECASE
 )
 _RESERVED = re.compile(
     r"\bonly\b|\bunfortunately\b|\bregrettably\b|\btoo late\b|\bno longer\b|\bover\b", re.IGNORECASE

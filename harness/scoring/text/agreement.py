@@ -75,7 +75,6 @@ _POSITIVE = {  # a word that denies, and what it denies
     "inaccurate": "accurate",
     "untrue": "true",
     "false": "true",
-    "wrong": "right",
     "unnecessary": "necessary",
     "unavailable": "available",
     "excluded": "included",

@@ -29,7 +29,8 @@ _CONTRACTIONS = (
     (re.compile(r"\bI['’]m\b"), "I am"),
 )
 _BREAK = re.compile(
-    r"[;:\n]+|\s+[-–—]+\s+|,?\s+\b(?:but|because|since|although|though|while|whereas|yet|however|so "
+    r"[;\n]+|:(?!\d)|(?<!\d):|\s+[-–—]+\s+|,?\s+\b(?:but|because|since|although|though|while|whereas|"
+    r"yet|however|so "
     r"that)\b|,\s+|"
     r"(?<=[.!?])\s+",
     re.IGNORECASE,
@@ -37,7 +38,7 @@ _BREAK = re.compile(
 _DENIALS = frozenset(
     "not no never none nothing nobody neither nor without hardly unable impossible unless forbidden "  # noqa: SIM905 (a table of words)
     "prohibited avoid refuse refuses decline declines unsafe dangerous excluded instead unavailable stop "
-    "inaccurate incorrect wrong untrue false unnecessary".split()
+    "inaccurate incorrect untrue false unnecessary".split()
 )
 _NO_DENIAL = re.compile(
     r"\bnot (?:only|just|least|to mention|hesitate)\b|\bno (?:doubt|later than|matter|more than|problem|"
@@ -60,7 +61,8 @@ _YES = re.compile(
     re.IGNORECASE,
 )
 _NO = re.compile(
-    r"\W*(?:no(?! problem| worries| later)|nope|never|unfortunately|regrettably|sadly|by no means|not at all|"
+    r"\W*(?:no(?! problem| worries| later)|nope|never|unfortunately|regrettably|sadly|by no means|not "
+    r"(?:at all|yet|quite|really|necessarily)|"
     r"certainly not|of course not|absolutely not|definitely not|better not|please (?:do not|never)|do not|"
     r"i am afraid|i am unable|we are unable|that is not|this is not|it is not|false|incorrect|impossible)\b",
     re.IGNORECASE,
