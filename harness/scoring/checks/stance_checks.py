@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from harness.cases import Case, Response, Score
 from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.parameters import TEXTS
-from harness.scoring.text.clauses import Clause, clauses, opening
+from harness.scoring.text.clauses import Clause, clauses, denies, opening
 from harness.scoring.text.normal_text import quoted
 from harness.scoring.text.phrases import affirmed, mentioned
 
@@ -77,6 +77,7 @@ def says_yes(about: Sequence[str] = ()) -> Scorer:
                 "Sorry, it can't be cancelled any more.",
                 "It has left, so cancelling is impossible.",
                 "An order can only be cancelled until it leaves.",
+                "We can't cancel it unless it is still here.",
             ),
             rejects=(
                 "Yes, of course.",
@@ -234,8 +235,13 @@ def _stance_of(text: str, about: Sequence[str]) -> str | None:
     decided = None
     for clause in spoken:
         if mentioned(about, clause) and not _CONCEDED.search(clause.text) and not _is_condition(clause):
-            decided = "no" if clause.denied or _RESERVED.search(clause.text) else "yes"
+            decided = "no" if _denied_at_first(clause) or _RESERVED.search(clause.text) else "yes"
     return decided
+
+
+def _denied_at_first(clause: Clause) -> bool:
+    """Return whether a clause denies, its exception left out: "not unless it is faulty" says no."""
+    return denies(re.split(r"\bunless\b", clause.text, flags=re.IGNORECASE)[0])
 
 
 def _is_condition(clause: Clause) -> bool:
