@@ -125,7 +125,7 @@ def _attacks(case: Case, other: str | None) -> Iterator[Fallen]:
     accepted = list(case.accepts)
     refuses = any(find_refusal(answer) is not None for answer in accepted)
     for strategy, answer in gaming_answers(case, other).items():
-        apart = refuses and strategy.startswith("refusal")
+        apart = refuses and (strategy.startswith("refusal") or strategy == "no")
         yield Fallen(case.id, REFUSALS if apart else strategy, strategy, answer)
     if refuses or _is_free(case) or case.metadata.get("needs") == "judge":
         return

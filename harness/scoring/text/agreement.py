@@ -111,7 +111,7 @@ _NUMBERS = {word: str(value) for value, word in enumerate(_UNITS) if word != "on
     word: str(10 * value) for value, word in enumerate(_TENS, start=2)
 }
 _DIGITS = re.compile(r"\d+(?:[.,:]\d+)*%?")
-_CAPITAL = re.compile(r"(?<=\w[ ,] )?\b[A-Z][\w'-]+")
+_CAPITAL = re.compile(r"(?<=\w[ ,] )?\b[A-Z]\w+(?:['-]\w+)*")
 
 
 @dataclass(frozen=True)
