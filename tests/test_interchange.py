@@ -9,6 +9,7 @@ import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -142,7 +143,7 @@ def test_promptfoo_assertions_become_checks(tmp_path: Path) -> None:
     assert row["checks"] == [
         {"type": "contains", "value": "FROMAGE", "ignore_case": True},
         {"type": "not_contains", "values": ["cheese"]},
-        {"type": "json_schema", "schema": {}},
+        {"type": "json_schema", "schema": {}, "strict": True},
         {"type": "contains_all", "values": ["fromage", "French"]},
         {"type": "contains", "value": "5"},
     ]
@@ -261,3 +262,139 @@ def test_an_installed_package_adds_its_format(tmp_path: Path) -> None:
     assert "'other-name' under harness.formats is no Format of that name" in done.stderr
     done = harness("import", "acme", "questions.txt", "-f", "acme-line")
     assert "unknown format 'acme-line' (did you mean 'acme-lines'?)" in done.stderr
+
+
+def choice_sample(target: Any, texts: list[str], likeliest: int, acc: float) -> str:
+    arguments = {f"gen_args_{n}": {"arg_0": "Q", "arg_1": f" {text}"} for n, text in enumerate(texts)}
+    answers = [["-0.5" if n == likeliest else "-3.0", "False"] for n in range(len(texts))]
+    sample = {"doc_id": 0, "target": target, "arguments": arguments, "filtered_resps": answers, "acc": acc}
+    return json.dumps(sample) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "texts", "likeliest", "acc", "gold"),
+    [
+        ("2", ["1", "2", "3"], 2, 1.0, 2),
+        ("2", ["1", "2", "3"], 1, 1.0, 1),
+        ("2", ["1", "2", "3"], 1, 0.0, 2),
+        (1, ["5", "6"], 0, 0.0, 1),
+        ("no", ["yes", "no"], 1, 1.0, 1),
+    ],
+)
+def test_the_score_tells_which_choice_a_logged_target_is(
+    tmp_path: Path, target: Any, texts: list[str], likeliest: int, acc: float, gold: int
+) -> None:
+    path = tmp_path / "samples.jsonl"
+    path.write_text(choice_sample(target, texts, likeliest, acc), encoding="utf-8")
+    (row,) = import_rows(path, "lm-eval")
+    assert row["target"] == gold
+
+
+@pytest.mark.parametrize(
+    ("sample", "problem"),
+    [
+        (choice_sample("2", ["1", "2", "3"], 0, 0.0), "by its number and another by its text"),
+        (choice_sample("no", ["yes", "no"], 0, 1.0), "contradicts its `acc`"),
+        (
+            '{"target": "18", "arguments": [["Q", {}]], "metrics": ["exact_match"], "filter": "get"}\n',
+            "behind the filter 'get'",
+        ),
+        ('{"target": "a b", "arguments": [["Q", {}]], "metrics": ["bleu"]}\n', "scored by 'bleu'"),
+        (
+            '{"target": "So 8.", "arguments": [["Q", {}]], "filtered_resps": ["8"], "exact_match": 1.0}\n',
+            "exact_match 1 for an answer",
+        ),
+    ],
+)
+def test_a_sample_that_its_task_scores_otherwise_is_refused(
+    tmp_path: Path, sample: str, problem: str
+) -> None:
+    path = tmp_path / "samples.jsonl"
+    path.write_text(sample, encoding="utf-8")
+    with pytest.raises(GoldenSetError, match=rf"samples\.jsonl:1: .*{problem}"):
+        import_rows(path, "lm-eval")
+
+
+def test_the_number_at_the_end_of_a_logged_rationale_is_the_target(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    sample = {
+        "target": "9*9=81\n#### 1,081",
+        "arguments": [["Q", {"until": ["\n\n"]}]],
+        "filter": "strict-match",
+    }
+    path.write_text(json.dumps(sample) + "\n", encoding="utf-8")
+    (row,) = import_rows(path, "lm-eval")
+    assert (row["target"], row["checks"]) == ("1081", [{"type": "number", "value": 1081.0}])
+
+
+def promptfoo(tmp_path: Path, assertion: str, variables: str = "{q: Hi}", prompt: str = "{{q}}") -> Any:
+    path = tmp_path / "tests.yaml"
+    path.write_text(
+        f"prompts: ['{prompt}']\ntests:\n  - vars: {variables}\n    assert: [{assertion}]\n", encoding="utf-8"
+    )
+    (row,) = import_rows(path, "promptfoo")
+    return row["checks"][0]
+
+
+def test_promptfoo_schemas_are_read_however_they_are_written(tmp_path: Path) -> None:
+    wanted = {"type": "json_schema", "schema": {"required": ["a"]}, "strict": True}
+    texts = ("{required: [a]}", """'{"required": ["a"]}'""", "'required: [a]'")
+    for text in texts:
+        assert promptfoo(tmp_path, f"{{type: is-json, value: {text}}}") == wanted
+    from_variable = promptfoo(
+        tmp_path, "{type: is-json, value: '{{s}}'}", """{q: Hi, s: '{"required": ["a"]}'}"""
+    )
+    assert from_variable == wanted
+    listed = promptfoo(tmp_path, """{type: contains-all, value: '"a, b", c'}""")
+    assert listed["values"] == ["a, b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("assertion", "variables", "prompt"),
+    [
+        ("{type: is-json, value: file://s.json}", "{q: Hi}", "{{q}}"),
+        ("{type: is-json, value: false}", "{q: Hi}", "{{q}}"),
+        ("{type: is-json, value: [a]}", "{q: Hi}", "{{q}}"),
+        ("{type: equals, value: file://e.txt}", "{q: Hi}", "{{q}}"),
+        ("{type: contains-any, value: file://e.txt}", "{q: Hi}", "{{q}}"),
+        ("{type: equals, value: true}", "{q: Hi}", "{{q}}"),
+        ("{type: contains, value: ''}", "{q: Hi}", "{{q}}"),
+        ("{type: contains, value: a}", "{q: file://q.txt}", "{{q}}"),
+        ("{type: contains, value: a}", "{q: '{{other}}'}", "{{q}}"),
+        ("{type: contains, value: a}", "{q: Hi}", "file://prompt.txt"),
+        ("{type: contains, value: a}", "{q: Hi}", "prompts/first.txt"),
+    ],
+)
+def test_what_promptfoo_reads_from_elsewhere_is_refused(
+    tmp_path: Path, assertion: str, variables: str, prompt: str
+) -> None:
+    with pytest.raises(GoldenSetError, match=r"tests\.yaml: "):
+        promptfoo(tmp_path, assertion, variables, prompt)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "text", "problem"),
+    [
+        ("inspect", "s.jsonl", '{"input": "Q", "target": "a", "sandbox": "docker"}', "`sandbox`"),
+        (
+            "inspect",
+            "s.jsonl",
+            '{"input": [{"role": "user", "content": "Q", "tool_calls": [1]}]}',
+            "`tool_calls`",
+        ),
+        ("deepeval", "s.json", '[{"input": "Q", "expected_tools": [{"name": "f"}]}]', "`expected_tools`"),
+        (
+            "openai-evals",
+            "s.jsonl",
+            '{"input": [{"role": "system", "name": "example_user", "content": "Q"}], "ideal": "a"}',
+            "`name`",
+        ),
+    ],
+)
+def test_what_other_formats_hold_beside_is_refused(
+    tmp_path: Path, name: str, file: str, text: str, problem: str
+) -> None:
+    path = tmp_path / file
+    path.write_text(text + "\n", encoding="utf-8")
+    with pytest.raises(GoldenSetError, match=problem):
+        import_rows(path, name)

@@ -16,12 +16,29 @@ from typing import Any
 
 from harness.cases import content_digest
 from harness.errors import TrainingDataError
-from harness.files.read_json import read_jsonl
+from harness.files.read_json import InvalidJsonError, loads, read_jsonl
 
 __all__ = ["RowFile", "TrainingExample", "normalised_prompt", "read_rows"]
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
+_NO_EFFECT = {
+    "system": "write it as the first message",
+    "history": "write it as messages",
+    "chat_template_kwargs": "put what it switches on into the chat template",
+    "images": "only text is trained",
+    "image": "only text is trained",
+    "videos": "only text is trained",
+    "audios": "only text is trained",
+    "documents": "write them into a message",
+    "functions": "write them as tools",
+    "function_call": "write it as tool_calls of a message",
+    "tool_calls": "write them into an assistant message",
+    "reasoning_content": "write it into an assistant message",
+    "chosen": "preferences are not trained; keep the good answer as the completion",
+    "rejected": "preferences are not trained; leave it out",
+}
+"""Keys that other trainers read, and what to do instead: here they would have no effect and say nothing."""
 _KEYS = {
     "messages": ("messages",),
     "prompt_completion": ("prompt", "completion"),
@@ -156,6 +173,7 @@ class _Row:
                 text = f"{text}\n\n{extra}"
             messages, first = [_message("user", text), _message("assistant", self._text("output"))], 1
         self._check_order(messages, first)
+        self._refuse_keys_without_effect()
         used = {*_KEYS[shape], "input", "tools"} if shape == "instruction" else {*_KEYS[shape], "tools"}
         return TrainingExample(
             messages=tuple(messages),
@@ -165,6 +183,16 @@ class _Row:
             tools=self._tools(),
             fields={key: value for key, value in self._row.items() if key not in used},
         )
+
+    def _refuse_keys_without_effect(self) -> None:
+        for key, instead in _NO_EFFECT.items():
+            if self._row.get(key) not in (None, "", [], {}):
+                raise self._error(f"has {key!r}, which would have no effect: {instead}")
+        label, weight = self._row.get("label"), self._row.get("weight")
+        if label is False:
+            raise self._error("has the label false, so it is no answer to train on: leave the row out")
+        if weight is not None and weight != 1:
+            raise self._error("has a 'weight', which would have no effect: leave the row out, or repeat it")
 
     def _shape(self) -> str:
         shapes = [shape for shape, keys in _KEYS.items() if all(key in self._row for key in keys)]
@@ -200,6 +228,7 @@ class _Row:
         role = value.get("role")
         if role not in _ROLES:
             raise self._error(f"{name} has role {role!r}; expected one of {', '.join(_ROLES)}")
+        value = {key: item for key, item in value.items() if item is not None or key == "content"}
         unknown = sorted(set(value) - set(_MESSAGE_KEYS))
         if unknown:
             raise self._error(f"{name} has the unknown key {unknown[0]!r}; known: {', '.join(_MESSAGE_KEYS)}")
@@ -207,6 +236,10 @@ class _Row:
         calls = value.get("tool_calls")
         if calls is not None and (role != "assistant" or not isinstance(calls, list)):
             raise self._error(f"{name} has tool_calls that are no list, or are not the assistant's")
+        if calls:
+            value["tool_calls"] = [
+                self._call(call, f"{name}.tool_calls[{number}]") for number, call in enumerate(calls)
+            ]
         if content is None and calls:
             content = ""
         if not isinstance(content, str):
@@ -214,6 +247,22 @@ class _Row:
         if not content.strip() and not calls and role != "tool":
             raise self._error(f"{name}.content is empty")
         return {**value, "content": content}
+
+    def _call(self, value: Any, name: str) -> dict[str, Any]:
+        """Return a call with its arguments as an object: templates encode them, and a text would be twice."""
+        function = value.get("function", value) if isinstance(value, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise self._error(f"{name} must be an object with a function and its name")
+        arguments = function.get("arguments", {})
+        if isinstance(arguments, str):
+            try:
+                arguments = loads(arguments) if arguments.strip() else {}
+            except InvalidJsonError as problem:
+                raise self._error(f"{name}.function.arguments is {problem}") from None
+        if not isinstance(arguments, dict):
+            raise self._error(f"{name}.function.arguments must be an object, not {_kind(arguments)}")
+        function = {**function, "arguments": arguments}
+        return {**value, "function": function} if "function" in value else function
 
     def _check_order(self, messages: Sequence[Mapping[str, Any]], first: int) -> None:
         roles = [message["role"] for message in messages]

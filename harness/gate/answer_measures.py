@@ -34,7 +34,7 @@ _KS = (2, 5, 10, 20, 50, 100)
 def answer_alone(result: CaseResult) -> CaseResult:
     """Return a result with its answers behind what a reasoning model thought before them."""
     for text in result.outputs:
-        if "think" in text:  # there are no such tags in most answers, and nothing is copied then
+        if without_thought(text) != text:  # there is no thought in most answers, and nothing is copied then
             answers = tuple(map(without_thought, result.outputs))
             return result if answers == result.outputs else replace(result, outputs=answers)
     return result

@@ -104,7 +104,11 @@ class _Answer:
         """Whether the newest token completes a stop string: be a stopping criterion of transformers."""
         import torch
 
-        if self._row.stop and self.reason != "stop" and self._stops.completed(self.tokens, self._row.stop):
+        if (
+            self._row.stop
+            and self.reason != "stop"
+            and self._stops.completed(self.tokens, self._row.stop, opened=self._row.opened)
+        ):
             self.reason = "stop"
         return torch.full((1,), self.reason == "stop", device=input_ids.device)
 

@@ -232,7 +232,7 @@ class _Batch:
                 ended[slot] = "stop"
                 continue
             tokens.append(token)
-            if row.stop and self._stops.completed(tokens, row.stop):
+            if row.stop and self._stops.completed(tokens, row.stop, opened=row.opened):
                 ended[slot] = "stop"
             elif len(tokens) >= row.max_tokens:
                 ended[slot] = "length"

@@ -8,6 +8,7 @@ from typing import Any
 from harness.cases import Request, Response
 from harness.errors import CheckpointError
 from harness.inference.alone import decode_alone
+from harness.inference.answer_text import AnswerText
 from harness.inference.cascade import decode_cascade
 from harness.inference.company import continues_in_company
 from harness.inference.lengths import context_window, steady_length
@@ -15,6 +16,7 @@ from harness.inference.memory import Limits
 from harness.inference.padded import decode_padded
 from harness.inference.prompts import encode, pad_token, render
 from harness.inference.rows import Decoded, Row, row_seed
+from harness.scoring.text.thought import ends_in_thought, without_thought
 
 __all__ = ["generate"]
 
@@ -41,6 +43,7 @@ def generate(
     rows, prompts, early = _prepare(model, tokenizer, requests)
     yield from early
     eos_ids = _eos_ids(model, tokenizer)
+    answers = AnswerText(tokenizer)
     if cascade:
         decoding = decode_cascade(model, tokenizer, rows, eos_ids=eos_ids, limits=limits)
     else:
@@ -50,13 +53,11 @@ def generate(
             need = f"prompt of {len(rows[index].prompt)} tokens, at most {rows[index].max_tokens} more"
             yield index, Response("", "error", detail=f"out of memory at batch size 1 ({need})")
             continue
-        text = tokenizer.decode(
-            list(result.tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        text = answers.decode(result.tokens)
         yield (
             index,
             Response(
-                _before_stop(text, rows[index].stop),
+                _before_stop(text, rows[index].stop, opened=rows[index].opened),
                 result.finish_reason,
                 prompt=prompts[index],
                 prompt_tokens=len(rows[index].prompt),
@@ -131,6 +132,7 @@ def _prepare(
             sampling.top_p,
             tuple(filter(None, sampling.stop)),
             row_seed(request),
+            ends_in_thought(prompts[index]),
         )
     return rows, prompts, early
 
@@ -150,6 +152,8 @@ def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(int(token) for token in found)
 
 
-def _before_stop(text: str, stops: Sequence[str]) -> str:
-    ends = [position for position in (text.find(stop) for stop in stops) if position >= 0]
+def _before_stop(text: str, stops: Sequence[str], *, opened: bool) -> str:
+    answer = without_thought(text, opened=opened)
+    start = len(text) - len(answer) if text.endswith(answer) else 0
+    ends = [position for position in (text.find(stop, start) for stop in stops) if position >= 0]
     return text[: min(ends)] if ends else text

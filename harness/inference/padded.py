@@ -95,7 +95,9 @@ def _decode_batch(
                     reasons[index] = "stop"
                     continue
                 tokens[index].append(token)
-                if rows[index].stop and stops.completed(tokens[index], rows[index].stop):
+                if rows[index].stop and stops.completed(
+                    tokens[index], rows[index].stop, opened=rows[index].opened
+                ):
                     reasons[index] = "stop"
                 elif len(tokens[index]) < rows[index].max_tokens:
                     keep.append(slot)

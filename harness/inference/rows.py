@@ -22,6 +22,7 @@ class Row:
         top_p: Nucleus mass in (0, 1].
         stop: Strings that end the row.
         seed: Seed of the row's own generator.
+        opened: Whether the prompt ends in the beginning of a thought.
     """
 
     prompt: Sequence[int]
@@ -30,6 +31,7 @@ class Row:
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int = 0
+    opened: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from harness.inference.answer_text import AnswerText
+from harness.scoring.text.thought import without_thought
+
 __all__ = ["StopFinder"]
 
 _HALF = "\ufffd"  # what a decoder writes for bytes that are no character yet
@@ -23,17 +26,24 @@ class StopFinder:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._text = AnswerText(tokenizer)
         self._pieces: dict[int, str] = {}
         self._last: dict[tuple[str, ...], str | None] = {}
 
-    def completed(self, tokens: Sequence[int], stops: tuple[str, ...]) -> bool:
+    def completed(self, tokens: Sequence[int], stops: tuple[str, ...], *, opened: bool = False) -> bool:
         """Whether the text of the tokens holds a stop string, given that it did not one token earlier.
+
+        A stop string ends an answer. Within a thought before the answer it ends nothing.
 
         Args:
             tokens: All tokens of the answer so far, at least one.
             stops: The strings, none of them empty.
+            opened: Whether the prompt began a thought.
         """
-        return self._may_end(tokens[-1], stops) and self._holds(tokens, stops)
+        if not (self._may_end(tokens[-1], stops) and self._holds(tokens, stops)):
+            return False
+        answer = without_thought(self._text.decode(tokens), opened=opened)
+        return any(stop in answer for stop in stops)
 
     def _may_end(self, token: int, stops: tuple[str, ...]) -> bool:
         if stops not in self._last:

@@ -16,6 +16,8 @@ from harness.interchange.format import Format, Row, as_id, only_text, target_tex
 
 __all__ = ["DEEPEVAL"]
 
+_UNREAD = ("expected_outcome", "expected_tools", "scenario", "turns", "user_description")
+"""What a conversation, or an agent's use of tools, is judged by."""
 _MAX_BYTES = 64 * 2**20
 
 
@@ -32,6 +34,8 @@ def _read(path: Path) -> Iterator[Row]:
         asked = golden.get("input") if isinstance(golden, dict) else None
         if not isinstance(asked, str) or not asked:
             raise GoldenSetError(f"golden {number} has no text input", path=path)
+        if unread := [key for key in _UNREAD if golden.get(key)]:
+            raise GoldenSetError(f"golden {number}: `{unread[0]}` is not read", path=path)
         context = golden.get("context") or golden.get("retrieval_context") or []
         if not isinstance(context, list) or not all(isinstance(one, str) for one in context):
             raise GoldenSetError(f"golden {number}: its context must be a list of texts", path=path)
@@ -42,8 +46,9 @@ def _read(path: Path) -> Iterator[Row]:
             if not isinstance(golden["expected_output"], str):
                 raise GoldenSetError(f"golden {number}: its expected_output must be a text", path=path)
             row["target"] = golden["expected_output"]
-        if golden.get("comments"):
-            row["metadata"] = {"comments": golden["comments"]}
+        about = {key: golden[key] for key in ("comments", "additional_metadata") if golden.get(key)}
+        if about:
+            row["metadata"] = about
         yield row
 
 
@@ -61,9 +66,9 @@ def _write(cases: Sequence[Case]) -> str:
 
 
 def _as_text(case: Case) -> str:
-    if len(case.messages) == 1:
-        return case.messages[0].content
-    return "\n\n".join(f"{message.role}: {message.content}" for message in case.messages)
+    if len(case.messages) != 1:
+        raise GoldenSetError(f"case {case.id} is a conversation, which DeepEval's goldens cannot carry here")
+    return case.messages[0].content
 
 
 DEEPEVAL = Format("deepeval", "DeepEval goldens, a JSON array", (".json",), _read, _write)

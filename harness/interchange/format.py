@@ -15,6 +15,8 @@ from harness.files.read_json import read_jsonl
 __all__ = ["Format", "Row", "as_id", "input_of", "jsonl_rows", "only_text", "target_texts"]
 
 Row = dict[str, Any]
+_OF_MESSAGES = frozenset({"content", "id", "metadata", "role", "source"})
+"""What messages may hold: what they say, and what says something of them."""
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9._:-]+")
 
 
@@ -82,6 +84,9 @@ def input_of(value: Any, path: Path, line: int) -> Row:
                 raise GoldenSetError(
                     "a message needs a role and a text content (pictures are not read)", path=path, line=line
                 )
+            other = [key for key in item if key not in _OF_MESSAGES and item[key] not in (None, "", [], {})]
+            if other:
+                raise GoldenSetError(f"`{other[0]}` of a message is not read", path=path, line=line)
             messages.append({"role": role, "content": content})
         return {"messages": messages}
     raise GoldenSetError(

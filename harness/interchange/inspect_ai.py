@@ -16,9 +16,14 @@ from harness.interchange.format import Format, Row, as_id, input_of, jsonl_rows,
 
 __all__ = ["INSPECT"]
 
+_UNREAD = ("files", "sandbox", "setup")
+"""What gives a sample tools and a place to use them."""
+
 
 def _read(path: Path) -> Iterator[Row]:
     for line, sample in jsonl_rows(path):
+        if unread := [key for key in _UNREAD if sample.get(key)]:
+            raise GoldenSetError(f"`{unread[0]}` of a sample is not read", path=path, line=line)
         row: Row = {"id": as_id(sample.get("id"), f"{path.stem}-{line:04d}")}
         row |= input_of(sample.get("input"), path, line)
         target = sample.get("target")

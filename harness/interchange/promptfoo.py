@@ -6,6 +6,7 @@ Field meanings: https://www.promptfoo.dev/docs/configuration/reference/. Templat
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +15,17 @@ from typing import Any
 
 from harness.cases import Case
 from harness.errors import GoldenSetError, HarnessError
-from harness.files.read_yaml import load_yaml
+from harness.files.read_yaml import load_yaml, parse_yaml
 from harness.interchange.format import Format, Row, as_id, only_text
 
 __all__ = ["PROMPTFOO"]
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _TEMPLATE = re.compile(r"\{\{.{0,40}|\{%.{0,40}")
+_FILE = re.compile(
+    r"\s*(?:file|https?|python|exec)://|\s*(?:python|javascript|fn):|\S+\.(?:txt|jsonl?|ya?ml|md|csv|[cm]?[jt]s|py|j2)\s*\Z"
+)
+"""What promptfoo reads from elsewhere, or runs."""
 _TEST_KEYS = frozenset({"assert", "description", "metadata", "vars"})
 _ASSERT_KEYS = frozenset({"metric", "type", "value"})
 _UNREAD = frozenset({"defaultTest", "extensions", "nunjucksFilters", "scenarios"})
@@ -57,11 +62,19 @@ def _read(path: Path) -> Iterator[Row]:
     prompts = document.get("prompts") or ["{{input}}"]
     if not isinstance(prompts, list) or not all(isinstance(prompt, str) for prompt in prompts):
         raise GoldenSetError("prompts must be texts in this file (no other files, no chat arrays)", path=path)
+    for prompt in prompts:
+        _refuse_file(prompt, "prompts", path)
     for number, test in enumerate(document["tests"], start=1):
         _only(test, _TEST_KEYS, f"test {number}", path)
         variables = test.get("vars") or {}
         if not isinstance(variables, Mapping) or any(isinstance(v, (list, dict)) for v in variables.values()):
             raise GoldenSetError(f"test {number}: vars must be names with one plain value each", path=path)
+        for name, value in variables.items():
+            _refuse_file(value, f"test {number}: vars.{name}", path)
+            if isinstance(value, str) and _TEMPLATE.search(value):
+                raise GoldenSetError(
+                    f"test {number}: vars.{name} is a template, which is not filled", path=path
+                )
         asserts = test.get("assert") or []
         if not isinstance(asserts, list):
             raise GoldenSetError(f"test {number}: assert must be a list", path=path)
@@ -73,6 +86,13 @@ def _read(path: Path) -> Iterator[Row]:
                 row["checks"] = [_check(each, variables, path, number) for each in asserts]
             row["metadata"] = {"vars": dict(variables)}
             yield row
+
+
+def _refuse_file(value: Any, what: str, path: Path) -> None:
+    if isinstance(value, str) and _FILE.match(value):
+        raise GoldenSetError(
+            f"{what} is {value.strip()!r}, which is not read: write its text here", path=path
+        )
 
 
 def _only(value: Any, keys: frozenset[str], what: str, path: Path) -> None:
@@ -104,23 +124,47 @@ def _check(each: Any, variables: Mapping[str, Any], path: Path, number: int) -> 
     _only(each, _ASSERT_KEYS, f"test {number}: an assertion", path)
     kind, value = each.get("type"), each.get("value")
     if kind == "is-json":
-        return {"type": "json_schema", "schema": value if isinstance(value, Mapping) else {}}
+        schema = _schema(value, variables, path, number)
+        return {"type": "json_schema", "schema": schema, "strict": True}  # promptfoo parses the whole output
     if kind not in _TEXT_CHECKS:
         known = ", ".join(sorted([*_TEXT_CHECKS, "is-json"]))
         raise GoldenSetError(f"test {number}: assertion {kind!r} is not read; known: {known}", path=path)
     name, parameter, extra = _TEXT_CHECKS[kind]
     if isinstance(value, str) and kind.endswith(("-all", "-any")):
-        value = [part.strip() for part in value.split(",")]  # as promptfoo reads it
+        _refuse_file(value, f"test {number}: the value of {kind}", path)
+        value = next(csv.reader([value], skipinitialspace=True), [])  # as promptfoo reads it
+        value = [part.strip() for part in value]
     values = [
-        str(one)
-        if type(one) in (int, float)
-        else _filled(one, variables, path, number)
-        if isinstance(one, str)
-        else one
+        _text(one, f"test {number}: the value of {kind}", variables, path, number)
         for one in (value if isinstance(value, list) else [value])
     ]
     single = parameter != "values"
     return {"type": name, parameter: values[0] if single else values, **extra}
+
+
+def _text(value: Any, what: str, variables: Mapping[str, Any], path: Path, number: int) -> str:
+    """Return what an assertion compares with, as a text: numbers are spelled, anything else is refused."""
+    _refuse_file(value, what, path)
+    text = str(value) if type(value) in (int, float) else value
+    if not isinstance(text, str) or not text:
+        raise GoldenSetError(f"{what} must be a text or a number, not {value!r}", path=path)
+    return _filled(text, variables, path, number)
+
+
+def _schema(value: Any, variables: Mapping[str, Any], path: Path, number: int) -> Mapping[str, Any]:
+    """Return the schema of `is-json`: an object or its text in JSON or YAML; {} where there is none."""
+    what = f"test {number}: the schema of is-json"
+    if value is None:
+        return {}
+    if isinstance(value, str):
+        _refuse_file(value, what, path)
+        try:
+            value = parse_yaml(_filled(value, variables, path, number)).value
+        except HarnessError as problem:
+            raise GoldenSetError(f"{what}: {problem}", path=path) from None
+    if not isinstance(value, Mapping) or not value:
+        raise GoldenSetError(f"{what} must be an object, not {value!r}", path=path)
+    return value
 
 
 def _write(cases: Sequence[Case]) -> str:
@@ -148,6 +192,10 @@ def _write(cases: Sequence[Case]) -> str:
 
 def _assertion(case: Case, check: Mapping[str, Any]) -> Row:
     if check["type"] == "json_schema":
+        if not check.get("strict") and check.get("form") != "strict":
+            raise GoldenSetError(
+                f"case {case.id}: promptfoo's is-json reads the whole answer alone: make its schema `strict`"
+            )
         return {"type": "is-json", "value": dict(check["schema"])}
     kind, parameter = _WRITTEN.get((check["type"], bool(check.get("ignore_case"))), (None, ""))
     if kind is None:

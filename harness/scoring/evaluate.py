@@ -8,7 +8,7 @@ import unicodedata
 from harness.cases import Case, Outcome, Response, Score
 from harness.errors import InferenceError, ScoringError
 from harness.scoring.registry import Check, compile_checks
-from harness.scoring.text.thought import without_thought
+from harness.scoring.text.thought import answer_of
 
 __all__ = ["CheckFailed", "InvalidOutput", "check", "score"]
 
@@ -70,10 +70,11 @@ def score(case: Case, response: Response) -> Score:
         raise ScoringError(
             f"case {case.id!r} has no checks and no target: add one, or use record_score in the suite"
         )
-    answer = without_thought(response.text)
+    answer = answer_of(response)
     why = None
     if answer != response.text:
-        why = f"a thought without an answer{': it was cut off' if response.truncated else ''}"
+        cut = "it was cut off" if response.truncated else response.detail
+        why = f"a thought without an answer{'' if cut is None else f': {cut}'}"
         response = dataclasses.replace(response, text=answer)
     if _is_empty(response) and not any(check.allows_empty(response) for check in checks):
         return Score.invalid(why or _why_empty(response))

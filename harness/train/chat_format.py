@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.data.training_rows import TrainingExample
 from harness.errors import TrainingDataError
+from harness.train.row_proof import left_out
 from harness.upstream.transformers_internals import template_renderer
 
 __all__ = ["ChatFormat", "Turn", "clip"]
@@ -85,7 +86,15 @@ class ChatFormat:
             text, turns = self._marked_turns(example)
         else:
             text, turns = self._grown_turns(example)
-        return text, tuple(self._checked_turn(example, text, turn) for turn in turns)
+        turns = tuple(self._checked_turn(example, text, turn) for turn in turns)
+        missing = left_out(example, text, {turn.index: text[turn.start : turn.end] for turn in turns})
+        if missing is not None:
+            raise self.error(
+                example,
+                None,
+                f"its text leaves out {missing}: use a template that writes it, or remove it from the row",
+            )
+        return text, turns
 
     def _rendered(
         self, example: TrainingExample, messages: Sequence[Mapping[str, Any]], *, prompt: bool, marked: bool

@@ -62,10 +62,19 @@ def tokenize_rows(chat: ChatFormat, examples: Sequence[TrainingExample]) -> Iter
         for example, (text, turns), ids, offsets in zip(
             batch, rendered, encoded["input_ids"], encoded["offset_mapping"], strict=True
         ):
+            _refuse_two_beginnings(chat, example, ids)
             labels = _labels(chat, example, text, turns, ids, offsets)
             if all(label == IGNORED for label in labels[1:]):
                 raise TrainingDataError("has no token to train on", path=example.path, line=example.line)
             yield TokenizedRow(tuple(ids), tuple(labels), example)
+
+
+def _refuse_two_beginnings(chat: ChatFormat, example: TrainingExample, ids: Sequence[int]) -> None:
+    bos = chat.tokenizer.bos_token_id
+    if bos is not None and list(ids[:2]) == [bos, bos]:
+        raise chat.error(
+            example, None, "its text begins with two BOS tokens: write bos_token once in the template"
+        )
 
 
 def _labels(

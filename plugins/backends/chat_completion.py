@@ -8,11 +8,12 @@ is not read may hold what is missing, the answer is unreadable.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.cases import Response
+from harness.scoring import without_thought
 
 from .asking import UnavailableError, UnreadableError
 from .choices import choices_by_index
@@ -44,13 +45,16 @@ class _Content:
     holds_thought: bool = False
 
 
-def read_chat_completion(completion: Mapping[str, Any], latency_ms: float, *, max_tokens: int) -> Response:
+def read_chat_completion(
+    completion: Mapping[str, Any], latency_ms: float, *, max_tokens: int, stop: Sequence[str] = ()
+) -> Response:
     """Read a chat completion.
 
     Args:
         completion: The JSON object that came.
         latency_ms: How long it took.
         max_tokens: How many tokens were allowed.
+        stop: The stop strings that were asked for.
 
     Raises:
         UnavailableError: There is no answer in it, or one that the server did not let end.
@@ -76,10 +80,12 @@ def read_chat_completion(completion: Mapping[str, Any], latency_ms: float, *, ma
     alone = None
     if not (text or calls.read):
         alone = _thought_alone(content, message, is_cut=ending.reason == "length")
+    elif text and stop and ending.reason == "stop" and not without_thought(text):
+        alone = ""
     return Response(
         text=text,
         finish_reason=ending.reason,
-        detail=alone or ending.detail,
+        detail=_with_stop(alone, stop if ending.reason == "stop" else ()) or ending.detail,
         prompt_tokens=token_count(usage, "prompt_tokens"),
         completion_tokens=tokens,
         latency_ms=latency_ms,
@@ -142,6 +148,14 @@ def _refuse_unread_parts(choice: Mapping[str, Any], message: Mapping[str, Any], 
     for name in ("tool_calls", "function_call"):
         if choice.get(name):
             raise UnreadableError(f"{name!r} stands outside of the message")
+
+
+def _with_stop(alone: str | None, stop: Sequence[str]) -> str | None:
+    """Name the stop strings that may have ended a thought: servers look for them there, too."""
+    if alone is None or not stop:
+        return alone
+    named = f"one of the stop strings {', '.join(map(repr, stop))} may have ended it"
+    return f"{alone}: {named}" if alone else named
 
 
 def _thought_alone(content: _Content, message: Mapping[str, Any], *, is_cut: bool) -> str | None:

@@ -107,7 +107,7 @@ class OpenAIBackend:
             payload |= self._drawn(request)
             return ApiCall(completions, payload, answer, max_tokens, _TEXT_API, self._remedy)
         create = client.chat.completions.with_streaming_response.create
-        read = partial(read_chat_completion, max_tokens=max_tokens)
+        read = partial(read_chat_completion, max_tokens=max_tokens, stop=request.sampling.stop)
         return ApiCall(create, self._payload(model, request), read, max_tokens, remedy=self._remedy)
 
     def _remedy(self, parameters: Sequence[str], message: str) -> str | None:

@@ -35,6 +35,7 @@ _PAIRS = {
     "<TOOLCALL>": "</TOOLCALL>",
     "<seed:tool_call>": "</seed:tool_call>",
     "<minimax:tool_call>": "</minimax:tool_call>",
+    "<atem:function_calls>": "</atem:function_calls>",
     "<longcat_tool_call>": "</longcat_tool_call>",
     "<|tool_call|>": "<|/tool_call|>",
     "<|tool_call_start|>": "<|tool_call_end|>",

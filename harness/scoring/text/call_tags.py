@@ -34,6 +34,14 @@ _ESCAPE = "<escape>"
 _BARE = re.compile(r"[^,\[\]{}]*")
 _KEY = re.compile(r"\s*(?:<\|\"\|>(?P<quoted>.*?)<\|\"\|>|(?P<bare>[^:,{}\[\]]+?))\s*:\s*", re.DOTALL)
 _MAX_DEPTH = 32
+_JSON_TYPES: dict[type, set[str]] = {
+    bool: {"boolean"},
+    int: {"integer", "number"},
+    float: {"number"},
+    list: {"array"},
+    dict: {"object"},
+    type(None): {"null"},
+}
 
 
 def function_tag_call(name: str, body: str, schemas: Schemas) -> ToolCall:
@@ -86,21 +94,33 @@ def _schema_of(schemas: Schemas, name: str, key: str) -> Any:
 def typed_value(text: str, schema: Any) -> Any:
     """Return what a text stands for where its parameter has this schema.
 
-    A string is the text itself, whatever it looks like. Another type is read as JSON, or else as a Python
+    A string is the text itself, whatever it looks like; where another type is allowed beside it, what is JSON
+    of that type is that. Another type is read as JSON, or else as a Python
     literal (`True`, `None`, quotes of one stroke); what is neither stays text, and so has the wrong type.
     Without a type, JSON is read as such and anything else is text.
     """
     kinds = _kinds(schema)
     stripped = text.strip()
     if "string" in kinds:
-        is_null = "null" in kinds and stripped in ("null", "None")
-        return None if is_null else text
+        return _other_than_text(stripped, text, kinds)
     for read in _readers(kinds):
         try:
             return read(stripped)
         except (InvalidJsonError, MalformedCallError):
             continue
     return text
+
+
+def _other_than_text(stripped: str, text: str, kinds: set[str]) -> Any:
+    if kinds == {"string"}:
+        return text
+    if "null" in kinds and stripped in ("null", "None"):
+        return None
+    try:
+        value = loads(stripped)
+    except InvalidJsonError:
+        return text
+    return value if not isinstance(value, str) and _JSON_TYPES[type(value)] & kinds else text
 
 
 def _readers(kinds: set[str]) -> tuple[Callable[[str], Any], ...]:

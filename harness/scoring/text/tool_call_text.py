@@ -30,14 +30,14 @@ from harness.scoring.text.fences import fenced_blocks
 __all__ = ["MalformedCallError", "calls_in_text", "schemas_of"]
 
 _ENDS = re.compile(
-    r"(?:\s|<\|(?:im_end|eot_id|eom_id|endoftext|return|end_of_text|user|observation|END_OF_TURN_TOKEN|eos)\|>"
+    r"(?:\s|<\|(?:im_end|eot_id|eom_id|endoftext|return|end_of_text|role_end|user|observation|END_OF_TURN_TOKEN|eos)\|>"
     r"|</s>|<eos>|<end_of_turn>|<turn\|>|<｜end▁of▁sentence｜>|\[EOS\]|\[e~\[|<seed:eos>|<\|tool_response>)+\Z"
 )
 """Tokens that end a turn, of the families that are read; some decoders leave them in."""
 _MARKS = re.compile(
     r"<[|｜/]*(?:[\w:]+[:｜])?(?:tool[_▁]?calls?|longcat_tool_call|function_?calls?|python_(?:tag|start)|"
     r"start_function_call|action_start|start_action|tools_prefix|tool_code|invoke\b|tool[_▁]sep|use_tool|tool_use)"
-    r"|<function[=\s]|<arg_key>|<\|(?:channel|call|constrain)\|>|\[/?(?:TOOL_CALLS?|ARGS|CALL_ID)\]"
+    r"|<function[=\s]|<arg_key>|<\|(?:channel|call|constrain)\|>|<\|open\|>(?:tool|call|function)|\[/?(?:TOOL_CALLS?|ARGS|CALL_ID)\]"
     r"|<｜(?:tool|DSML)|\bto=functions\b|\bfunctools\s*\[|\bfunctions\.\w+:\d|```\s*tool_c|\bAction Input\s*:"
     r"|</?(?:tool|function|parameter)\b[^<]*>",
     re.IGNORECASE,
