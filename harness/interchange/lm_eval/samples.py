@@ -48,7 +48,9 @@ def _read(path: Path) -> Iterator[Row]:
         yield row
 
 
-def _refuse_other_scoring(sample: Row, target: Any, is_choice: bool, path: Path, line: int) -> None:
+def _refuse_other_scoring(
+    sample: Mapping[str, Any], target: Any, is_choice: bool, path: Path, line: int
+) -> None:
     """Refuse a sample that its task scores otherwise than by its likeliest choice, or by its very target.
 
     Raises:
@@ -98,7 +100,7 @@ def _arguments(value: Any, path: Path, line: int) -> list[tuple[str, Any]]:
     return found
 
 
-def _gold(sample: Row, texts: Sequence[str], path: Path, line: int) -> int:
+def _gold(sample: Mapping[str, Any], texts: Sequence[str], path: Path, line: int) -> int:
     """Return the index of the right choice.
 
     lm-eval logs a target as text, so that "2" is the third choice or the choice that says 2. Where both are
