@@ -9,22 +9,22 @@ from typing import Any
 
 from harness.cases import Case, Response, Score
 from harness.scoring.check_type import Example, Scorer, declare_check
-from harness.scoring.checks.parameters import MARKER
-from harness.scoring.checks.regex_check import PATTERN, compile_pattern, last_match
+from harness.scoring.checks.parameters import FLAG, MARKER, TAKE
+from harness.scoring.checks.regex_check import PATTERN, compile_pattern, first_match, last_match
+from harness.scoring.text.number_answer import NumberAnswer, answered_number, number_in
 from harness.scoring.text.number_text import (
     LOCALES,
-    FoundNumber,
+    find_quantities,
     last_number,
-    number_pattern,
     parse_number,
-    value_of,
+    plain_numbers,
 )
+from harness.scoring.text.run_on import before_next_question
 
 __all__ = ["number"]
 
-_FULL_WIDTH = {code: code - 0xFF01 + ord("!") for code in range(0xFF01, 0xFF5F)}  # as Japanese types digits
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_Finder = Callable[[str], "FoundNumber | str"]
+_Finder = Callable[[str], "NumberAnswer | str"]
 
 _UNIT: Mapping[str, Any] = {
     "type": ["string", "array", "object"],
@@ -47,6 +47,8 @@ _UNIT: Mapping[str, Any] = {
         "pattern": PATTERN,
         "unit": _UNIT,
         "locale": {"type": "string", "enum": sorted(LOCALES)},
+        "take": TAKE,
+        "only": FLAG,
     },
     target="value",
     examples=(
@@ -59,6 +61,12 @@ _UNIT: Mapping[str, Any] = {
             ("5 km", "It is 5000 m in 2 steps"),
             ("5 miles", "5", "5 m"),
         ),
+        Example(
+            {"value": 18, "after": "####", "take": "first"},
+            ("#### 18\n#### 19",),
+            ("#### 19\n#### 18",),
+        ),
+        Example({"value": 0.75, "only": True}, ("3/4", "**0.75**"), ("It is 3/4.", "3/4 of it", "0.7")),
         Example({"value": 9.8, "tolerance": 0.05}, ("9.83", "9.76 m"), ("9.7", "9.9")),
         Example(
             {"value": 12, "pattern": "sum is ([0-9]+)"},
@@ -75,12 +83,16 @@ def number(
     pattern: str | None = None,
     unit: str | Sequence[str] | Mapping[str, float] | None = None,
     locale: str = "en",
+    take: str = "last",
+    only: bool = False,
 ) -> Scorer:
-    """The number that the answer gives differs from `value` by at most `tolerance`, or by
-    `relative_tolerance` times `value`. It is the last number; with `after`, the first behind the last
-    occurrence of that marker (`####`, `Answer:`); with `pattern`, the first in the group of its last match;
-    with `unit` (one, several spellings, or spelling → factor), the last one that carries it, missed where
-    none does. An answer without a number, or cut off before its end, is invalid.
+    r"""The number that the answer gives differs from `value` by at most `tolerance`, or by
+    `relative_tolerance` times `value`. It is the marked one (`\boxed{}`, `####`, "the answer is"), or else
+    the last; with `after`, the first behind the last occurrence of that marker (`take`: or the `first`);
+    with `pattern`, the first in the group of its last match; with `unit` (one, several spellings, or spelling
+    → factor), the last one that carries it, missed where none does. Fractions, powers, LaTeX, words and
+    digits of all scripts are read. With `only`, an answer with anything but the number is missed. An
+    answer without a number that is certain ("5 or 6"), or cut off before its end, is invalid.
     """  # noqa: D205  (one paragraph is the documentation of the check)
     wanted = parse_number(str(value))
     if wanted is None:
@@ -93,73 +105,77 @@ def number(
             f"pattern: needs exactly one group, around the number; {pattern!r} has {compiled.groups}"
         )
     allowed = max(Decimal(str(tolerance)), abs(wanted) * Decimal(str(relative_tolerance)))
-    find = _finder(after, compiled, None if unit is None else _factors(unit), locale)
+    find = _finder(after, compiled, None if unit is None else _factors(unit), locale, take)
 
     def scorer(case: Case, response: Response) -> Score:
-        text = response.text.translate(_FULL_WIDTH)
-        found = find(text)
-        if isinstance(found, str):
+        text = plain_numbers(response.text, locale)
+        answer = find(text)
+        if isinstance(answer, str):
             if unit is not None and (bare := last_number(text, locale)) and not response.truncated:
-                return Score.missed(f"{found}: {bare[0]} has none", str(bare[0]))
+                return Score.missed(f"{answer}: {bare[0]} has none", str(bare[0]))
             cut = ": the answer was cut off" if response.truncated else ""
-            return Score.invalid(found + cut)
-        given, end = found
-        unfinished = (after is None and compiled is None) or not text[end:].strip()
+            return Score.invalid(answer + cut)
+        given, shown = answer.value, _shown(answer.value)
+        unfinished = not answer.marked or not text[answer.end :].strip()
         if response.truncated and unfinished:
-            return Score.invalid(
-                f"the answer was cut off after {given}, which may not be its result", str(given)
-            )
-        if abs(given - wanted) <= allowed:
-            return Score.passed(str(given))
+            return Score.invalid(f"the answer was cut off after {shown}, which may not be its result", shown)
+        if only and parse_number(text.strip().strip("*_`$."), locale) is None:
+            return Score.missed("the answer is more than the number", shown)
+        if abs(given - wanted) <= max(allowed, _rounding(given, wanted)):
+            return Score.passed(shown)
         margin = f" ± {float(allowed):g}" if allowed else ""
-        return Score.missed(f"expected {wanted}{margin}, found {given}", str(given))
+        return Score.missed(f"expected {wanted}{margin}, found {shown}", shown)
 
     return scorer
 
 
-def _finder(after: str | None, pattern: Any, factors: Mapping[str, Decimal] | None, locale: str) -> _Finder:
+def _finder(
+    after: str | None, pattern: Any, factors: Mapping[str, Decimal] | None, locale: str, take: str
+) -> _Finder:
     """Return the function that finds the number and the offset where it ends, or says what is missing."""
     if factors is not None:
         return lambda text: _with_unit(text, factors, locale)
     if pattern is not None:
-        return lambda text: _in_pattern(text, pattern, locale)
+        return lambda text: _in_pattern(text, pattern, locale, take)
     if after is not None:
-        return lambda text: _behind(text, after, locale)
-    return lambda text: last_number(text, locale) or "no number in the answer"
+        marker = plain_numbers(after, locale)
+        return lambda text: _behind(text, marker, locale, take)
+    return lambda text: answered_number(text, locale)
 
 
-def _in_pattern(text: str, pattern: Any, locale: str) -> FoundNumber | str:
-    last = last_match(pattern, text)
-    if last is None or last.group(1) is None:
+def _in_pattern(text: str, pattern: Any, locale: str, take: str) -> NumberAnswer | str:
+    match = (first_match if take == "first" else last_match)(pattern, text)
+    if match is None or match.group(1) is None:
         return "no match of the pattern in the answer"
-    found = _first(text, last.start(1), last.end(1), locale)
-    return f"no number in {last.group(1)[:40]!r}" if found is None else found
+    answer = number_in(text, match.start(1), match.end(1), locale)
+    return f"{answer} in {match.group(1)[:40]!r}" if isinstance(answer, str) else answer
 
 
-def _behind(text: str, marker: str, locale: str) -> FoundNumber | str:
-    start = text.rfind(marker)
+def _behind(text: str, marker: str, locale: str, take: str) -> NumberAnswer | str:
+    text = before_next_question(text, marker)
+    start = text.find(marker) if take == "first" else text.rfind(marker)
     if start < 0:
         return f"no {marker!r} in the answer"
-    found = _first(text, start + len(marker), len(text), locale)
-    return f"no number after {marker!r}" if found is None else found
+    end = text.find(
+        "\n",
+        start + len(marker) + (len(text[start + len(marker) :]) - len(text[start + len(marker) :].lstrip())),
+    )
+    answer = number_in(text, start + len(marker), len(text) if end < 0 else end, locale)
+    return f"{answer} after {marker!r}" if isinstance(answer, str) else answer
 
 
-def _first(text: str, start: int, end: int, locale: str) -> FoundNumber | None:
-    found = number_pattern(locale).search(text, start, end)
-    value = None if found is None else value_of(found.group(), locale)
-    return None if found is None or value is None else (value, found.end())
-
-
-def _with_unit(text: str, factors: Mapping[str, Decimal], locale: str) -> FoundNumber | str:
+def _with_unit(text: str, factors: Mapping[str, Decimal], locale: str) -> NumberAnswer | str:
     """Find the last number with a unit behind it, or with a sign or code such as € or EUR before it."""
-    result: FoundNumber | None = None
+    result: NumberAnswer | None = None
     longest = sorted(factors, key=len, reverse=True)
-    for match in number_pattern(locale).finditer(text):
-        value = value_of(match.group(), locale)
+    for quantity in find_quantities(text, locale):
         for unit in longest:
-            end = _unit_end(text, match.end(), unit)
-            if value is not None and (end or unit in match.group() or _is_before(text, match.start(), unit)):
-                result = value * factors[unit], end or match.end()
+            bare = _unit_end(text, quantity.bare_end, unit)
+            end = bare or _unit_end(text, quantity.end, unit)
+            value = quantity.bare if bare else quantity.value
+            inside = unit in text[quantity.start : quantity.bare_end]
+            if value is not None and (end or inside or _is_before(text, quantity.start, unit)):
+                result = NumberAnswer(value * factors[unit], end or quantity.end, False)
                 break
     return result or f"no number with the unit {' or '.join(factors)} in the answer"
 
@@ -185,3 +201,16 @@ def _factors(unit: str | Sequence[str] | Mapping[str, float]) -> Mapping[str, De
     if isinstance(unit, Mapping):
         return {name: Decimal(str(factor)) for name, factor in unit.items()}
     return dict.fromkeys(unit, Decimal(1))
+
+
+def _shown(value: Decimal) -> str:
+    """Return how a number is shown: as it was written, or in plain digits where it was calculated."""
+    plain = format(value, "f")
+    return plain if len(plain) <= 30 else f"{value:.15g}"
+
+
+def _rounding(given: Decimal, wanted: Decimal) -> Decimal:
+    """Return how far a calculated number (1/3, √2) may lie from a `value` that JSON rounded to 16 digits."""
+    if len(given.as_tuple().digits) < 25 or len(wanted.as_tuple().digits) < 15:
+        return Decimal(0)
+    return abs(wanted) * Decimal("1e-15")

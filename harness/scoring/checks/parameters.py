@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["COUNT", "FLAG", "MARKER", "NORMALIZE", "SHARE", "TEXT", "TEXTS"]
+__all__ = ["COUNT", "FLAG", "MARKER", "NORMALIZE", "SHARE", "TAKE", "TEXT", "TEXTS"]
 
 COUNT: Mapping[str, Any] = {"type": "integer", "minimum": 0}
 FLAG: Mapping[str, Any] = {"type": "boolean"}
@@ -19,5 +19,6 @@ NORMALIZE: Mapping[str, Any] = {
     },
 }
 SHARE: Mapping[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+TAKE: Mapping[str, Any] = {"type": "string", "enum": ["first", "last"]}
 TEXT: Mapping[str, Any] = {"type": "string", "minLength": 1}
 TEXTS: Mapping[str, Any] = {"type": "array", "minItems": 1, "uniqueItems": True, "items": TEXT}

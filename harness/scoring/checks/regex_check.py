@@ -17,6 +17,7 @@ __all__ = [
     "PATTERN",
     "TIME_LIMIT",
     "compile_pattern",
+    "first_match",
     "last_match",
     "matches",
     "search",
@@ -69,6 +70,15 @@ def search(pattern: Any, text: str, *, full: bool = False) -> Any:
         return method(text, timeout=TIME_LIMIT)
     except TimeoutError:
         raise _too_slow(pattern, text) from None
+
+
+def first_match(pattern: Any, text: str) -> Any:
+    """Return the first match of a pattern from `compile_pattern`, or None.
+
+    Raises:
+        ScoringError: It took longer than `TIME_LIMIT`.
+    """
+    return search(pattern, text)
 
 
 def last_match(pattern: Any, text: str) -> Any:
