@@ -8,52 +8,43 @@ from collections.abc import Iterator
 
 from harness.cases import Case, Response, Score
 from harness.scoring.check_type import Example, Scorer, declare_check
+from harness.scoring.text.choice_cues import (
+    ANSWER,
+    CHOSEN,
+    CLOSERS,
+    CONDITION,
+    CONSIDERED,
+    CORRECTION,
+    DENIED,
+    FINAL,
+    JUDGED,
+    NEGATED,
+    NO_BLANKS,
+    NOT_AN_OPTION,
+    PLAIN_AFTER,
+    PLAIN_BEFORE,
+    RULED_OUT,
+    VERDICT,
+)
 
 __all__ = ["choice_letter", "find_choice"]
 
 _DEFAULT = "ABCD"
-_OPENERS = " \t([{*_`\"'“‘«$"
-_CLOSERS = r"[)\]}*_`\"'”’»$]*"
+_LOOK_ALIKE = str.maketrans("АВСЕΑΒΕ", "ABCEABE")  # Cyrillic and Greek capitals
+_OPENERS = " \t([{<*_`「『\"'“‘«$"
 _OPTION = re.compile(r"(?:option|choice|letter)\s*$", re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\s*\{\s*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?[\s(]*$")
-_ANSWER = re.compile(
-    r"(?:answer|choice|option|antwort|réponse|respuesta|risposta|resposta|ответ|答案|答え)"
-    r"[*_\"'”’]*\s*(?:(?:choice|option|letter)\s*)?"
-    r"(?:(?:\b(?:is|was|ist|est|es|é|è|(?:must|should|would|has to|will|can only) be)|是|为|は)(?:\s*[:：])?"
-    r"|[:：=—–-])\s*$",
+_JOINED = re.compile(
+    CLOSERS + r"\s*(?:,|/|&|\bor\b|\band\b|[或と和]|または|또는|หรือ)\s*(?:option\s+)?[\[(*_`\"'“‘]*$",
     re.IGNORECASE,
 )
-_FINAL = re.compile(r"(?:final|correct|best|right|richtige|correcta|bonne)\s+\S+$", re.IGNORECASE)
-_CHOSEN = re.compile(
-    r"\b(?:I|we)(?:'d|’d| would| will|'ll|’ll)? (?:choose|pick|select|go with)\s*$", re.IGNORECASE
-)
-_JUDGED = re.compile(
-    _CLOSERS + r"[.:)]?(?:\s+(?!is\b|are\b|or\b|and\b)[\w'’-]+){0,5}\s+(?:is|would be|must be|seems)\s+"
-    r"(?:the\s+|clearly\s+|only\s+)*(?:correct|right|best|true)\b",
-    re.IGNORECASE,
-)
-_NEGATED = re.compile(
-    r"(?:\b(?:can)?not(?: be)?|n['’]t(?: be)?|\bnor|\bneither|\brather than|\binstead of|\bexcept|\bunlike|"
-    r"\bnever)"
-    r"\s*(?:the\s+)?(?:answer|option|choice)?\s*$",
-    re.IGNORECASE,
-)
-_DENIED = re.compile(  # "A and C are both wrong", "B isn't right"
-    _CLOSERS + r"(?:\s*(?:,|/|&|\bor\b|\band\b)\s*[\[(*_`\"'“‘]*[A-Z](?!\w)" + _CLOSERS + r")*\s+"
-    r"(?:(?:is|are|was|were|ca|could|would|does|do)n['’]t\b"
-    r"|(?:is|are|was|were|can|could|would|does|do)\s*not\b"
-    r"|(?:is|are|was|were|must be|seems?)\s+(?:(?:all|also|both|clearly|simply)\s+)*"
-    r"(?:false|implausible|impossible|incorrect|out|wrong)\b)",
-    re.IGNORECASE,
-)
-_JOINED = re.compile(_CLOSERS + r"\s*(?:,|/|&|\bor\b|\band\b)\s*(?:option\s+)?[\[(*_`\"'“‘]*$", re.IGNORECASE)
-_OR = re.compile(_CLOSERS + r"\s*(?:,|/|&|\bor\b|\band\b)\s*(?:option\s+)?[\[(*_`\"'“‘]*[A-Z](?!\w)")
-_MARK = re.compile(_CLOSERS + r"\s*[.:)\]][)*_]*\s")
-_LINE_END = re.compile(_CLOSERS + r"[^\S\n]*(?:\n|\Z)")
+_OR = re.compile(CLOSERS + r"\s*(?:,|/|&|\bor\b|\band\b)\s*(?:option\s+)?[\[(*_`\"'“‘]*[A-Z](?!\w)")
+_MARK = re.compile(CLOSERS + r"\s*[.:)\]][)*_]*\s")
+_LINE_END = re.compile(CLOSERS + r"[^\S\n]*(?:\n|\Z)")
 # What follows a word on its line. Behind `A`, some words show that it is no article: "A is", "A because".
-_WORD = re.compile(_CLOSERS + r"[^\S\n]+(?!(?:because|is|seems|since)\b)[^\W\d_]")
+_WORD = re.compile(CLOSERS + r"[^\S\n]+(?!(?:because|is|seems|since)\b)[^\W\d_]")
 _WORD_AFTER_A = re.compile(
-    _CLOSERS + r"[^\S\n]+(?!(?:as|because|but|must|is|seems|should|since|was|would)\b)[^\W\d_]"
+    CLOSERS + r"[^\S\n]+(?!(?:as|because|but|must|is|seems|should|since|was|would)\b)[^\W\d_]"
 )
 _REACH = 60  # characters before a letter that can say what it is
 
@@ -72,38 +63,58 @@ def find_choice(text: str, letters: str = _DEFAULT) -> tuple[str, bool] | str:
         letters: The options' letters, upper case.
     """
     text = unicodedata.normalize("NFKC", text)
+    text = re.sub(r"(?<!\w)[АВСЕΑΒΕ](?!\w)", lambda alone: alone.group().translate(_LOOK_ALIKE), text)
+    text = NOT_AN_OPTION.sub(lambda name: "_" * len(name.group()), text)
+    named = list(_ranked(text, letters))
+    for correction in reversed(list(CORRECTION.finditer(text))):
+        later = [one for one in named if one[2] >= correction.end()]
+        if later and later[0][2] - correction.end() <= _REACH:
+            named = later
+            break
     found: dict[int, list[str]] = {}
-    for rank, letter in _ranked(text, letters):
+    for rank, letter, _ in named:
         found.setdefault(rank, []).append(letter)
     if not found:
         return f"no choice among {', '.join(letters)} in the answer"
     best = min(found)
-    named = list(dict.fromkeys(found[best]))
-    if len(named) > 1:
-        return f"ambiguous: the answer names {' and '.join(named)}"
-    return named[0], best <= _JUDGED_RANK
+    options = list(dict.fromkeys(found[best]))
+    if len(options) > 1:
+        return f"ambiguous: the answer names {' and '.join(options)}"
+    return options[0], best <= _JUDGED_RANK
 
 
 _ALONE_RANK, _FINAL_RANK, _ANSWER_RANK, _JUDGED_RANK, _LINE_RANK, _BOLD_RANK, _BARE_RANK = range(7)
 
 
-def _ranked(text: str, letters: str) -> Iterator[tuple[int, str]]:
-    """Yield each letter that may be the choice, with how strongly its place says so (0 is strongest)."""
+def _ranked(text: str, letters: str) -> Iterator[tuple[int, str, int]]:
+    """Yield each letter that may be the choice, how strongly its place says so (0 is most), and where."""
     alone = re.fullmatch(rf"\W*(?:option\s+)?([{letters}{letters.lower()}])\W*", text, re.IGNORECASE)
     if alone is not None:
-        yield _ALONE_RANK, alone[1].upper()
+        if not NEGATED.search(text[: alone.start(1)]):
+            yield _ALONE_RANK, alone[1].upper(), alone.start(1)
         return
-    token = re.compile(rf"(?<![^\W是为は])(?<![\w][-'’])([{letters}{letters.lower()}])(?!\w|[-'’]\w)")
-    last: tuple[int, int] | None = None  # where the letter before ended, and its rank
+    verdicts = [one for one in VERDICT.finditer(text) if one["letter"].upper() in letters]
+    if len(verdicts) > 1:
+        for one in verdicts:
+            if one["right"]:
+                yield _JUDGED_RANK, one["letter"].upper(), one.start("letter")
+        text = VERDICT.sub(lambda line: "_" * len(line.group()), text)
+    token = re.compile(
+        rf"(?<![^\W{NO_BLANKS}])(?<![\w][-'’])([{letters}{letters.lower()}])(?![^\W{NO_BLANKS}]|[-'’]\w)"
+    )
+    last: tuple[int, int | None] | None = None  # where the letter before ended, and its rank
     for match in token.finditer(text):
         before, after = text[max(0, match.start() - _REACH) : match.start()], text[match.end() :][:_REACH]
         if last is not None and _JOINED.fullmatch(text[last[0] : match.start()]):
-            rank: int | None = last[1]  # "B or C", "A/B": as much the choice as the one before
+            rank = last[1]  # "B or C", "A/B": as much the choice as the one before
         else:
             rank = _rank(match[1], before, after, text[: match.start()].rpartition("\n")[2])
+            first = not text[: match.start()].strip(_OPENERS)
+            if rank is None and first and match[1].islower() and re.match(r"[).:]\s", after):
+                rank = _LINE_RANK
+        last = (match.end(), rank)
         if rank is not None:
-            last = (match.end(), rank)
-            yield rank, match[1].upper()
+            yield rank, match[1].upper(), match.start()
 
 
 def _rank(letter: str, before: str, after: str, line: str) -> int | None:
@@ -114,19 +125,21 @@ def _rank(letter: str, before: str, after: str, line: str) -> int | None:
         named, bare = True, bare[: option.start()].rstrip(_OPENERS)
     else:
         named = False
-    if _NEGATED.search(bare) or _DENIED.match(after):
+    if NEGATED.search(bare) or DENIED.match(after) or RULED_OUT.search(bare):
+        return None
+    if CONSIDERED.search(before) or CONDITION.match(after):
         return None
     if _BOXED.search(before):
         return _FINAL_RANK
     if not (named or bracketed) and _may_be_word(letter, bare, after):
         return None
     whole = before if not named else bare
-    marked = _ANSWER.search(bare) or (_ANSWER.search(whole.rstrip(_OPENERS)) if named else None)
+    marked = ANSWER.search(bare) or (ANSWER.search(whole.rstrip(_OPENERS)) if named else None)
     if marked is not None:
-        return _FINAL_RANK if _FINAL.search(bare[: marked.start()] + "answer") else _ANSWER_RANK
-    if _CHOSEN.search(bare):
+        return _FINAL_RANK if FINAL.search(bare[: marked.start()] + "answer") else _ANSWER_RANK
+    if CHOSEN.search(bare):
         return _ANSWER_RANK
-    if _JUDGED.match(after):
+    if JUDGED.match(after):
         return _JUDGED_RANK
     if letter.islower() and not bracketed:
         return None
@@ -135,7 +148,7 @@ def _rank(letter: str, before: str, after: str, line: str) -> int | None:
     if bracketed:
         return _BOLD_RANK
     sure = letter not in "AI" or not bare or _OR.match(after) or re.match(r"\s*(?:[.,;:!?–—-]|$)", after)
-    return _BARE_RANK if sure else None
+    return _BARE_RANK if sure and (named or PLAIN_BEFORE.search(bare)) and PLAIN_AFTER.match(after) else None
 
 
 def _may_be_word(letter: str, bare: str, after: str) -> bool:
