@@ -23,7 +23,8 @@ _NEGATED = re.compile(  # a denial in the same clause, no word between turns it 
     re.IGNORECASE,
 )
 _DOUBTED = re.compile(
-    r"^\W*(?:\w+\W+){0,3}?(?:is|are|would be|seems)\s*(?:n['’]t|\s+not|\s+wrong|\s+incorrect)\b|^\s*\?"
+    r"^\W*(?:\w+\W+){0,3}?(?:is|are|would be|seems)\s*(?:n['’]t|\s+not|\s+wrong|\s+incorrect)\b"
+    r"|^[^.!\n]{0,40}\?"
     r"|^(?:ではな|じゃな|[이가] 아니|は誤|不是|不对)",
     re.IGNORECASE,
 )
