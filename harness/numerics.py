@@ -11,6 +11,8 @@ __all__ = ["OF_THE_PROMPT", "differences", "require_alike"]
 
 _OF_THE_CHECKPOINT = frozenset({"adapter"})
 """What a checkpoint is, not how it is computed: a base has no adapter to fold."""
+_SPOILED = {"adapter": "switched"}
+"""What stored runs say of answers that an adapter asked before may have spoiled."""
 OF_THE_PROMPT = frozenset({"template", "template_date"})
 """What the model is shown. A base may have no chat template, and a template ask for no date; two checkpoints
 that do must be shown the same, whatever backend computes them."""
@@ -25,11 +27,12 @@ def differences(ours: Mapping[str, str], theirs: Mapping[str, str], *, one_backe
         one_backend: Whether one backend computes both. What is computed by two has no more in common than
             what the models are shown.
     """
+    spoiled = any(_SPOILED.items() & numerics.items() for numerics in (ours, theirs))
     changed = [
         key
         for key in sorted(ours.keys() | theirs.keys())
         if ours.get(key) != theirs.get(key)
-        and key not in _OF_THE_CHECKPOINT
+        and (key not in _OF_THE_CHECKPOINT or (spoiled and key in _SPOILED))
         and (key in OF_THE_PROMPT or one_backend)
         and (key not in OF_THE_PROMPT or (key in ours and key in theirs))
     ]

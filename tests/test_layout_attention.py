@@ -12,9 +12,10 @@ from tiny_models import save_adapter, save_model
 from torch import Tensor
 
 from harness.inference import attention
+from harness.inference.adapters import active_adapter, attach_adapter
 from harness.inference.attention import attend_with_lse, layout_attention, merge
 from harness.inference.layout_support import supports_layouts
-from harness.inference.loading import active_adapter, attach_adapter, load_model
+from harness.inference.loading import load_model
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 96,

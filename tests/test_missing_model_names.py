@@ -15,7 +15,8 @@ pytest.importorskip("peft", reason="local models need checkpoint-harness[hf]")
 
 from harness.cases import Message, Request, Response, Sampling
 from harness.errors import IncompatibleLibraryError
-from harness.inference.loading import attach_adapter, load_model, load_tokenizer
+from harness.inference.adapters import attach_adapter
+from harness.inference.loading import load_model, load_tokenizer
 from harness.likelihood import Continuation
 from harness.plugins.backends.hf import HFBackend
 from harness.protocols import BackendOptions

@@ -20,7 +20,6 @@ from harness.registry import did_you_mean
 __all__ = [
     "LocalModel",
     "Spec",
-    "check_adapter_fits",
     "inspect_directory",
     "locate",
     "parse_spec",
@@ -259,50 +258,3 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
             "copy it again"
         )
     return shapes
-
-
-def check_adapter_fits(adapter: LocalModel, base: LocalModel) -> None:
-    """Check that every LoRA pair of an adapter has its layer in the base, with matching shape.
-
-    An adapter on a shallower or other base loads without a word in the usual libraries and then does
-    nothing, or the wrong thing.
-
-    Raises:
-        CheckpointError: A target layer is missing or has another shape; names the first one.
-    """
-    layers = {name: shape for shard in base.shards for name, shape in tensor_shapes(shard).items()}
-    pairs: dict[str, dict[str, tuple[int, ...]]] = {}
-    for name, shape in tensor_shapes(adapter.shards[0]).items():
-        for side in ("lora_A", "lora_B"):
-            marker = f".{side}."
-            if marker in name:
-                pairs.setdefault(name.split(marker)[0], {})[side] = shape
-    for module, pair in sorted(pairs.items()):
-        layer = _base_layer(module, layers)
-        if layer is None:
-            raise CheckpointError(
-                f"{adapter.path}: adapts {module}, which the base {base.path} does not have; "
-                "it was trained on another base"
-            )
-        if set(pair) != {"lora_A", "lora_B"}:
-            raise CheckpointError(f"{adapter.path}: {module} has only {next(iter(pair))}; the adapter is cut")
-        found = layers[layer]
-        needed = (pair["lora_B"][0], pair["lora_A"][-1])
-        if len(found) == 2 and len(pair["lora_A"]) == 2 and found != needed and found[::-1] != needed:
-            raise CheckpointError(
-                f"{adapter.path}: {module} is for a layer of shape {list(needed)}, the base {base.path} has "
-                f"{list(found)}; it was trained on another base"
-            )
-
-
-def _base_layer(module: str, layers: Mapping[str, Any]) -> str | None:
-    """Return the base's weight that a PEFT module path stands for (`base_model.model.` + module path)."""
-    plain = module.removeprefix("base_model.model.")
-    for prefix in ("", "model."):
-        for name in (f"{prefix}{plain}.weight", f"{plain.removeprefix(prefix)}.weight"):
-            if name in layers:
-                return name
-    if plain in ("lm_head", "model.embed_tokens"):  # tied weights are stored once, under either name
-        tied = ("lm_head.weight", "model.embed_tokens.weight")
-        return next((name for name in tied if name in layers), None)
-    return None

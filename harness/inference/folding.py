@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.checkpoints.adapter_fit import base_shape, stored_shapes
 from harness.checkpoints.spec import LocalModel, tensor_shapes
 from harness.errors import CheckpointError
+from harness.inference.adapters import LAYER_SETTINGS, leaves_base_alone
 from harness.inference.packed_weights import set_weight, weight_of
 
 if TYPE_CHECKING:
@@ -26,41 +28,29 @@ __all__ = ["Folding", "PristineWeights", "can_fold"]
 
 _WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
-_PLAIN = frozenset(
-    # what says where and how large the adapter is, or matters in training only
-    {
-        "alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias", "eva_config",
-        "exclude_modules", "inference_mode", "init_lora_weights", "loftq_config", "lora_alpha",
-        "lora_dropout", "megatron_core", "peft_type", "peft_version", "qalora_group_size", "r",
-        "rank_pattern", "revision", "target_modules", "task_type", "use_rslora",
-    }
-)  # fmt: skip
+_TRANSPOSED = frozenset({"gpt2", "openai-gpt"})
+"""Architectures whose layers keep their weights the other way round, which a square one does not show."""
 
 
 def can_fold(adapter: LocalModel, base: LocalModel) -> bool:
     """Whether an adapter is a plain LoRA: a product of two matrices on top of linear layers and nothing else.
 
-    Everything that the configuration sets and that is not known to be harmless (DoRA, saved modules, biases,
-    patterns of other scalings, kinds to come) rules folding out.
-
     Args:
         adapter: The adapter's directory.
         base: The base's directory.
     """
-    config = adapter.config
-    others = [key for key, value in config.items() if value and key not in _PLAIN and key != "runtime_config"]
-    names = tensor_shapes(adapter.path / _WEIGHTS) if (adapter.path / _WEIGHTS).is_file() else {}
-    tied = base.config.get("tie_word_embeddings", True)
+    if base.config.get("model_type") in _TRANSPOSED or not leaves_base_alone(adapter, base):
+        return False
+    shapes, stored = tensor_shapes(adapter.shards[0]), stored_shapes(base)
+    modules = {name.rsplit(".", 2)[0] for name in shapes}
     return (
-        str(config.get("peft_type")) == "LORA"
-        and not others
-        and not config.get("alpha_pattern")
-        and not config.get("rank_pattern")
-        and config.get("bias", "none") == "none"
-        and config.get("init_lora_weights", True) in (True, False, "gaussian")
-        and bool(names)
-        and all(name.endswith((".lora_A.weight", ".lora_B.weight")) for name in names)
-        and not (tied and any(".lm_head." in name for name in names))
+        not any(adapter.config.get(key) for key in LAYER_SETTINGS)
+        and all(name.endswith((".lora_A.weight", ".lora_B.weight")) for name in shapes)
+        and all(
+            base_shape(module, stored)
+            == (shapes[f"{module}.lora_B.weight"][0], shapes[f"{module}.lora_A.weight"][-1])
+            for module in modules
+        )
     )
 
 
@@ -213,7 +203,7 @@ def _factors(adapter: LocalModel, layers: Mapping[str, Any]) -> dict[str, _Facto
         before = tensors.get(f"{_PREFIX}{name}.lora_A.weight")
         after = tensors.get(f"{_PREFIX}{name}.lora_B.weight")
         layer = layers.get(name)
-        if before is None or after is None or type(layer) is not torch.nn.Linear:
+        if before is None or after is None or not isinstance(layer, torch.nn.Linear):
             raise CheckpointError(
                 f"{path}: missing or unexpected tensors of {name}: the adapter does not fit this base"
             )
@@ -233,7 +223,8 @@ def _factors(adapter: LocalModel, layers: Mapping[str, Any]) -> dict[str, _Facto
         wanted = {
             name
             for name, layer in layers.items()
-            if type(layer) is torch.nn.Linear and any(f".{name}".endswith(f".{target}") for target in targets)
+            if isinstance(layer, torch.nn.Linear)
+            and any(f".{name}".endswith(f".{target}") for target in targets)
         }
         missing = sorted(wanted - names) if not config.get("exclude_modules") else []
         if missing:

@@ -1,4 +1,4 @@
-"""Load models and adapters so that what is in memory is what is on disk, or say why not.
+"""Load models so that what is in memory is what is on disk, or say why not.
 
 The usual libraries load a checkpoint with missing, extra or NaN tensors and log a line at most. Here each of
 these is an error.
@@ -6,20 +6,14 @@ these is an error.
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.errors import CheckpointError, IncompatibleLibraryError, MissingDependencyError, TrustError
+from harness.errors import CheckpointError, MissingDependencyError, TrustError
 from harness.upstream.transformers_internals import refuse_incomplete_report, refuse_unguarded_loading
 
-__all__ = ["active_adapter", "attach_adapter", "load_model", "load_tokenizer", "whole_message"]
-
-_INJECTED = frozenset({"LORA", "ADALORA", "IA3", "LOHA", "LOKR", "VERA", "OFT", "BOFT", "LN_TUNING"})
-"""PEFT types that change layers in place; prompt-learning types would need virtual tokens."""
-
+__all__ = ["load_model", "load_tokenizer", "require_finite", "whole_message"]
 
 _LONGEST_MESSAGE = 600  # characters; some list every tensor of a model
 
@@ -96,7 +90,7 @@ def load_model(
                 f"{path}: {len(report[kind])} {kind.replace('_', ' ')} ({listed}): "
                 "weights and config.json do not belong together"
             )
-    _require_finite(model, path)
+    require_finite(model, path)
     model.to(device).eval()
     return model
 
@@ -107,7 +101,12 @@ def whole_message(error: BaseException) -> str:
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 1]}…"
 
 
-def _require_finite(model: Any, path: Path, only: str = "") -> None:
+def require_finite(model: Any, path: Path, only: str = "") -> None:
+    """Refuse NaN and infinity in the parameters of a model, or in those whose name has `only` in it.
+
+    Raises:
+        CheckpointError: Names the first such tensor.
+    """
     import torch
 
     for name, tensor in model.named_parameters():
@@ -134,68 +133,3 @@ def load_tokenizer(path: Path, *, trust_remote_code: bool = False) -> Any:
     except Exception as error:  # tokenizers raise a bare Exception on a damaged tokenizer.json
         raise CheckpointError(f"{path}: tokenizer cannot be loaded: {whole_message(error)}") from error
     return tokenizer
-
-
-def attach_adapter(model: Any, path: Path, name: str) -> Any:
-    """Load a PEFT adapter beside the weights of a model that is in memory.
-
-    Args:
-        model: A loaded base model, or what this function returned for an adapter before.
-        path: The adapter directory.
-        name: Name to switch to it by; see `active_adapter`.
-
-    Returns:
-        The model with the adapter attached; the base's weights are shared, not copied.
-
-    Raises:
-        CheckpointError: Tensors are missing, unexpected or not finite, or the adapter is of a kind that
-            cannot be switched.
-    """
-    try:
-        import peft
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(str(error.name), extra="hf") from error
-    try:
-        config = peft.PeftConfig.from_pretrained(str(path))
-        kind = str(getattr(config.peft_type, "value", config.peft_type))
-        if kind not in _INJECTED:
-            raise CheckpointError(
-                f"{path}: adapters of type {kind} are not supported; merge it into its base first"
-            )
-        config.inference_mode = True
-        device = str(next(model.parameters()).device)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if isinstance(model, peft.PeftModel):
-                model.add_adapter(name, config)
-            else:
-                model = peft.PeftModel(model, config, adapter_name=name)
-            result = model.load_adapter(str(path), adapter_name=name, torch_device=device)
-        refuse_incomplete_report(result)
-    except (CheckpointError, IncompatibleLibraryError):
-        raise
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: adapter cannot be loaded: {whole_message(error)}") from error
-    for kind in ("missing_keys", "unexpected_keys"):
-        keys = getattr(result, kind)
-        if keys:
-            raise CheckpointError(
-                f"{path}: {len(keys)} {kind.replace('_', ' ')} ({', '.join(sorted(keys)[:3])}): "
-                "the adapter does not fit this base"
-            )
-    _require_finite(model, path, only=f".{name}.")
-    model.eval()
-    return model
-
-
-@contextlib.contextmanager
-def active_adapter(model: Any, name: str | None) -> Iterator[Any]:
-    """Use one adapter of a model, or none of them: then the answers are the base's own."""
-    if not hasattr(model, "peft_config"):
-        yield model
-    elif name is None:
-        with model.disable_adapter():
-            yield model
-    else:
-        model.set_adapter(name)
-        yield model

@@ -10,16 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cases import Request, Response, content_digest
+from harness.checkpoints.adapter_fit import check_adapter_fits
 from harness.checkpoints.fingerprint import DigestMemo, fingerprint_directory
 from harness.checkpoints.manifest import read_manifest, verify_files
-from harness.checkpoints.spec import LocalModel, check_adapter_fits, inspect_directory, locate
+from harness.checkpoints.spec import LocalModel, inspect_directory, locate
 from harness.errors import CheckpointError, ConfigurationError, TrustError
+from harness.inference.adapters import leaves_base_alone, needs_its_call
 from harness.inference.folding import can_fold
 from harness.protocols import BackendOptions, Checkpoint
 from harness.registry import BACKENDS, names
 
 from .arguments import choice, own
-from .hf_numerics import BATCHING, DTYPES, TEMPLATES, WEIGHTS, hf_numerics, reconciled
+from .hf_numerics import (
+    BATCHING,
+    DTYPES,
+    FOLDED,
+    OWN_BASE,
+    SHARED_BASE,
+    TEMPLATES,
+    WEIGHTS,
+    hf_numerics,
+    reconciled,
+)
 from .hub import hub_snapshot
 
 if TYPE_CHECKING:
@@ -38,20 +50,21 @@ class _Files:
     base: LocalModel
     adapter: LocalModel | None
     tokenizer: Path
-    folds: bool
+    way: str | None
 
     @property
     def wrapped(self) -> bool:
         """Whether it needs PEFT's layers around the base's: an adapter that cannot be folded."""
-        return self.adapter is not None and not self.folds
+        return self.way in (SHARED_BASE, OWN_BASE)
 
 
 @dataclasses.dataclass
 class _Loaded:
-    """The one base model in memory."""
+    """The one base model in memory, and what it serves: `wrapped` adapters or none, or `only` one of them."""
 
     path: Path
     wrapped: bool
+    only: str | None
     model: Any
     folding: Folding
     adapters: set[str] = dataclasses.field(default_factory=set)
@@ -122,8 +135,8 @@ class HFBackend:
             fingerprint = content_digest([base_fingerprint, fingerprint])
         trusted = self._trust(base)
         tokenizer = path if (path / "tokenizer_config.json").is_file() else base.path
-        folds = model.is_adapter and can_fold(model, base)
-        files = _Files(base, model if model.is_adapter else None, tokenizer, folds)
+        way = _way(model, base) if model.is_adapter else None
+        files = _Files(base, model if model.is_adapter else None, tokenizer, way)
         self._files[fingerprint] = files
         return Checkpoint(
             spec=spec,
@@ -131,9 +144,7 @@ class HFBackend:
             backend="hf",
             location=str(path),
             fingerprint=fingerprint,
-            numerics=hf_numerics(
-                self._arguments, self._options.batch_size, base, tokenizer, adapter=files.adapter, folds=folds
-            ),
+            numerics=hf_numerics(self._arguments, self._options.batch_size, base, tokenizer, adapter=way),
             path=path,
             base=base_fingerprint if model.is_adapter else fingerprint,
             trusted=trusted,
@@ -224,7 +235,7 @@ class HFBackend:
     @contextlib.contextmanager
     def _active(self, checkpoint: Checkpoint, loaded: _Loaded) -> Iterator[Any]:
         """Make the model in memory be this checkpoint inside the block."""
-        from harness.inference.loading import active_adapter
+        from harness.inference.adapters import active_adapter
 
         files = self._files[checkpoint.fingerprint]
         if files.wrapped:
@@ -240,16 +251,19 @@ class HFBackend:
 
     def _model(self, checkpoint: Checkpoint) -> _Loaded:
         """Return the base model of this checkpoint; one that is loaded already is kept if it is the same."""
+        from harness.inference.adapters import attach_adapter
         from harness.inference.folding import Folding
         from harness.inference.layout_support import supports_layouts
-        from harness.inference.loading import attach_adapter, load_model
+        from harness.inference.loading import load_model
         from harness.inference.packed_weights import can_pack
         from harness.inference.packing import pack_model
         from harness.upstream.transformers_internals import can_exchange_attention
 
         files, numerics = self._files[checkpoint.fingerprint], checkpoint.numerics
         loaded = self._loaded
-        if loaded is None or (loaded.path, loaded.wrapped) != (files.base.path, files.wrapped):
+        only = checkpoint.fingerprint if files.way == OWN_BASE else None
+        wanted = (files.base.path, files.wrapped, only)
+        if loaded is None or (loaded.path, loaded.wrapped, loaded.only) != wanted:
             loaded = self._loaded = None  # free the one before, so that memory is that of one model
             model = load_model(
                 files.base.path,
@@ -268,11 +282,13 @@ class HFBackend:
                     f"{files.base.path}: prompts of this model cannot share prefixes, its attention is of "
                     "another kind; pass -M batching=left-padded, for its baseline too"
                 )
-            loaded = _Loaded(files.base.path, files.wrapped, model, Folding(model, files.base))
+            loaded = _Loaded(*wanted, model, Folding(model, files.base))
             self._loaded = loaded
         if files.wrapped and _adapter_name(checkpoint) not in loaded.adapters:
             assert files.adapter is not None  # a checkpoint without adapter is not wrapped
+            self._loaded = None  # where attaching fails, it may be the base no more
             loaded.model = attach_adapter(loaded.model, files.adapter.path, _adapter_name(checkpoint))
+            self._loaded = loaded
             loaded.adapters.add(_adapter_name(checkpoint))
         return loaded
 
@@ -290,6 +306,20 @@ class HFBackend:
         self._loaded = None
         self._tokenizers.clear()
         self._memo.save()
+
+
+def _way(adapter: LocalModel, base: LocalModel) -> str:
+    """Say how an adapter comes to answer.
+
+    Raises:
+        CheckpointError: It would not, unless PEFT's own functions were called.
+    """
+    why = needs_its_call(adapter.config)
+    if why is not None:
+        raise CheckpointError(f"{adapter.path}: {why}; merge it into its base first")
+    if can_fold(adapter, base):
+        return FOLDED
+    return SHARED_BASE if leaves_base_alone(adapter, base) else OWN_BASE
 
 
 def _adapter_name(checkpoint: Checkpoint) -> str:

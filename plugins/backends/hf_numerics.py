@@ -18,12 +18,28 @@ from pathlib import Path
 from harness.checkpoints.spec import LocalModel
 from harness.inference.architectures import default_attention, expects_layouts
 
-__all__ = ["BATCHING", "DTYPES", "TEMPLATES", "WEIGHTS", "hf_numerics", "reconciled"]
+__all__ = [
+    "BATCHING",
+    "DTYPES",
+    "FOLDED",
+    "OWN_BASE",
+    "SHARED_BASE",
+    "TEMPLATES",
+    "WEIGHTS",
+    "hf_numerics",
+    "reconciled",
+]
 
 BATCHING = ("auto", "cascade", "left-padded")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 WEIGHTS = ("auto", "plain")
 TEMPLATES = ("alike", "own")
+FOLDED = "folded"
+"""An adapter that is summed into the base's weights."""
+SHARED_BASE, OWN_BASE = "shared-base", "own-base"
+"""Adapters with PEFT's layers around a base: one that others take turns with, or one loaded for it alone.
+Earlier versions said `switched` of both, when one adapter could spoil the base for the next: those answers
+are not reused."""
 
 
 def hf_numerics(
@@ -32,8 +48,7 @@ def hf_numerics(
     base: LocalModel,
     tokenizer: Path,
     *,
-    adapter: LocalModel | None,
-    folds: bool,
+    adapter: str | None,
 ) -> dict[str, str]:
     """Describe the computation of a checkpoint.
 
@@ -43,13 +58,13 @@ def hf_numerics(
         batch_size: Rows side by side; None where the engine chooses.
         base: The base model.
         tokenizer: Directory of the tokenizer.
-        adapter: The adapter, if there is one.
-        folds: Whether it is folded into the base's weights.
+        adapter: How an adapter comes to answer, where there is one.
 
     Returns:
         Among others `batching` (`cascade`: prompts share prefixes; `left-padded`: rows stand side by side
         where `company` was `tried` and changes nothing, and are alone elsewhere), `weights` (`packed` in the
-        order of oneDNN where that changes nothing, or `plain`), `adapter` (`folded` or `switched`) and
+        order of oneDNN where that changes nothing, or `plain`), `adapter` (`folded`, on a
+        `shared-base` or on its `own-base`) and
         `template` (a digest of the chat template, so that two that differ are not compared unless told;
         `own` where told).
     """
@@ -66,13 +81,12 @@ def hf_numerics(
     batching = arguments.get("batching", "auto")
     if batching == "auto":
         batching = "cascade" if attention == "sdpa" and expects_layouts(base.config) else "left-padded"
-    switched = adapter is not None and not folds
     packs = (
         device == "cpu"
         and dtype == "float32"
         and platform.machine().lower() in ("x86_64", "amd64")
         and arguments.get("weights", "auto") == "auto"
-        and not switched
+        and adapter in (None, FOLDED)
     )
     numerics = {
         "device": device,
@@ -85,7 +99,7 @@ def hf_numerics(
     if batching == "left-padded":  # rows that company changed were once kept under the same numerics
         numerics["company"] = "tried"
     if adapter is not None:
-        numerics["adapter"] = "switched" if switched else "folded"
+        numerics["adapter"] = adapter
     if dtype != "float32":  # in float32 no token was seen to depend on the batch; below it, some do
         numerics["batch_size"] = str(batch_size or "auto")
     template = _template(tokenizer)
