@@ -19,6 +19,7 @@ from harness.train.model import Base, add_adapter, build_model, find_base, load_
 from harness.train.plan import TrainingPlan, plan_data, save_steps, steps_for
 from harness.train.recipe import Recipe
 from harness.train.tokenizer import train_tokenizer
+from harness.train.turn_end import end_at_turns
 
 __all__ = ["Prepared", "prepare"]
 
@@ -79,6 +80,7 @@ def prepare(recipe: Recipe, root: Path) -> Prepared:
     validation, long_validation = _fitting(recipe, tokenize_rows(chat, division.validation), max_length)
     if not train:
         raise TrainingDataError(f"no training row has at most {max_length} tokens: raise training.max_length")
+    end_at_turns(chat.tokenizer, model, train)
     steps = steps_for(recipe, len(train))
     device, precision = _compute(recipe)
     run = root / recipe.output / recipe.name
