@@ -27,6 +27,7 @@ from harness.gate.measurements import CaseCounts, Floor, MeanScore, SampleNoise
 from harness.gate.pairing import Pairing, case_label, cluster_of, is_right_or_wrong, naming
 from harness.gate.policy import ALARMS
 from harness.gate.slices import with_named_slices
+from harness.gate.unending import with_an_end
 from harness.gate.verdict import Status, Verdict, percent, points
 from harness.stats.clusters import cluster_standard_error, group, mean_interval
 from harness.stats.exclusion import exclude_drop
@@ -66,6 +67,7 @@ def decide(evidence: Evidence) -> Verdict:
     verdict = _with_must_pass(verdict, pairing)
     verdict = _with_must_keep(verdict, pairing)
     verdict = _with_floor(verdict, pairing)
+    verdict = with_an_end(verdict, evidence.candidate, evidence.baseline)
     if evidence.gate.needs_baseline:
         verdict = with_comparability(verdict, evidence)
         verdict = with_named_slices(verdict, evidence)
