@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from release_rule import Pair, pairs
 from scipy.special import gammaln
 
-from harness.stats.anytime import Suite, Units, anytime_lower
+from harness.stats.anytime import Units, WholeSuite, anytime_lower
 from harness.stats.bounded import mean_at_most_p
 from harness.stats.clusters import Clusters
 from harness.stats.exact_pairs import paired_drop_p
@@ -130,7 +130,7 @@ def student(differences: Array, drop: float) -> bool:
 def betting(differences: Array, drop: float) -> bool:
     """Whether the confidence sequence excludes it."""
     n = len(differences)
-    units = Units(Clusters(differences, np.ones(n)), Suite(n, n), low=-1.0, high=1.0)
+    units = Units(Clusters(differences, np.ones(n)), WholeSuite(n, n), low=-1.0, high=1.0)
     return anytime_lower(units, level=ALPHA) > -drop
 
 

@@ -1,6 +1,6 @@
 """What the decision over one release promises, on real outcomes: a line of JSON for every promise.
 
-    python benchmarks/release_rule.py FOLDER [--draws 2000] [--only unchanged drops statistics]
+    python benchmarks/release_rule.py FOLDER [--draws 2000] [--only unchanged …] [--sizes 50 100]
 
 FOLDER holds the data packs `alpaca_eval` and `alpaca_eval_extra`: what judges said of the answers of real
 models to the same 805 prompts. A suite is n prompts at random and a pair of models that one judge has seen,
@@ -159,10 +159,12 @@ def percent(hits: Sequence[bool]) -> float:
     return round(100.0 * float(np.mean(hits)), 1)
 
 
-def false_blocks(found: Sequence[Pair], draws: int, seed: int) -> Iterator[dict[str, object]]:
-    """Yield how often unchanged releases are blocked."""
+def false_blocks(
+    found: Sequence[Pair], draws: int, seed: int, sizes: Sequence[int]
+) -> Iterator[dict[str, object]]:
+    """Yield how often unchanged releases are blocked; each line has its own seed, whatever is left out."""
     allowed = 100.0 * (ALPHA + 3.0 * math.sqrt(ALPHA * (1.0 - ALPHA) / draws))
-    for cases, suites, shared in itertools.product(SIZES, SUITES, (False, True)):
+    for cases, suites, shared in itertools.product(sizes, SUITES, (False, True)):
         if suites == 1 and shared:
             continue
         rng = np.random.default_rng([seed, cases, suites, shared])
@@ -178,7 +180,7 @@ def false_blocks(found: Sequence[Pair], draws: int, seed: int) -> Iterator[dict[
         }
 
 
-def catches(noisy: Sequence[Pair], draws: int, seed: int) -> Iterator[dict[str, object]]:
+def catches(noisy: Sequence[Pair], draws: int, seed: int, _: Sequence[int]) -> Iterator[dict[str, object]]:
     """Yield how often drops are caught."""
     for number, drop in enumerate(DROPS):
         rng = np.random.default_rng([seed, 1, number])
@@ -307,7 +309,7 @@ STATISTICS: dict[str, Statistic] = {
 }
 
 
-def powers(noisy: Sequence[Pair], draws: int, seed: int) -> Iterator[dict[str, object]]:
+def powers(noisy: Sequence[Pair], draws: int, seed: int, _: Sequence[int]) -> Iterator[dict[str, object]]:
     """Yield what each statistic catches of each drop."""
     caught: dict[str, dict[str, float]] = {name: {} for name in STATISTICS}
     for number, drop in enumerate(DROPS[1:]):
@@ -328,6 +330,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder with alpaca_eval and alpaca_eval_extra")
     parser.add_argument("--draws", type=int, default=2_000, help="releases per line (default 2000)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--sizes", nargs="+", type=int, choices=SIZES, default=SIZES, help="cases per suite of `unchanged`"
+    )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     arguments = parser.parse_args()
     families = read_families(arguments.folder)
@@ -339,7 +344,7 @@ def main() -> None:
             if part != "unchanged":
                 found = [pair for pair in found if pair.square >= SQUARE]
             started = time.perf_counter()
-            for line in PARTS[part](found, arguments.draws, arguments.seed):
+            for line in PARTS[part](found, arguments.draws, arguments.seed, arguments.sizes):
                 seconds = round(time.perf_counter() - started, 1)
                 record = {"benchmark": "release_rule", "models": models, **line, "draws": arguments.draws}
                 print(json.dumps(record | {"seconds": seconds}), flush=True)

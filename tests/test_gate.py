@@ -459,6 +459,34 @@ def test_other_candidates_change_nothing() -> None:
         assert [r for r in releases if r.checkpoint == release.checkpoint] == [release]
 
 
+@given(data=st.data(), seed=st.integers(0, 2**16))
+@settings(max_examples=30, deadline=None)
+def test_no_random_session_changes_a_candidate(data: st.DataObject, seed: int) -> None:
+    """Whoever stands beside a candidate, in whatever order: its verdicts and its release are those alone."""
+    rng = np.random.default_rng(seed)
+    sizes = data.draw(st.lists(st.integers(1, 60), min_size=1, max_size=3))
+    sessions = {}
+    for candidate in range(data.draw(st.integers(2, 5))):
+        ease, session = rng.random(), []
+        for number, size in enumerate(sizes):
+            ours, theirs = two_sides(
+                (rng.random(size) < ease).astype(float).tolist(),
+                (rng.random(size) < 0.8).astype(float).tolist(),
+                suite=f"suite-{number}",
+                checkpoint=f"candidate-{candidate}",
+            )
+            evidence = evidence_of(ours, theirs)
+            session.append((evidence, decide(evidence)))
+        sessions[f"candidate-{candidate}"] = session
+    names = data.draw(st.permutations(list(sessions)))
+    together = [pair for name in names for pair in sessions[name]]
+    everyone, releases = decide_releases(together)
+    for name, session in sessions.items():
+        verdicts, release = decide_release(session)
+        assert tuple(v for v in everyone if v.checkpoint == name) == verdicts
+        assert [r for r in releases if r.checkpoint == name] == [release]
+
+
 def test_slices_point_at_the_tag_that_fell() -> None:
     ours, theirs = two_sides([0] * 20 + [1] * 80, [1] * 100)
     ours = [replace(r, tags=("lang:de",) if i < 40 else ("lang:en", "hard")) for i, r in enumerate(ours)]

@@ -23,6 +23,7 @@ from harness.gate.policy_file import load_gate_file
 from harness.gate.verdict import Status
 from harness.protocols import BackendOptions
 from harness.runs.best_link import point_to
+from harness.runs.chosen_lead import chosen_lead
 from harness.runs.record import RunRecord
 from harness.runs.run_environment import Environment, StoredBaseline
 from harness.runs.selection import Selection, contenders, select_best
@@ -262,7 +263,7 @@ def test_the_score_that_counts_is_the_one_the_gate_looks_at() -> None:
             for case in run.cases
             if case.role.value == "candidate"
         ]
-        runs.append(dataclasses.replace(run, verdicts=(verdict,), cases=tuple(cases)))
+        runs.append(dataclasses.replace(run, verdicts=(verdict,), releases=(), cases=tuple(cases)))
     found = select_best(contenders(runs), SelectionRule())
     assert [(one.contender.name, one.value) for one in found.ranked] == [("steady", 0.4), ("lucky", 0.3)]
 
@@ -367,6 +368,48 @@ def test_the_rule_is_read_from_the_projects_file(tmp_path: Path) -> None:
             overridden(rule, objectives=[wrong], require=(), order=None)
 
 
+def test_suites_that_pass_one_by_one_do_not_hide_what_blocks_the_release() -> None:
+    run = record({"a": {"json": share(90)}, "b": {"json": share(72)}})
+    (release, other) = (
+        dataclasses.replace(run.releases[0], checkpoint=name, status=status, reasons=("all suites fell",))
+        for name, status in (("a", Status.REGRESSED), ("b", Status.PASS))
+    )
+    found = select_best(contenders([dataclasses.replace(run, releases=(release, other))]), SelectionRule())
+    assert found.best is not None
+    assert found.best.name == "b"
+    assert found.ranked[-1].refused == ("release: REGRESSED: all suites fell",)
+
+
+def test_the_lead_of_the_best_is_corrected_for_having_been_chosen() -> None:
+    alone = contenders([record({"a": {"json": share(80)}})])
+    lead = chosen_lead(select_best(alone, SelectionRule()), alone)
+    assert lead is not None
+    assert lead.choice is not None
+    assert lead.choice.corrected == pytest.approx(lead.choice.difference) == pytest.approx(0.1)
+    assert lead.about.startswith("a against base: +10.0 points as seen, [")
+    many = contenders([record({name: {"json": share(80 - i)} for i, name in enumerate("abcdefgh")})])
+    among = chosen_lead(select_best(many, SelectionRule()), many)
+    assert among is not None
+    assert among.choice is not None
+    assert among.choice.candidates == 8
+    assert among.choice.difference == pytest.approx(0.1)
+    assert among.choice.corrected < 0.1
+    assert among.choice.interval[0] < lead.choice.interval[0]
+    assert among.about.endswith("corrected for choosing among 8")
+
+
+def test_no_lead_is_claimed_over_answers_that_are_not_there() -> None:
+    run = record({"a": {"json": share(90)}})
+    ours = tuple(case for case in run.cases if case.role.value == "candidate")
+    found = contenders([dataclasses.replace(run, cases=ours)])
+    lead = chosen_lead(select_best(found, SelectionRule()), found)
+    assert lead is not None
+    assert lead.choice is None
+    assert "no lead over a baseline" in lead.about
+    nobody = contenders([record({"a": {"json": share(20)}})])
+    assert chosen_lead(select_best(nobody, SelectionRule()), nobody) is None
+
+
 # --- the command ---------------------------------------------------------------------------------------
 
 LOSSES = {100: 0.91, 200: 0.55, 300: 0.40}
@@ -407,6 +450,8 @@ def test_the_lowest_validation_loss_is_not_the_best_checkpoint(
     assert done.exit_code == 0, done.output
     about = json.loads(done.output)
     assert about["best"] == "runs/lora/checkpoint-200"
+    assert about["lead"]["candidates"] == 3
+    assert about["lead"]["corrected"] <= about["lead"]["difference"] == pytest.approx(0.25)
     losses = {row["checkpoint"]: row["validation_loss"] for row in about["ranked"]}
     assert min(losses, key=losses.__getitem__) == "runs/lora/checkpoint-300"
     link = trained / "runs/lora/best"
@@ -414,6 +459,10 @@ def test_the_lowest_validation_loss_is_not_the_best_checkpoint(
     assert json.loads((trained / "runs/lora/best.json").read_text())["best"] == about["best"]
     (kept,) = (tmp_path / "selections").glob("*.json")
     assert json.loads(kept.read_text()) == about
+    for option in ([], ["--markdown", "-"]):
+        shown = CliRunner().invoke(app, ["select", run, "--state", str(tmp_path), *option]).output
+        assert "25.0 points as seen" in shown
+        assert "corrected for choosing among 3" in shown
     engine = Engine(BackendOptions(root=trained, state=tmp_path))
     best, named = engine.resolve(["runs/lora/best", "runs/lora/checkpoint-200"])
     assert best.fingerprint == named.fingerprint

@@ -12,6 +12,7 @@ import typer
 from harness.checkpoints.manifest import read_manifest
 from harness.checkpoints.spec import locate, parse_spec
 from harness.cli.folders import STATE
+from harness.cli.written import write_page
 from harness.clock import utc_now
 from harness.engine.engine import Engine
 from harness.errors import CheckpointError, StoreError, UsageError
@@ -23,6 +24,7 @@ from harness.project import relative_to_root
 from harness.protocols import BackendOptions
 from harness.registry import BACKENDS, names
 from harness.runs.best_link import point_to, training_run_of
+from harness.runs.chosen_lead import chosen_lead
 from harness.runs.record import RunRecord, candidate_of, new_run_id
 from harness.runs.selection import Contender, Selection, contenders
 from harness.runs.selection import select_best as choose
@@ -43,6 +45,7 @@ _ORDER = typer.Option(
     None, "--order", metavar="weighted|lexicographic", help="How several suites are weighed."
 )
 _JSON = typer.Option(False, "--json", help="Print JSON.")
+_MARKDOWN = typer.Option(None, "--markdown", metavar="PATH|-", help="Write a Markdown page; - prints it.")
 
 
 def select(
@@ -51,6 +54,7 @@ def select(
     require: list[str] | None = _REQUIRE,
     order: str | None = _ORDER,
     json: bool = _JSON,
+    markdown: str | None = _MARKDOWN,
     state: Path = STATE,
 ) -> None:
     """Choose the best checkpoint of stored runs and point `runs/<name>/best` to it.
@@ -60,8 +64,11 @@ def select(
     declares, or the options. Exit code 10 where nothing is eligible: then the old choice stands.
     """
     from harness.project import find_root
+    from harness.report.markdown import render_selection
     from harness.runs.selection_rule import overridden, read_rule
 
+    if json and markdown == "-":
+        raise UsageError("--json and --markdown would print into each other: write the page to a file")
     root = find_root(Path.cwd())
     gates = load_gate_file(root)
     rule = overridden(read_rule(gates), objectives=objective or (), require=require or (), order=order)
@@ -73,14 +80,20 @@ def select(
     about: dict[str, Any] = {"schema_version": 1, "created": utc_now(), **chosen.as_dict()}
     for row in about["ranked"]:
         row["validation_loss"] = losses[row["checkpoint"]]
+    lead = chosen_lead(chosen, found)
+    about["lead"] = None if lead is None else lead.as_dict()
     pointer = None if best is None else _point(best, folders[best.spec], root, state, about)
     about["pointer"] = None if pointer is None else relative_to_root(pointer, root)
     kept = _keep(about, state)
+    if markdown is not None:
+        write_page(markdown, render_selection(chosen, None if lead is None else lead.about))
     if json:
         typer.echo(json_format.dumps(about, indent=1))
-    else:
+    elif markdown != "-":
         _print(chosen, losses)
         typer.echo(f"\n{chosen.why}")
+        if lead is not None:
+            typer.echo(lead.about)
         if pointer is not None:
             typer.echo(f"{about['pointer']} → {pointer.readlink()}; why: {kept}")
         elif best is None:

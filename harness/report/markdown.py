@@ -13,8 +13,9 @@ from harness.report.flips import Flip, flips
 from harness.report.plain_text import one_line, visible_lines
 from harness.report.terminal import diagnostic_lines, release_lines
 from harness.runs.record import RunRecord
+from harness.runs.selection import Selection
 
-__all__ = ["render_markdown"]
+__all__ = ["render_markdown", "render_selection"]
 
 _MARKS = {Status.PASS: "🟢", Status.REGRESSED: "🔴", Status.FAILED: "🔴", Status.INCONCLUSIVE: "🟡"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$@&:])")
@@ -59,6 +60,33 @@ def render_markdown(record: RunRecord, *, limit: int = 10) -> str:
             lines += ["", *_flips(verdict, found, limit)]
     lines += ["", f"<sub>run {_escaped(record.run)}, {_escaped(record.created)}. {_legend(record)}</sub>", ""]
     return "\n".join(lines)
+
+
+def render_selection(selection: Selection, lead: str | None) -> str:
+    """Return GitHub-flavoured Markdown: the choice, what its lead is worth, and every checkpoint's place.
+
+    Args:
+        selection: The choice.
+        lead: How far it lies from the baseline, corrected for the choice; None where nothing was chosen.
+    """
+    suites = [objective.suite for objective in selection.rule.objectives]
+    headings = ["", "checkpoint", *map(_escaped, suites), "score", "against the choice"]
+    rows = [headings, ["--:", ":--", *["--:"] * (len(suites) + 1), ":--"]]
+    for place, row in enumerate(selection.ranked, start=1):
+        said = "" if row.p_value is None else f"p = {_p(row.p_value, None)}"
+        said += ", not distinguishable" if row.tied else ""
+        rows.append(
+            [
+                "–" if row.refused else str(place),
+                _escaped(row.contender.name),
+                *(figures.score_percent(row.means.get(suite)) for suite in suites),
+                figures.score_percent(row.value),
+                _escaped("; ".join(row.refused)) if row.refused else said,
+            ]
+        )
+    lines = ["## Best checkpoint", "", _escaped(selection.why), ""]
+    lines += [] if lead is None else [_escaped(lead), ""]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
 
 
 def _headline(record: RunRecord) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.case_result import CaseResult, Role
 from harness.gate.pairing import cluster_of, reduced
+from harness.gate.release import Release
 from harness.gate.verdict import Status, Verdict
 from harness.runs.record import RunRecord
 from harness.runs.run_checkpoint import RunCheckpoint
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Baseline", "Contender", "Ranked", "Selection", "contenders", "select_best"]
+__all__ = ["Baseline", "Contender", "Ranked", "Selection", "case_identity", "contenders", "select_best"]
 
 _SAME = 1e-12
 
@@ -58,6 +59,8 @@ class Contender:
         verdicts: Suite → newest verdict.
         cases: Suite → its results there; a score is what the suite's gate looked at.
         baselines: Suite → what that verdict compares with, under a policy that compares.
+        baseline_cases: Suite → results of that baseline; a score is what the suite's gate looked at.
+        releases: Suite → the decision on all suites of the run that its verdict is of.
         problems: Why a run of it decides nothing, one sentence each.
         sources: Suite → field of its gate → where that came from.
     """
@@ -69,6 +72,8 @@ class Contender:
     verdicts: Mapping[str, Verdict]
     cases: Mapping[str, tuple[CaseResult, ...]]
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    baseline_cases: Mapping[str, tuple[CaseResult, ...]] = field(default_factory=dict)
+    releases: Mapping[str, Release] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -152,6 +157,17 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
                     cases.setdefault(result.suite, []).append(reduced(result, how))
             merged = {suite: tuple(results) for suite, results in cases.items()}
             baselines = {v.suite: _baseline(v, record) for v in verdicts.values() if v.gate.needs_baseline}
+            theirs = {
+                v.suite: tuple(reduced(r, v.gate.reduce) for r in record.results(v, Role.BASELINE))
+                for v in verdicts.values()
+                if v.gate.needs_baseline
+            }
+            releases = {
+                suite: release
+                for suite in verdicts
+                for release in record.releases
+                if release.checkpoint == spec
+            }
             found[(spec, fingerprint)] = Contender(
                 spec=spec,
                 name=entry.name,
@@ -160,6 +176,8 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
                 verdicts={**(old.verdicts if old else {}), **verdicts},
                 cases={**(old.cases if old else {}), **merged},
                 baselines={**(old.baselines if old else {}), **baselines},
+                baseline_cases={**(old.baseline_cases if old else {}), **theirs},
+                releases={**(old.releases if old else {}), **releases},
                 problems=(*(old.problems if old else ()), *_problems(record, entry)),
                 sources={**(old.sources if old else {}), **_gate_sources(record)},
             )
@@ -248,6 +266,12 @@ def _refused(one: Contender, found: Sequence[Contender], rule: SelectionRule) ->
             why = f"must_pass missed: {missed}" if missed else (verdict.reasons or ("",))[0]
             reasons.append(f"{suite}: {verdict.status.value}: {why}")
         reasons += _unlike(suite, one, found)
+    # Suites that pass one by one can hide a drop of all of them together.
+    reasons += [
+        f"release: {release.status.value}: {(release.reasons or ('',))[0]}"
+        for release in one.releases.values()
+        if release.status is not Status.PASS and not reasons
+    ]
     for suite in dict.fromkeys(objective.suite for objective in rule.objectives):
         verdict, cases = one.verdicts.get(suite), one.cases.get(suite, ())
         if verdict is None:
@@ -259,9 +283,9 @@ def _refused(one: Contender, found: Sequence[Contender], rule: SelectionRule) ->
         elif not cases or any(result.score is None for result in cases):
             reasons.append(f"{suite}: cases were not decided")
         else:
-            keys = {_identity(result) for result in cases}
+            keys = {case_identity(result) for result in cases}
             fuller = [
-                o for o in found if not keys >= {_identity(result) for result in o.cases.get(suite, ())}
+                o for o in found if not keys >= {case_identity(result) for result in o.cases.get(suite, ())}
             ]
             if fuller:
                 reasons.append(
@@ -336,8 +360,8 @@ def _p_value(best: Contender, other: Contender, objectives: Sequence[Objective])
     values: list[NDArray[np.float64]] = []
     clusters: list[object] = []
     for objective in objectives:
-        theirs = {_identity(result): result for result in other.cases[objective.suite]}
-        pairs = [(result, theirs[_identity(result)]) for result in best.cases[objective.suite]]
+        theirs = {case_identity(result): result for result in other.cases[objective.suite]}
+        pairs = [(result, theirs[case_identity(result)]) for result in best.cases[objective.suite]]
         found = np.array([(b.score or 0.0) - (a.score or 0.0) for a, b in pairs])
         found[np.abs(found) <= _SAME] = 0.0
         values.append(found * (objective.weight / unit / len(found)))
@@ -352,5 +376,6 @@ def _p_value(best: Contender, other: Contender, objectives: Sequence[Objective])
     return min(1.0, 2.0 * min(worse, better))
 
 
-def _identity(result: CaseResult) -> tuple[object, ...]:
+def case_identity(result: CaseResult) -> tuple[object, ...]:
+    """Return what two results share that answer the same case under the same sampling."""
     return (result.golden, result.test, result.case_id, result.content_hash, result.config_hash)
