@@ -11,6 +11,7 @@ from harness.gate.policy_file import load_gate_file
 from harness.runs.power_table import PlannedSuite, dump_plan
 
 from .session.options import Settings
+from .session.parametrize import refuse_ungated
 from .session.selection import CaseSelection
 from .session.suite import Suites, read_marker
 from .start import default_to_suites
@@ -56,6 +57,10 @@ class _Planning:
         """
         tests: dict[str, int] = {}
         problems: list[str] = []
+        try:
+            refuse_ungated(session.items)
+        except UsageError as error:
+            problems += problem_lines(error)
         for item in session.items:
             mark = item.get_closest_marker("suite")
             if mark is None:

@@ -24,8 +24,9 @@ from harness.upstream.fallbacks import fallbacks_in_use
 from .pytest_internals import argument_names, look_at, run_again, terminal_of
 from .running.gc_tuning import keep_what_is_there, search_after_the_verdict
 from .running.sigterm import interrupt_on_sigterm
+from .running.threads import THREAD_ERRORS, ThreadErrors
 from .session.item import harness_item_of, is_ours
-from .session.parametrize import Parameters
+from .session.parametrize import Parameters, refuse_ungated
 from .session.session import GateSession
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Activity:
         self._session = session
         self._parameters = Parameters(session)
         self._usage_errors: list[str] = []
+        self._left_out: list[str] = []
         self._internal_error: str | None = None
         self._record: Any = None
         self._page: Path | None = None
@@ -54,6 +56,8 @@ class Activity:
         self._fill_seconds = 0.0
         self._is_worker = hasattr(config, "workerinput")
         self._default_on_sigterm: Callable[[], object] | None = None
+        self._unwatch_threads: Callable[[], object] | None = None
+        self._reached_maxfail = False
 
     @functools.cached_property
     def _controller(self) -> Controller:
@@ -96,10 +100,29 @@ class Activity:
     def _refuse(self, error: UsageError) -> None:
         self._usage_errors += [line for line in problem_lines(error) if line not in self._usage_errors]
 
+    def _refuse_unknown_gates(self) -> None:
+        """Hold gates.yaml to the suites that there are; to those of files that were left out, nothing can be.
+
+        Raises:
+            UsageError: It names a suite that there is not, and every file was collected.
+        """
+        option = self._config.option
+        ignored = [*(option.ignore or ()), *(option.ignore_glob or ())]
+        if not ignored and not self._left_out:
+            self._session.suites.refuse_unknown_gates()
+            return
+        unknown = self._session.suites.unknown_gates()
+        self._left_out += [f"the suite {name!r} that gates.yaml names" for name in unknown]
+
     @pytest.hookimpl(wrapper=True)
-    def pytest_make_collect_report(self) -> Generator[None, Any, Any]:
-        """Take a gate or rubric that refuses its arguments for a usage error, not for a broken module."""
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
+        """Take a gate or rubric that refuses its arguments for a usage error, not for a broken module.
+
+        `--lf` returns files without failures empty, so that nobody knows what suites they hold.
+        """
         report = yield
+        if self._config.option.lf and isinstance(collector, pytest.File) and not report.result:
+            self._left_out.append(collector.nodeid)
         call = getattr(report, "call", None)
         if call is not None and call.excinfo is not None and isinstance(call.excinfo.value, UsageError):
             self._refuse(call.excinfo.value)
@@ -112,6 +135,7 @@ class Activity:
         from .session.margins import refuse_margins_below_noise
 
         try:
+            refuse_ungated(items)
             self._parameters.refuse_repetitions(items)
             self._select_by_tag(items)
         except UsageError as error:
@@ -119,8 +143,8 @@ class Activity:
         yield
         try:
             named = self._config.args_source is pytest.Config.ArgsSource.ARGS
-            if not named and not self._session.settings.lm_eval_tasks:  # all suites were collected
-                self._session.suites.refuse_unknown_gates()
+            if not named and not self._session.settings.lm_eval_tasks:  # all suites were to be collected
+                self._refuse_unknown_gates()
             refuse_margins_below_noise(self._session)
         except UsageError as error:
             self._refuse(error)
@@ -317,6 +341,8 @@ class Activity:
             output["harness_fallbacks"] = [*self._fallbacks, *fallbacks_in_use()]
             return (yield)
         search_after_the_verdict()
+        if self._reached_maxfail:
+            exitstatus = session.exitstatus = int(ExitCode.REGRESSED)
         crashed = self._finish(session, int(exitstatus))
         result = yield
         others = int(session.exitstatus)
@@ -334,6 +360,7 @@ class Activity:
         return WorkerReport(
             suites=suites,
             unselected=unselected,
+            left_out=tuple(self._left_out),
             usage_errors=tuple(self._usage_errors),
             internal_error=self._internal_error,
             fill=self._session.engine.report,
@@ -385,13 +412,23 @@ class Activity:
 
     def pytest_sessionstart(self) -> None:
         """Make SIGTERM an interruption, so that finished work is recorded and the exit code is 2."""
+        errors = self._config.stash[THREAD_ERRORS] = ThreadErrors()
+        self._unwatch_threads = errors.watch()
         if not self._is_worker:
             self._default_on_sigterm = interrupt_on_sigterm()
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell `-x` and `--maxfail` from a signal: pytest-xdist ends both as interrupted."""
+        most = self._config.option.maxfail
+        is_own = type(excinfo.value) is not KeyboardInterrupt  # theirs are derived from it
+        self._reached_maxfail = is_own and self._distributes and 0 < most <= self._controller.failures
 
     def pytest_unconfigure(self) -> None:
         """Free models and close the cache."""
         try:
             self._session.close()
         finally:
+            if self._unwatch_threads is not None:
+                self._unwatch_threads()
             if self._default_on_sigterm is not None:
                 self._default_on_sigterm()

@@ -10,6 +10,7 @@ from harness.errors import UsageError, problem_lines
 from harness.report.plain_text import harmless_lines
 
 from .hooks import Activity
+from .running.async_tests import AsyncTests
 from .running.gc_tuning import collect_rarely
 from .session.options import Settings
 from .session.session import GateSession
@@ -41,6 +42,7 @@ def start(config: pytest.Config, settings: Settings) -> None:
     config.stash[SESSION] = session
     collect_rarely(config)
     config.pluginmanager.register(Activity(config, session), "harness-activity")
+    config.pluginmanager.register(AsyncTests(), "harness-async-tests")
 
 
 def default_to_suites(config: pytest.Config, tasks: bool) -> None:

@@ -112,16 +112,13 @@ def settled(evidence: Evidence, course: Course, *, family: int) -> Verdict | Non
     return settle(dataclasses.replace(verdict, settlement=settlement, notes=(*verdict.notes, note)))
 
 
-def decide_on_course(evidence: Evidence, course: Course, *, family: int) -> Verdict:
+def decide_on_course(evidence: Evidence, course: Course) -> Verdict:
     """Decide a suite that was not settled before its end, or was interrupted; see `settled`.
 
-    One that ran to its end is tested in full, at the share of alpha that looking has left over. One that
-    did not lacks cases, and its numbers are the anytime-valid ones.
+    It is tested in full, at the share of alpha that looking has left over. One that was interrupted (`-x`,
+    ctrl-C) lacks cases, and so cannot pass: what was reported decides, in whichever order it ran.
     """
     gate = evidence.gate
-    if course.drawn({_key(result) for result in evidence.candidate}) < len(course.units):
-        rule = StoppingRule(margin=gate.margin, alpha=gate.alpha, family=max(family, 1))
-        return _decided(evidence, _look(evidence, course), rule, planned=course.planned)
     spent = dataclasses.replace(gate, alpha=(1.0 - LOOKING) * gate.alpha)
     verdict = decide(dataclasses.replace(evidence, gate=spent, planned=course.planned))
     verdict = dataclasses.replace(verdict, gate=gate)

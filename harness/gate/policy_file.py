@@ -129,11 +129,14 @@ class GateFile:
         problems = [
             f"{self.path}:{self.lines.get((name,), 1)}: "
             f"no suite {name!r}{did_you_mean(name, sorted(suites))}; there are: {known}"
-            for name in self.gates
-            if name != DEFAULT and name not in suites
+            for name in self.unknown(suites)
         ]
         if problems:
             raise ConfigurationError("\n".join(problems))
+
+    def unknown(self, suites: Collection[str]) -> tuple[str, ...]:
+        """Return the suites that are named and that there are not."""
+        return tuple(name for name in self.gates if name != DEFAULT and name not in suites)
 
 
 def load_gate_file(root: Path) -> GateFile:

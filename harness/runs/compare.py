@@ -166,7 +166,7 @@ def compare_runs(
                 baseline=theirs,
                 baseline_name=base.checkpoint,
                 planned=before.planned if before is not None and mine else None,
-                partial=side.record.partial or not side.record.complete,
+                partial=_is_partial(side.record, before if mine else None),
                 baseline_problem=problem,
                 same_weights=not allow_same and entry.fingerprint == entries[0].fingerprint != "",
             )
@@ -198,6 +198,13 @@ def compare_runs(
         complete=all(side.record.complete for side in (base, *candidates)),
         partial=any(side.record.partial for side in (base, *candidates)),
     )
+
+
+def _is_partial(record: RunRecord, verdict: Verdict | None) -> bool:
+    """Whether a part of a suite was asked: its own verdict says so, if any does."""
+    if verdict is None or not any(one.partial for one in record.verdicts):
+        return record.partial or not record.complete
+    return verdict.partial or not record.complete
 
 
 def why_not_comparable(ours: RunCheckpoint, theirs: RunCheckpoint, base: Side) -> str | None:

@@ -92,6 +92,11 @@ class Controller:
         self._lost_workers.append(f"{name}: {error}")
 
     @property
+    def failures(self) -> int:
+        """How many tests and modules have failed, as pytest counts for `--maxfail`."""
+        return self._failures
+
+    @property
     def usage_errors(self) -> tuple[str, ...]:
         """What the user must mend."""
         return tuple(self._usage_errors)
@@ -160,7 +165,8 @@ class Controller:
             exit_code=int(ExitCode.PASS) if waived else code,
             complete=not stopped and self._all_reported(plans, verdicts),
             nonce=settings.nonce,
-            partial=any(verdict.partial for verdict in verdicts) or bool(self._unselected()),
+            partial=any(verdict.partial for verdict in verdicts)
+            or bool(self._unselected() or self._left_out()),
             waived=waived,
         )
 
@@ -186,6 +192,9 @@ class Controller:
 
     def _unselected(self) -> tuple[str, ...]:
         return tuple(sorted({name for report in self._reports for name in report.unselected}))
+
+    def _left_out(self) -> tuple[str, ...]:
+        return tuple(sorted({name for report in self._reports for name in report.left_out}))
 
     def _evidence(self, plan: SuitePlan) -> Iterator[Evidence]:
         for candidate in self._session.candidates:
@@ -267,6 +276,11 @@ class Controller:
         if self._unselected():
             yield Condition(
                 int(ExitCode.INCONCLUSIVE), f"every case of {', '.join(self._unselected())} was deselected"
+            )
+        if left_out := self._left_out():
+            yield Condition(
+                int(ExitCode.INCONCLUSIVE),
+                f"not asked: {', '.join(left_out[:5])}: run everything, without --lf and --ignore",
             )
         for reason in dict.fromkeys(rewritten.values()):
             yield Condition(int(ExitCode.INCONCLUSIVE), reason)

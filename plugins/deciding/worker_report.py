@@ -43,13 +43,23 @@ class SuitePlan:
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """What a worker hands to the controller when it ends: its plan, its fill, what stopped it."""
+    """What a worker hands to the controller when it ends: its plan, its fill, what stopped it.
+
+    Attributes:
+        suites: What it was to run.
+        unselected: Suites that lost every case to a deselection.
+        usage_errors: What the user must mend.
+        internal_error: Why its cache failed.
+        fill: What was asked.
+        left_out: Files that were to be collected and were not (`--lf`, `--ignore`), and what they held.
+    """
 
     suites: tuple[SuitePlan, ...] = ()
     unselected: tuple[str, ...] = ()
     usage_errors: tuple[str, ...] = ()
     internal_error: str | None = None
     fill: FillReport = field(default_factory=FillReport)
+    left_out: tuple[str, ...] = ()
 
     def dumps(self) -> str:
         """Serialise for the trip between processes."""
@@ -73,6 +83,7 @@ class WorkerReport:
         )
         data["usage_errors"] = tuple(data["usage_errors"])
         data["unselected"] = tuple(data["unselected"])
+        data["left_out"] = tuple(data["left_out"])
         data["fill"] = FillReport(**data["fill"])
         return cls(suites=suites, **data)
 

@@ -147,7 +147,7 @@ class EarlyStop:
         arm = self._arms[(evidence.suite, evidence.checkpoint)]
         if arm.verdict is not None:
             return arm.verdict
-        return decide_on_course(evidence, arm.course, family=self._families[arm.checkpoint])
+        return decide_on_course(evidence, arm.course)
 
 
 def _arms(items: Sequence[pytest.Item], seed: int) -> Iterable[Arm]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -16,8 +16,20 @@ from harness.scoring import CheckFailed, InvalidOutput
 
 from ..session.item import Round, harness_item_of
 from ..session.stash import ROUND, SCORES
+from .threads import THREAD_ERRORS
 
-__all__ = ["RESULT", "RoundResult", "begin", "call_test", "interpret_phase", "make_harmless"]
+__all__ = [
+    "RESULT",
+    "RoundResult",
+    "begin",
+    "call_test",
+    "end_call",
+    "interpret_phase",
+    "keep_miss",
+    "keep_return",
+    "make_harmless",
+    "prepare",
+]
 
 _LINE = 300  # characters of an explanation
 
@@ -34,6 +46,9 @@ class RoundResult:
 
 
 RESULT: pytest.StashKey[RoundResult] = pytest.StashKey()
+_PARTS: pytest.StashKey[list[RoundResult] | None] = pytest.StashKey()
+"""How the subtests of the test function that is being called have ended; None while none is."""
+
 _DID_NOT_RUN = RoundResult(Outcome.ERROR, explanation="the test did not run")
 _PASSED = RoundResult(Outcome.PASSED, (1.0,))
 
@@ -43,6 +58,7 @@ def begin(item: pytest.Item, current: Round, scores: list[Score]) -> None:
     item.stash[ROUND] = current
     item.stash[SCORES] = scores
     item.stash[RESULT] = _DID_NOT_RUN
+    item.stash[_PARTS] = None
 
 
 def call_test(item: pytest.Function, arguments: Mapping[str, Any]) -> None:
@@ -57,32 +73,102 @@ def call_test(item: pytest.Function, arguments: Mapping[str, Any]) -> None:
         item.obj(**arguments)
         return
     try:
-        _require_usable(item)
+        prepare(item)
         returned = item.obj(**arguments)
     except pytest.xfail.Exception:
         raise
     except (AssertionError, pytest.fail.Exception) as error:
-        item.stash[RESULT] = _missed(error)
-        if _is_raised_when_missed(item):
-            raise
+        keep_miss(item, error)
     else:
-        if returned is not None:
-            item.stash[RESULT] = result = _error(
-                ScoringError(
-                    f"the test returned {type(returned).__name__}, and that scores nothing: "
-                    "use assert or record_score"
-                )
-            )
-            pytest.fail(str(result.explanation), pytrace=False)
-        scores = item.stash[SCORES]
-        item.stash[RESULT] = result = _scored(scores)
-        if result.outcome is not Outcome.PASSED and _is_raised_when_missed(item):
-            pytest.fail(f"{result.outcome}: {result.explanation or 'a must_pass case'}", pytrace=False)
+        keep_return(item, returned)
+    finally:
+        end_call(item)
+
+
+def end_call(item: pytest.Function) -> None:
+    """Note that the test function has ended: what pytest reports from now on is no subtest."""
+    item.stash[_PARTS] = None
+
+
+def prepare(item: pytest.Function) -> None:
+    """Get ready for the call of a suite's test.
+
+    Raises:
+        InvalidOutput: An answer that the test asks for cannot be used.
+    """
+    _require_usable(item)
+    item.stash[_PARTS] = []
+
+
+def keep_miss(item: pytest.Function, error: BaseException) -> None:
+    """Keep what a suite's test has raised as its result; raise it again where a miss is a red test."""
+    __tracebackhide__ = True
+    item.stash[RESULT] = _missed(error)
+    _refuse_incomplete(item)
+    if _is_raised_when_missed(item):
+        raise error
+
+
+def keep_return(item: pytest.Function, returned: object) -> None:
+    """Keep the result of a suite's test that has returned, and fail it where that blocks by itself."""
+    __tracebackhide__ = True
+    if returned is not None:
+        _fail_with(
+            item,
+            f"the test returned {type(returned).__name__}, and that scores nothing: "
+            "use assert or record_score",
+        )
+    scores = item.stash[SCORES]
+    item.stash[RESULT] = result = _scored(scores)
+    missed = _refuse_incomplete(item)
+    if missed is not None:
+        item.stash[RESULT] = result = missed
+    if result.outcome is not Outcome.PASSED and _is_raised_when_missed(item):
+        pytest.fail(f"{result.outcome}: {result.explanation or 'a must_pass case'}", pytrace=False)
+
+
+def _refuse_incomplete(item: pytest.Function) -> RoundResult | None:
+    """Fail a test whose threads or subtests broke, or were skipped; return the first subtest that missed."""
+    __tracebackhide__ = True
+    parts = item.stash[_PARTS] or []
+    item.stash[_PARTS] = None
+    threads = item.config.stash.get(THREAD_ERRORS, None)
+    if threads is not None and (raised := threads.take()) is not None:
+        _fail_with(item, raised)
+    for part in parts:
+        if part.outcome is Outcome.ERROR:
+            item.stash[RESULT] = part
+            pytest.fail(f"a subtest: {part.skipped or part.explanation}", pytrace=False)
+    return next(iter(parts), None)
+
+
+def _fail_with(item: pytest.Function, explanation: str) -> NoReturn:
+    __tracebackhide__ = True
+    item.stash[RESULT] = _error(ScoringError(explanation))
+    pytest.fail(str(item.stash[RESULT].explanation), pytrace=False)
+
+
+def _keep_part(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> bool:
+    """Keep how a subtest ended, if this is one: pytest reports it while its test still runs.
+
+    It is the case that is missed, and the gate that decides: the subtest itself is no red test.
+    """
+    parts = item.stash.get(_PARTS, None)
+    if parts is None or report.when != "call":
+        return False
+    if hasattr(report, "wasxfail") or report.skipped:
+        parts.append(RoundResult(Outcome.ERROR, skipped=f"a subtest was skipped: {_skip_reason(report)}"))
+    elif call.excinfo is not None:
+        error = call.excinfo.value
+        is_miss = isinstance(error, (AssertionError, pytest.fail.Exception))
+        parts.append(_missed(error) if is_miss else _error(error, "a subtest failed: "))
+        report.outcome, report.longrepr = "passed", None
+    return True
 
 
 def interpret_phase(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Turn what pytest saw of a phase into the result of the round, where the test itself has not said it."""
-    if harness_item_of(item).suite is None:
+    if harness_item_of(item).suite is None or _keep_part(item, call, report):
         return
     if hasattr(report, "wasxfail"):
         item.stash[RESULT] = RoundResult(Outcome.ERROR, skipped=f"xfail: {report.wasxfail}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unittest
 from collections.abc import Iterable
 
 import pytest
@@ -12,7 +13,7 @@ from .item import HarnessItem, harness_item_of, is_ours, test_name
 from .session import GateSession
 from .suite import read_marker
 
-__all__ = ["Parameters"]
+__all__ = ["Parameters", "refuse_ungated"]
 
 
 class Parameters:
@@ -76,6 +77,23 @@ class Parameters:
                 continue
             if named.setdefault(id(harness_item_of(item)), item.nodeid) != item.nodeid:
                 raise _other_parameters(item.nodeid.partition("[")[0])
+
+
+def refuse_ungated(items: Iterable[pytest.Item]) -> None:
+    """Refuse a suite of tests that get no parameters: they would run once, without a case, and gate nothing.
+
+    Raises:
+        ConfigurationError: A test with the mark is a method of `unittest.TestCase`, or no function at all.
+    """
+    for item in items:
+        if item.get_closest_marker("suite") is None:
+            continue
+        of = getattr(item, "cls", None)
+        if not isinstance(item, pytest.Function) or (of is not None and issubclass(of, unittest.TestCase)):
+            raise ConfigurationError(
+                f"{item.nodeid} is marked as a suite, and is no test that takes a case and a response "
+                "(methods of unittest.TestCase take none): write a function, or a class without a base"
+            )
 
 
 def _other_parameters(test: str) -> ConfigurationError:

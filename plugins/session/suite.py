@@ -172,6 +172,10 @@ class Suites:
         """
         self._gates.refuse_unknown(set(self._suites))
 
+    def unknown_gates(self) -> tuple[str, ...]:
+        """Return the suites that the project's file names and this session has not."""
+        return self._gates.unknown(set(self._suites))
+
     @property
     def release(self) -> ReleasePolicy:
         """What a release demands beside its suites' gates."""
