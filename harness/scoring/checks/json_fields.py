@@ -78,7 +78,8 @@ def _at(value: Any, path: Path) -> Any:
 
 def _equal(wanted: Any, found: Any, tolerance: float, normalize: Sequence[str]) -> bool:
     if isinstance(wanted, str) and isinstance(found, str):
-        return normalise(wanted, normalize) == normalise(found, normalize)
+        plain = normalise(wanted, normalize)
+        return plain == normalise(found, normalize) and (bool(plain) or wanted.strip() == found.strip())
     if _is_number(wanted) and _is_number(found):
         return bool(abs(wanted - found) <= tolerance)
     return difference(wanted, found) is None

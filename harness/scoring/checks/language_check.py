@@ -11,6 +11,10 @@ from harness.scoring.text.language import known_languages, prose_language, requi
 __all__ = ["language"]
 
 
+_FEWEST_LETTERS = 4
+"""An answer with fewer ("No", "OK") is a word of many languages."""
+
+
 @declare_check(
     "language",
     parameters={
@@ -36,7 +40,8 @@ def language(value: str = "question", among: Sequence[str] = ()) -> Scorer:
     """The answer is written in the language `value`: that of the `question`, or one by its code (`de`).
 
     Told by py3langid, code and links aside; `among` names the languages that come into question, which makes
-    short texts sure. An answer without words passes. Needs py3langid.
+    short texts sure. An answer without words passes; one of up to three letters is invalid
+    without `among`. Needs py3langid.
     """
     require_language_detection()
     codes = known_languages()
@@ -49,6 +54,9 @@ def language(value: str = "question", among: Sequence[str] = ()) -> Scorer:
 
     def scorer(case: Case, response: Response) -> Score:
         asked = case.turns[-1] if case.turns else case.input
+        letters = sum(map(str.isalpha, response.text))
+        if 0 < letters < _FEWEST_LETTERS and not choice:
+            return Score.invalid(f"{letters} letters are too few to tell a language")
         wanted = prose_language(asked, choice) if value == "question" else value
         found = prose_language(response.text, choice)
         if wanted is None or found is None or found == wanted:

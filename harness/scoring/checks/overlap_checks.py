@@ -14,20 +14,24 @@ from harness.scoring.check_type import Example, Scorer, declare_check
 from harness.scoring.checks.graded import graded
 from harness.scoring.checks.optional import require
 from harness.scoring.checks.parameters import FLAG, SHARE, TEXT
+from harness.scoring.text.normal_text import normalise
 from harness.scoring.text.sentences import words
 
 __all__ = ["bleu", "check_token_f1", "chrf", "length_ratio", "overlap", "rouge", "token_f1"]
 
 References = str | Sequence[str]
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_ARTICLES = re.compile(r"(?:a|an|the)")
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,:/][0-9]+)*%?|[-+]?\.[0-9]+")
+_AROUND_NUMBERS = "()[]{}\"'`*_!?;:,."
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def token_f1(reference: str, answer: str) -> float:
     """Return the F1 of the words that two texts share, in [0, 1].
 
-    Both are spelled in small letters without ASCII punctuation and articles; two texts of which nothing is
-    left are alike. Source: Rajpurkar et al., EMNLP 2016 (SQuAD).
+    Both are spelled in small letters without punctuation and articles; of a text that is nothing else, the
+    articles or the marks are its words. Unlike SQuAD's, numbers keep their signs and marks (-5, 3.14), and in
+    scripts without blanks each letter is a word. Source: Rajpurkar et al., EMNLP 2016 (SQuAD).
     """
     wanted, found = _squad(reference), _squad(answer)
     if not wanted or not found:
@@ -37,7 +41,27 @@ def token_f1(reference: str, answer: str) -> float:
 
 
 def _squad(text: str) -> list[str]:
-    return _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split()
+    text = normalise(text).lower()
+    spelled: list[str] = []
+    for word in text.split():
+        number = _NUMBER.fullmatch(word.strip(_AROUND_NUMBERS))
+        spelled += [number.group()] if number else _letters_apart(word.translate(_PUNCTUATION))
+    kept = [word for word in spelled if not _ARTICLES.fullmatch(word)]
+    return kept or spelled or text.split()
+
+
+def _letters_apart(text: str) -> list[str]:
+    """Return the words of a text, and each letter of the scripts that put no blanks between words."""
+    found: list[str] = _word_or_letter().findall(text)
+    return found
+
+
+@functools.cache
+def _word_or_letter() -> Any:
+    import regex  # to it, vowel signs are part of a word, as in Hindi; to `re` they are not
+
+    apart = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+    return regex.compile(rf"[{apart}]\p{{M}}*|[^\s\p{{P}}{apart}]+")
 
 
 _REFERENCE: Mapping[str, Any] = {"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": TEXT}
@@ -94,7 +118,8 @@ def rouge(value: References, at_least: float, metric: str = "rougeL", stem: bool
     require("rouge_score", "text")
 
     def measure(reference: str, answer: str) -> float:
-        return float(_rouge_scorer(metric, stem).score(reference, answer)[metric].fmeasure)
+        is_plain = reference.isascii() and answer.isascii()  # as rouge-score reads them
+        return float(_rouge_scorer(metric, stem, is_plain).score(reference, answer)[metric].fmeasure)
 
     return _measured(value, at_least, metric, _best(measure))
 
@@ -108,15 +133,19 @@ def rouge(value: References, at_least: float, metric: str = "rougeL", stem: bool
     ),
 )
 def bleu(value: References, at_least: float) -> Scorer:
-    """Sentence BLEU against all references in `value` together (sacreBLEU: 13a tokens, exponential smoothing,
-    effective order), in [0, 1], is the score; it passes from `at_least` on. Needs sacrebleu.
+    """Sentence BLEU against all references in `value` together (sacreBLEU: exponential smoothing, effective
+    order; 13a tokens, `zh` for Chinese, `char` for other scripts without blanks), in [0, 1], is the score; it
+    passes from `at_least` on. Needs sacrebleu.
     """  # noqa: D205  (one paragraph is the documentation of the check)
     require("sacrebleu", "text")
 
     def measure(references: Sequence[str], answer: str) -> float:
         import sacrebleu
 
-        return sacrebleu.sentence_bleu(answer, references, use_effective_order=True).score / 100
+        tokens = _bleu_tokens("".join(references))
+        return (
+            sacrebleu.sentence_bleu(answer, references, tokenize=tokens, use_effective_order=True).score / 100
+        )
 
     return _measured(value, at_least, "bleu", measure)
 
@@ -224,10 +253,33 @@ def _best(measure: Callable[[str, str], float]) -> Callable[[Sequence[str], str]
 
 
 @functools.cache
-def _rouge_scorer(metric: str, stem: bool) -> Any:
+def _rouge_scorer(metric: str, stem: bool, is_plain: bool) -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer([metric], use_stemmer=stem)
+    return RougeScorer([metric], use_stemmer=stem, tokenizer=None if is_plain else _Tokens(stem))
+
+
+class _Tokens:
+    """Splits texts of every script, where rouge-score would drop all letters beyond a to z."""
+
+    def __init__(self, stem: bool) -> None:
+        self._stem = stem
+
+    def tokenize(self, text: str) -> list[str]:
+        """Return the words of a text in small letters, and single letters of scripts without blanks."""
+        found = _letters_apart(normalise(text).lower())
+        if not self._stem:
+            return found
+        from nltk.stem.porter import PorterStemmer  # type: ignore[import-untyped]  # nltk has no types
+
+        return [PorterStemmer().stem(word) if len(word) > 3 else word for word in found]
+
+
+def _bleu_tokens(text: str) -> str:
+    """Return sacreBLEU's name of the tokens that fit the script of a text."""
+    if re.search(r"[\u3040-\u30ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]", text):
+        return "char"
+    return "zh" if re.search(r"[\u3400-\u9fff]", text) else "13a"
 
 
 def _grams(text: str, n: int) -> Counter[tuple[str, ...]]:

@@ -99,8 +99,9 @@ CORRECTION = re.compile(
     re.IGNORECASE,
 )
 VERDICT = re.compile(
-    r"^\W*(?P<letter>[A-Za-z])\s*[).:\]-]+.*?(?:(?P<right>\b(?:correct|right|true|yes)\b|[✓✔✅])"
-    r"|(?P<wrong>\b(?:wrong|incorrect|false|no)\b|[✗✘❌]))\W*$",
+    r"^[^\w\n]{0,20}(?P<letter>[A-Za-z])[ \t]{0,5}[).:\]-]{1,5}[^\n]{0,300}?"
+    r"(?:(?P<right>\b(?:correct|right|true|yes)\b|[✓✔✅])"
+    r"|(?P<wrong>\b(?:wrong|incorrect|false|no)\b|[✗✘❌]))[^\w\n]{0,20}$",
     re.IGNORECASE | re.MULTILINE,
 )
 NOT_AN_OPTION = re.compile(

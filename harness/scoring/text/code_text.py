@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 from collections.abc import Sequence
 
 from harness.scoring.text.fences import fenced_blocks
@@ -11,6 +13,7 @@ from harness.scoring.text.thought import without_thought
 __all__ = ["before_function", "extract_code", "last_function"]
 
 _LANGUAGES = ("", "py", "py3", "python", "python3", "pycon")
+_MOST_PARAGRAPHS = 20  # behind code; each is tried without those after it
 _TOP_FUNCTION = re.compile(r"^(?:@[^\n]*\n)*(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _CODE_BEGINS = re.compile(r"^(?:from\s+\w|import\s+\w|(?:async\s+)?def\s+\w|class\s+\w|@\w)", re.MULTILINE)
 _PROSE = re.compile(  # "This function adds two numbers.", "Example usage:"
@@ -37,7 +40,13 @@ def extract_code(text: str, functions: Sequence[str], prompt: str = "") -> str |
         prompt: The beginning of a program, which the model was to go on with.
     """
     text = without_thought(text)
-    blocks = [block.content for block in fenced_blocks(text) if block.language in _LANGUAGES]
+    text = re.sub(r"^[ \t]*\[/?PYTHON\][ \t]*$", "```", text, flags=re.MULTILINE)
+    text = re.sub(r"^([ \t]*```)\{\.?python\}", r"\1python", text, flags=re.MULTILINE)
+    blocks = [
+        textwrap.dedent(block.content) if not prompt else block.content
+        for block in fenced_blocks(text)
+        if block.language in _LANGUAGES
+    ]
     complete = [block for block in blocks if _defines(block, functions)]
     before = re.split(r"^[ \t]*(?:```|~~~)", text, maxsplit=1, flags=re.MULTILINE)[0]
     if blocks and not complete and _defines(before, functions):
@@ -64,10 +73,28 @@ def _without_prose(code: str, functions: Sequence[str]) -> str:
     """Return code up to the first line of prose at the margin behind the functions, outside long strings."""
     if not functions or not _defines(code, functions):
         return code
+    code = _without_last_words(code, functions)
     for found in _PROSE.finditer(code):
         before = code[: found.start()]
         if _defines(before, functions) and all(before.count(mark) % 2 == 0 for mark in ('"""', "'''")):
             return before
+    return code
+
+
+def _without_last_words(code: str, functions: Sequence[str]) -> str:
+    """Return code without its last paragraphs at the margin, where only those keep Python from reading it."""
+    ends = [gap.end() for gap in re.finditer(r"\n[ \t]*\n(?=[^\s#@])", code)]
+    for end in [len(code), *reversed(ends[-_MOST_PARAGRAPHS:])]:
+        shorter = code[:end]
+        if not _defines(shorter, functions):
+            return code
+        try:
+            tree = ast.parse(shorter)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        last = tree.body[-1]
+        is_a_word = isinstance(last, ast.Expr) and isinstance(last.value, ast.Name)  # "Done"
+        return code if end == len(code) and not is_a_word else shorter
     return code
 
 

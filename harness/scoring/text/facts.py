@@ -49,6 +49,7 @@ _DATE = re.compile(
     r")(?!\w)",
     re.IGNORECASE,
 )
+_HYPHENS = str.maketrans("\u2010\u2011", "--")  # NFKC makes U+2010 of a no-break hyphen
 _RUN = re.compile(r"(?<![\w/-])(?<!\d[.,])[\w/-]+")
 _MEASURE = re.compile(
     r"\d+(?:st|nd|rd|th)|\d+(?:[-]?(?:x|k|m|h|s|am|pm|kg|g|km|cm|mm|l|ml|mb|gb|px|min|years?))"
@@ -93,7 +94,7 @@ def find_facts(text: str, kinds: tuple[str, ...] | None = None) -> list[Fact]:
         text: At most 200,000 characters are read.
         kinds: Of `KINDS`; None for all.
     """
-    text = unicodedata.normalize("NFKC", text[:_LONGEST])
+    text = unicodedata.normalize("NFKC", text[:_LONGEST]).translate(_HYPHENS)
     left = _LIST_MARK.sub(lambda mark: " " * len(mark.group()), text)
     found: list[Fact] = []
     for kind, (pattern, read) in _READERS.items():
