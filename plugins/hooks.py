@@ -226,7 +226,7 @@ class Activity:
         compares = known.baseline is not None or known.stored_baseline is not None
         early_stop = EarlyStop(session.items, seed=known.settings.sampling.seed, compares=compares)
         self._controller.early_stop = early_stop
-        plans = {plan.name: plan for plan in plan_of(session.items, self._parameters.expected, {})[0]}
+        plans = {plan.name: plan for plan in plan_of(session.items, self._parameters.expected, {}, {})[0]}
         candidates = {candidate.spec: candidate for candidate in known.candidates}
 
         def look(arm: Arm) -> Verdict | None:
@@ -355,7 +355,10 @@ class Activity:
         from .deciding.worker_report import WorkerReport, plan_of
 
         suites, unselected = plan_of(
-            getattr(session, "items", []), self._parameters.expected, self._session.distrusted
+            getattr(session, "items", []),
+            self._parameters.expected,
+            self._session.distrusted,
+            self._parameters.code,
         )
         return WorkerReport(
             suites=suites,

@@ -20,16 +20,30 @@ app = typer.Typer(no_args_is_help=True)
 
 _RUN = typer.Argument(metavar="RUN", help="Id of the run or its beginning; #CHECKPOINT picks a candidate.")
 _NAME = typer.Option("main", "--name", help="Name of the baseline: --baseline=run:NAME compares with it.")
+_BLOCKED_TOO = typer.Option(
+    False, "--blocked-too", help="Even where a gate found the candidate REGRESSED or FAILED."
+)
 _FORCE = typer.Option(False, "--force", help="Even where CI is set.")
 
 
 @app.command()
-def accept(run: str = _RUN, name: str = _NAME, force: bool = _FORCE, state: Path = STATE) -> None:
+def accept(
+    run: str = _RUN,
+    name: str = _NAME,
+    force: bool = _FORCE,
+    blocked_too: bool = _BLOCKED_TOO,
+    state: Path = STATE,
+) -> None:
     """Make the candidate of a stored run the baseline of this name."""
     identity, _, checkpoint = run.partition("#")
     store = RunStore(state)
     accepted = store.accept(
-        identity, name, checkpoint=checkpoint or None, ci=_is_set(os.environ.get("CI")), force=force
+        identity,
+        name,
+        checkpoint=checkpoint or None,
+        ci=_is_set(os.environ.get("CI")),
+        force=force,
+        blocked_too=blocked_too,
     )
     whose = f"{one_line(accepted.checkpoint)} of run {accepted.run}"
     typer.echo(f"baseline {name}: {whose}, {len(accepted.cases)} cases")

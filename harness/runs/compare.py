@@ -20,9 +20,10 @@ from harness.gate.release import conditions_of, decide_releases
 from harness.gate.slices import SliceResult, slices
 from harness.gate.verdict import Verdict
 from harness.numerics import differences
+from harness.runs.measured_suite import MeasuredSuite, what_changed
 from harness.runs.record import RunRecord, candidate_of, new_run_id, results_of
 from harness.runs.run_checkpoint import RunCheckpoint, RunRole
-from harness.runs.run_environment import ComparedEnvironments, StoredBaseline
+from harness.runs.run_environment import ComparedEnvironments, Environment, StoredBaseline
 from harness.runs.store import RunStore
 
 __all__ = ["Side", "compare_runs", "find_side", "why_not_comparable"]
@@ -69,6 +70,11 @@ class Side:
         """Say why these candidates' results in a suite are no evidence; empty where they are."""
         of = [v for v in self.record.verdicts if v.suite == suite and v.checkpoint in self.specs]
         return tuple(f"run {self.record.run}: {why}" for verdict in of for why in verdict.distrusted)
+
+    def measured(self, suite: str) -> MeasuredSuite | None:
+        """Return what the run has measured in a suite, where its record says so."""
+        environment = self.record.environment
+        return environment.suites.get(suite) if isinstance(environment, Environment) else None
 
     @property
     def identity(self) -> StoredBaseline:
@@ -167,7 +173,7 @@ def compare_runs(
                 baseline_name=base.checkpoint,
                 planned=before.planned if before is not None and mine else None,
                 partial=_is_partial(side.record, before if mine else None),
-                baseline_problem=problem,
+                baseline_problem=problem or what_changed(side.measured(suite), base.measured(suite)),
                 same_weights=not allow_same and entry.fingerprint == entries[0].fingerprint != "",
             )
             changes = diagnostics(evidence)

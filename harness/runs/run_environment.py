@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from harness.runs.measured_suite import MeasuredSuite
+
 __all__ = ["ComparedEnvironments", "Environment", "StoredBaseline", "environment_from_dict"]
 
 
@@ -44,6 +46,7 @@ class Environment:
         workers: What `--workers` said.
         argv: The command line without what may be a secret.
         gates: Suite → field of its gate → where that value comes from.
+        suites: Suite → what it measured.
         requests: How many requests were wanted, reused, generated and failed.
     """
 
@@ -62,6 +65,7 @@ class Environment:
     workers: str | None = None
     argv: Sequence[str] = ()
     gates: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    suites: Mapping[str, MeasuredSuite] = field(default_factory=dict)
     requests: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,4 +111,6 @@ def environment_from_dict(data: Mapping[str, Any]) -> Environment | ComparedEnvi
         )
     stored = data.get("stored_baseline")
     named = None if stored is None else StoredBaseline(stored["run"], stored["spec"], stored["fingerprint"])
-    return Environment(**{**data, "stored_baseline": named, "argv": tuple(data.get("argv") or ())})
+    suites = {name: MeasuredSuite(**suite) for name, suite in (data.get("suites") or {}).items()}
+    argv = tuple(data.get("argv") or ())
+    return Environment(**{**data, "stored_baseline": named, "suites": suites, "argv": argv})

@@ -26,12 +26,14 @@ from harness.files.durable import sync_directory, write_synced
 from harness.files.read_json import read_json
 from harness.files.state_folder import make_state_folder
 from harness.files.write_json import dump, encodable
+from harness.gate.verdict import Status
 from harness.runs.case_table import read_cases, write_cases
 from harness.runs.record import RunRecord, candidate_of, is_run_id, results_of
 
 __all__ = ["AcceptedBaseline", "RunStore", "RunSummary"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_BLOCKING = (Status.REGRESSED, Status.FAILED)
 _STAGING = ".staging-"
 _STALE_SECONDS = 24 * 3600.0
 
@@ -248,6 +250,7 @@ class RunStore:
         checkpoint: str | None = None,
         ci: bool = False,
         force: bool = False,
+        blocked_too: bool = False,
     ) -> AcceptedBaseline:
         """Make a run's candidate the baseline of this name, in place of what it was before.
 
@@ -257,10 +260,11 @@ class RunStore:
             checkpoint: Name or spec of the candidate, where the run gated several.
             ci: Whether this is a CI job, where a baseline must not move by itself.
             force: Accept in a CI job all the same.
+            blocked_too: Accept a candidate that a gate has blocked.
 
         Raises:
-            UsageError: The run is partial, incomplete, no evidence or has undecided cases, its candidate is
-                ambiguous, or this is a CI job.
+            UsageError: The run is partial, incomplete, blocked its candidate, no evidence or has undecided
+                cases, its candidate is ambiguous, or this is a CI job.
             IntegrityError: The run is damaged.
         """
         path = self._baseline_path(name)
@@ -297,6 +301,12 @@ class RunStore:
             raise UsageError(
                 f"run {record.run} left {len(undecided)} cases of {spec} undecided (first: "
                 f"{undecided[0].case_id!r}): a baseline needs every case; run it again, then accept"
+            )
+        blocked = [v.suite for v in record.verdicts if v.checkpoint == spec and v.status in _BLOCKING]
+        if blocked and not blocked_too:
+            raise UsageError(
+                f"run {record.run} blocked {spec} ({', '.join(blocked)}): as a baseline it would make the "
+                "loss the measure of what comes next; accept another run, or this one with --blocked-too"
             )
         accepted = AcceptedBaseline(name, record.run, spec, utc_now(), record)
         pointer = {

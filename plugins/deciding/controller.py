@@ -15,11 +15,13 @@ from harness.exit_codes import Condition, ExitCode, most_severe
 from harness.gate.decide import decide
 from harness.gate.diagnostics import blocked_by, diagnostics
 from harness.gate.evidence import Evidence
+from harness.gate.pairing import naming
 from harness.gate.release import conditions_of, decide_releases
 from harness.gate.slices import slices
 from harness.gate.verdict import Verdict
 from harness.protocols import Checkpoint
 from harness.runs.compare import why_not_comparable
+from harness.runs.measured_suite import what_changed
 from harness.runs.record import RunRecord, new_run_id
 from harness.runs.run_checkpoint import RunCheckpoint
 
@@ -153,7 +155,10 @@ class Controller:
             run=new_run_id(created),
             created=created,
             environment=environment_of(
-                self._session, {name: dict(plan.gate_sources) for name, plan in plans.items()}, self.fill
+                self._session,
+                {name: dict(plan.gate_sources) for name, plan in plans.items()},
+                self.fill,
+                {name: plan.measured for name, plan in plans.items()},
             ),
             checkpoints=checkpoints_of(self._session, rewritten),
             verdicts=verdicts,
@@ -253,9 +258,23 @@ class Controller:
             return [], name, f"the stored run was of {', '.join(versions)}, this one is of {plan.golden}"
         no_evidence = next(iter(side.distrusted(plan.name)), None)
         problem = (
-            why_not_comparable(RunCheckpoint.of(candidate, "candidate"), side.entry, side) or no_evidence
+            why_not_comparable(RunCheckpoint.of(candidate, "candidate"), side.entry, side)
+            or no_evidence
+            or what_changed(plan.measured, side.measured(plan.name))
         )
-        return [result for result in stored if result.case_id in wanted], name, problem
+        is_whole = sum(spec == candidate.spec for _, _, spec in plan.selected) >= plan.expected
+        gone = [result for result in stored if result.case_id not in wanted] if is_whole else []
+        if gone and problem is None:
+            problem = f"cases of the baseline are gone from {plan.golden}: {naming(gone)}: put them back"
+        return [r for r in stored if is_whole or r.case_id in wanted], name, problem
+
+    def _gone(self) -> tuple[str, ...]:
+        """Return the suites of the stored baseline that no module of this session holds any more."""
+        side = self._session.stored_baseline
+        if side is None:
+            return ()
+        here = {plan.name for report in self._reports for plan in report.suites}
+        return tuple(sorted({result.suite for result in side.results} - here - {*self._unselected()}))
 
     # --- what held -------------------------------------------------------------------------------------
 
@@ -276,6 +295,12 @@ class Controller:
         if self._unselected():
             yield Condition(
                 int(ExitCode.INCONCLUSIVE), f"every case of {', '.join(self._unselected())} was deselected"
+            )
+        if gone := self._gone():
+            yield Condition(
+                int(ExitCode.INCONCLUSIVE),
+                f"the stored baseline has {', '.join(gone)}, and this run has not: run every suite; where "
+                "one was taken out on purpose, accept a run without it as the baseline",
             )
         if left_out := self._left_out():
             yield Condition(

@@ -14,6 +14,7 @@ import pytest
 from harness.engine.fill import FillReport
 from harness.project import provenance
 from harness.protocols import Checkpoint
+from harness.runs.measured_suite import MeasuredSuite
 from harness.runs.run_checkpoint import RunCheckpoint, RunRole
 from harness.runs.run_environment import Environment
 
@@ -45,7 +46,10 @@ def checkpoints_of(session: GateSession, rewritten: Mapping[str, str]) -> tuple[
 
 
 def environment_of(
-    session: GateSession, gates: Mapping[str, Mapping[str, str]], requests: FillReport
+    session: GateSession,
+    gates: Mapping[str, Mapping[str, str]],
+    requests: FillReport,
+    suites: Mapping[str, MeasuredSuite],
 ) -> Environment:
     """Return what a record keeps of where and how a session ran.
 
@@ -53,6 +57,7 @@ def environment_of(
         session: The session.
         gates: Suite → field of its gate → where that value comes from.
         requests: What was asked in all processes together.
+        suites: Suite → what it measured.
     """
     settings = session.settings
     made = provenance(session.root, why=None, seed=settings.sampling.seed)
@@ -72,6 +77,7 @@ def environment_of(
         workers=settings.workers,
         argv=tuple(without_secrets(sys.argv[1:])),
         gates=gates,
+        suites=suites,
         requests=asdict(requests),
     )
 

@@ -12,6 +12,7 @@ import pytest
 
 from harness.engine.fill import FillReport
 from harness.gate.policy import Gate
+from harness.runs.measured_suite import MeasuredSuite
 
 from ..session.item import harness_item_of, is_ours
 
@@ -30,6 +31,8 @@ class SuitePlan:
         selected: (test, case id, checkpoint spec) of every item that is to run.
         distrusted: Why the judge of its rubric cannot be trusted, one sentence each.
         gate_sources: Where each value of the gate comes from.
+        digest: sha256 of all that decides the cases.
+        code: Test → digest of its code.
     """
 
     name: str
@@ -39,6 +42,13 @@ class SuitePlan:
     selected: tuple[tuple[str, str, str], ...]
     distrusted: tuple[str, ...] = ()
     gate_sources: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    code: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> MeasuredSuite:
+        """What the record keeps of the suite."""
+        return MeasuredSuite(self.golden, self.digest, self.code)
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,8 @@ class WorkerReport:
                 selected=tuple((test, case, spec) for test, case, spec in plan["selected"]),
                 distrusted=tuple(plan["distrusted"]),
                 gate_sources=plan["gate_sources"],
+                digest=plan["digest"],
+                code=plan["code"],
             )
             for plan in data.pop("suites")
         )
@@ -92,6 +104,7 @@ def plan_of(
     items: Sequence[pytest.Item],
     expected: Mapping[tuple[str, str], int],
     distrusted: Mapping[str, tuple[str, ...]],
+    code: Mapping[tuple[str, str], str],
 ) -> tuple[tuple[SuitePlan, ...], tuple[str, ...]]:
     """Return the plans of the suites that have selected items, and the names of those that lost them all.
 
@@ -99,6 +112,7 @@ def plan_of(
         items: What is left after deselection.
         expected: (suite, test) → cases of its whole golden set.
         distrusted: Suite → why its judge cannot be trusted.
+        code: (suite, test) → digest of the test's code.
     """
     chosen: dict[str, list[tuple[str, str, str]]] = {}
     suites: dict[str, Any] = {}
@@ -117,6 +131,8 @@ def plan_of(
             selected=tuple(chosen[name]),
             distrusted=distrusted.get(name, ()),
             gate_sources=suite.gate_sources,
+            digest=suite.digest,
+            code={test: digest for (of, test), digest in code.items() if of == name},
         )
         for name, suite in suites.items()
     )

@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import ConfigurationError
 
+from .code_digest import code_digest
 from .item import HarnessItem, harness_item_of, is_ours, test_name
 from .session import GateSession
 from .suite import read_marker
@@ -28,6 +29,8 @@ class Parameters:
         self._named: dict[tuple[str, str], str] = {}
         self.expected: dict[tuple[str, str], int] = {}
         """(suite, test) → cases of the whole golden set."""
+        self.code: dict[tuple[str, str], str] = {}
+        """(suite, test) → digest of the test's code, where its source can be read."""
 
     def of(self, metafunc: pytest.Metafunc) -> tuple[list[HarnessItem], list[str]]:
         """Return the parameters of a test function's items, and their ids.
@@ -53,6 +56,8 @@ class Parameters:
                     "are joined with the baseline's: rename one, or give it a suite of its own, name='…'"
                 )
             self.expected[(suite.name, name)] = suite.total
+            if (digest := code_digest(metafunc.definition)) is not None:
+                self.code[(suite.name, name)] = digest
         params = [
             HarnessItem(candidate, name, fixtures, suite, case)
             for suite in suites

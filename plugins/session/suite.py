@@ -53,6 +53,7 @@ class Suite:
         epochs: Samples per case.
         judge: Fingerprint of the judge model, where the suite has a rubric and the session a judge.
         gate_sources: Where each value of the gate comes from.
+        digest: sha256 of all that decides the cases.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Suite:
     epochs: int
     judge: str | None = None
     gate_sources: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
 
     @functools.cached_property
     def config_hash(self) -> str:
@@ -201,6 +203,7 @@ class Suites:
             epochs=self._options.epochs,
             judge=None if mark.rubric is None else self._judge,
             gate_sources=policy.sources,
+            digest=found.digest,
         )
 
     def _policy(self, name: str, marker: Gate) -> EffectiveGate:

@@ -1,0 +1,124 @@
+"""Against a stored baseline, what is gone or changed since is named, and no candidate passes without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from harness.errors import UsageError
+from harness.runs.compare import compare_runs, find_side
+from harness.runs.store import RunStore
+
+from .conftest import Project, right_except, sums
+
+SUITE = """
+import pytest
+import harness
+
+LONGEST = 600
+
+def is_right(case, response):
+    harness.check(case, response)
+    return len(response.text) < LONGEST
+
+@pytest.mark.suite("sums")
+def test_sums(case, response):
+    assert is_right(case, response)
+"""
+OTHER = """
+import pytest
+import harness
+
+@pytest.mark.suite("sums", name="safety")
+def test_safety(case, response):
+    harness.check(case, response)
+"""
+
+
+@pytest.fixture
+def accepted(project: Project) -> Project:
+    """Two suites and a stored baseline of 90 %; the candidate has 50 %, the same one 90 %."""
+    project.golden("sums", sums())
+    project.module(SUITE, "suites/test_sums.py")
+    project.module(OTHER, "suites/test_safety.py")
+    project.outputs("base", right_except(lambda i: i % 10 == 0))
+    project.outputs("bad", right_except(lambda i: i % 2 == 0))
+    project.outputs("good", right_except(lambda i: i % 12 == 0))
+    project.run("--model=replay/base.jsonl")
+    store = RunStore(project.path / ".harness")
+    store.accept(store.ids()[-1])
+    return project
+
+
+def take_suite_out(project: Project) -> None:
+    (project.path / "suites" / "test_safety.py").unlink()
+
+
+def ignore_suite(project: Project) -> None:
+    project.module('collect_ignore = ["test_safety.py"]\n', "suites/conftest.py")
+
+
+def narrow_python_files(project: Project) -> None:
+    (project.path / "tox.ini").write_text("[pytest]\npython_files = test_sums.py\n", encoding="utf-8")
+
+
+def drop_losing_cases(project: Project) -> None:
+    path = project.path / "golden" / "sums" / "v1" / "cases.jsonl"
+    path.write_text("".join(json.dumps(case) + "\n" for case in sums()[1::2]), encoding="utf-8")
+
+
+def check_nothing(project: Project) -> None:
+    project.module(SUITE.replace("assert is_right(case, response)", "pass"), "suites/test_sums.py")
+
+
+def check_nothing_in_what_is_called(project: Project) -> None:
+    project.module(SUITE.replace("    harness.check(case, response)\n", ""), "suites/test_sums.py")
+
+
+CHANGES: dict[str, tuple[Callable[[Project], None], str]] = {
+    "suite deleted": (take_suite_out, "safety"),
+    "suite in collect_ignore": (ignore_suite, "safety"),
+    "python_files": (narrow_python_files, "safety"),
+    "losing cases deleted": (drop_losing_cases, "c0, c10, c12"),
+    "test checks nothing": (check_nothing, "the code of test_sums"),
+    "called function checks nothing": (check_nothing_in_what_is_called, "the code of test_sums"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_gone_or_changed_since_the_stored_baseline_is_inconclusive(
+    accepted: Project, change: str
+) -> None:
+    edit, named = CHANGES[change]
+    edit(accepted)
+    code, results = accepted.results("--model=replay/good.jsonl", "--baseline=run:main")
+    assert code == 10
+    reasons = [reason for verdict in results["verdicts"] for reason in verdict["reasons"]]
+    reasons += [condition["reason"] for condition in results["conditions"]]
+    assert named in " ".join(reasons)
+    store = RunStore(accepted.path / ".harness")
+    stored = find_side(f"run:{results['run']}", store)
+    baseline = find_side("run:main", store)
+    assert stored is not None
+    assert baseline is not None
+    assert compare_runs(baseline, [stored]).exit_code == 10
+
+
+def test_layout_comments_and_names_of_others_change_no_code(accepted: Project) -> None:
+    text = SUITE.replace("    assert is", "    # it must be right\n    assert  is").replace(
+        'suite("sums")', 'suite("sums", gate=harness.Gate(margin=0.03))'
+    )
+    accepted.module(f'"""Sums."""\n{text}\n\ndef unrelated():\n    return 1\n', "suites/test_sums.py")
+    code, results = accepted.results("--model=replay/good.jsonl", "--baseline=run:main")
+    assert (code, {verdict["status"] for verdict in results["verdicts"]}) == (0, {"PASS"})
+
+
+def test_a_blocked_candidate_is_accepted_only_on_demand(accepted: Project) -> None:
+    code, results = accepted.results("--model=replay/bad.jsonl", "--baseline=run:main")
+    assert code == 1
+    store = RunStore(accepted.path / ".harness")
+    with pytest.raises(UsageError, match=r"blocked replay/bad.jsonl .*--blocked-too"):
+        store.accept(results["run"])
+    assert store.accept(results["run"], blocked_too=True).run == results["run"]
