@@ -28,11 +28,9 @@ _CONTRACTIONS = (
     (re.compile(r"['’]ve\b", re.IGNORECASE), " have"),
     (re.compile(r"\bI['’]m\b"), "I am"),
 )
-_BREAK = re.compile(
-    r"[;\n]+|:(?!\d)|(?<!\d):|\s+[-–—]+\s+|,?\s+\b(?:but|because|since|although|though|while|whereas|"
-    r"yet|however|so "
-    r"that)\b|,\s+|"
-    r"(?<=[.!?])\s+",
+_BREAK = re.compile(  # blanks are read from their first one on, or a run of them would take quadratic time
+    r"[;\n]+|:(?!\d)|(?<!\d):|(?<!\s)\s+[-–—]+\s+|(?:,|(?<![\s,]))\s+\b(?:but|because|since|although|though|while|"
+    r"whereas|yet|however|so that)\b|,\s+|(?<=[.!?])\s+",
     re.IGNORECASE,
 )
 _DENIALS = frozenset(
