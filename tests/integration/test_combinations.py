@@ -213,10 +213,12 @@ def test_suites_that_a_deselection_left_whole_are_compared_as_such(two_suites: P
     from harness.runs.compare import compare_runs, find_side
     from harness.runs.store import RunStore
 
-    two_suites.run("--model=replay/base.jsonl")
-    two_suites.run(BAD, "-k", "test_other or c1")
+    runs = [
+        two_suites.results(*arguments)[1]["run"]
+        for arguments in (("--model=replay/base.jsonl",), (BAD, "-k", "test_other or c1"))
+    ]
     store = RunStore(Path(two_suites.path) / ".harness")
-    before, after = (find_side(f"run:{run}", store) for run in store.ids())
+    before, after = (find_side(f"run:{run}", store) for run in runs)
     assert before is not None
     assert after is not None
     compared = compare_runs(before.only(), [after])
