@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from typing import Any
 
 import pytest
@@ -193,6 +195,24 @@ def test_two_calls_are_read_in_every_notation_that_repeats_itself() -> None:
     assert len(calls_in_text(f"{CALL}; {CALL}", TOOLS)) == 2
     assert len(calls_in_text(f"<|python_tag|>{CALL}; {CALL}", TOOLS)) == 2
     assert len(calls_in_text(f"<tool_calls>\n{CALL}\n{CALL}\n</tool_calls>", TOOLS)) == 2
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        " ", "\n", "<", "[", "{", "to=functions.x ", "commentary ", "Action: ", "functools ", "ping(",
+        "ping ", "<|im_end|>", "<tool_call>", "<function=", '<invoke name="a">', "<|tool_call>call:a{ ",
+        "[TOOL_CALLS]a", "1,", "a-", "a.", "a@",
+    ],
+)  # fmt: skip
+def test_one_mark_again_and_again_takes_no_time(mark: str) -> None:
+    repeated = mark * (20_000 // len(mark))
+    began = time.process_time()  # of this process: others may keep the machine busy
+    for text in (f"x{repeated}x", repeated, f"<|tool_call>call:a{{{repeated}", f"to=functions.x{repeated}"):
+        with contextlib.suppress(MalformedCallError):
+            calls_in_text(text, TOOLS)
+    call_difference(ExpectedCall("f", {"a": [repeated]}), ToolCall("f", {"a": f"{repeated}x"}))
+    assert time.process_time() - began < 5
 
 
 def test_arguments_in_tags_have_the_types_of_the_schema() -> None:

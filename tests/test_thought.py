@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from harness.cases import Case, Message, Outcome, Response
@@ -60,6 +62,17 @@ def test_the_answer_stands_behind_the_thought(start: str, end: str) -> None:
 )
 def test_channels_quotes_and_mixtures(text: str, answer: str) -> None:
     assert without_thought(text) == answer
+
+
+@pytest.mark.parametrize(
+    "mark", [" ", "<", "<think>", "</think>", '"</think>"', "<|message|>", "<|channel|>", "analysis", "to=a "]
+)
+def test_one_mark_again_and_again_takes_no_time(mark: str) -> None:
+    repeated = mark * (20_000 // len(mark))
+    began = time.process_time()  # of this process: others may keep the machine busy
+    for text in (repeated, f"<think>{repeated}", f"{repeated}<|message|>{repeated}", f"analysis{repeated}"):
+        without_thought(text)
+    assert time.process_time() - began < 5
 
 
 def test_calls_stay_where_they_are_behind_a_thought() -> None:

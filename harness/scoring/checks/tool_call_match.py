@@ -33,7 +33,8 @@ _SEPARATORS = re.compile(
     r"|(?<=[^\W\d_]{2})\.(?=[^\W\d_]{2})"  # example.com, but not U.S.A.
     r"|(?P<dropped>[ ,.\-_])"
 )
-_ADDRESS = re.compile(r"\S*(?:@|://|\\)\S*")
+_WORD = re.compile(r"\S+")
+_OF_ADDRESSES = ("@", "://", "\\")
 
 
 @dataclass(frozen=True)
@@ -224,9 +225,11 @@ def _spelled(text: str) -> str:
     text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
     kept: list[str] = []
     at = 0
-    for address in _ADDRESS.finditer(text):
-        kept += (_unseparated(text[at : address.start()]), address.group())
-        at = address.end()
+    for word in _WORD.finditer(text):
+        if not any(mark in word.group() for mark in _OF_ADDRESSES):
+            continue
+        kept += (_unseparated(text[at : word.start()]), word.group())
+        at = word.end()
     kept.append(_unseparated(text[at:]))
     return "".join(kept) or text
 

@@ -263,14 +263,15 @@ def _action(text: str, match: re.Match[str], schemas: Schemas) -> tuple[Calls, i
 
 
 _CHANNEL = r"(?:<\|channel\|>\s*(?:commentary|analysis)\s*)?"
+# No pattern begins with blanks or has two runs of them side by side: a model may write thousands.
 _READERS: dict[str, tuple[str, Reader]] = {
     "harmony": (
-        rf"(?:<\|start\|>assistant)?\s*{_CHANNEL}\s*to=functions\.(?P<to>[\w.\-]+)\s*{_CHANNEL}"
-        r"(?:<\|constrain\|>)?\s*(?:json|code)?\s*<\|message\|>",
+        rf"(?:<\|start\|>\s*assistant\s*)?{_CHANNEL}to=functions\.(?P<to>[\w.\-]+)\s*{_CHANNEL}"
+        r"(?:<\|constrain\|>\s*)?(?:(?:json|code)\s*)?<\|message\|>",
         _harmony,
     ),
     "harmony_bare": (  # where a decoder has left the special tokens out
-        r"(?:assistant)?(?:commentary|analysis)\s+to=functions\.(?P<to_bare>[\w.\-]+)\s+(?:json|code)?\s*(?=\{)",
+        r"(?:assistant)?(?:commentary|analysis)\s+to=functions\.(?P<to_bare>[\w.\-]+)\s+(?:(?:json|code)\s*)?(?=\{)",
         _harmony,
     ),
     "kimi_call": (r"<\|tool_call_begin\|>(?P<kimi>[^<]*)<\|tool_call_argument_begin\|>", _kimi),

@@ -32,7 +32,7 @@ _ARG_KEY = re.compile(r"<arg_key>(?P<key>.*?)</arg_key>\s*<arg_value>(?P<value>.
 _STRING = '<|"|>'
 _ESCAPE = "<escape>"
 _BARE = re.compile(r"[^,\[\]{}]*")
-_KEY = re.compile(r"\s*(?:<\|\"\|>(?P<quoted>.*?)<\|\"\|>|(?P<bare>[^:,{}\[\]]+?))\s*:\s*", re.DOTALL)
+_KEY = re.compile(r"(?:<\|\"\|>(?P<quoted>.*?)<\|\"\|>\s*|(?P<bare>[^:,{}\[\]]+)):\s*", re.DOTALL)
 _MAX_DEPTH = 32
 _JSON_TYPES: dict[type, set[str]] = {
     bool: {"boolean"},

@@ -31,11 +31,8 @@ _FIRST = re.compile(r"[<\[◁]")
 THOUGHT_TOKENS = re.compile(r"think|thought|reasoning|channel|message|<\|(?:start|end)\|>", re.IGNORECASE)
 """What the special tokens that a thought is told by contain; a decoder must not leave these out."""
 
-_MESSAGE = re.compile(
-    r"(?P<head>(?:<\|start\|>)?[^<]*(?:<\|(?:channel|constrain)\|>[^<]*)*)<\|message\|>(?P<body>.*?)"
-    r"(?P<end><\|(?:end|return|call)\|>|(?=<\|start\|>)|(?=<\|channel\|>)|\Z)",
-    re.DOTALL,
-)
+_MESSAGE = "<|message|>"
+_AFTER_BODY = re.compile(r"<\|(?:end|return|call)\|>|(?=<\|(?:start|channel)\|>)")
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)")
 _CALLS = re.compile(r"\bto=(?!assistant\b|user\b)\S")
 _BARE_HARMONY = re.compile(r"analysis.*?assistant(?:final|(?=commentary\s+to=))", re.DOTALL)
@@ -63,7 +60,7 @@ def without_thought(text: str, *, opened: bool = False) -> str:
         text: What the model wrote.
         opened: Whether its prompt began the thought.
     """
-    if "<|message|>" in text:
+    if _MESSAGE in text:
         return _without_analysis(text, opened)
     if text.startswith("analysis"):
         bare = _BARE_HARMONY.match(text)
@@ -122,13 +119,17 @@ def _without_analysis(text: str, opened: bool) -> str:
     finals: list[str] = []
     others: list[str] = []
     calls: list[str] = []
-    for message in _MESSAGE.finditer(text):
-        channels = _CHANNEL.findall(message["head"])
+    head, *parts = text.split(_MESSAGE)
+    for part in parts:
+        after = _AFTER_BODY.search(part)
+        body, ending = (part, "") if after is None else (part[: after.start()], after.group())
+        channels = _CHANNEL.findall(head)
         channel = channels[-1] if channels else "analysis" if opened else "final"
-        if _CALLS.search(message["head"]):
-            calls.append(message.group())
+        if _CALLS.search(head):
+            calls.append(f"{head}{_MESSAGE}{body}{ending}")
         elif channel == "final":
-            finals.append(message["body"])
+            finals.append(body)
         elif channel != "analysis":
-            others.append(message["body"])
+            others.append(body)
+        head = "" if after is None else part[after.end() :]
     return "".join([*(finals or others), *calls]).strip()

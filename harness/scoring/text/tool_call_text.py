@@ -29,10 +29,11 @@ from harness.scoring.text.fences import fenced_blocks
 
 __all__ = ["MalformedCallError", "calls_in_text", "schemas_of"]
 
-_ENDS = re.compile(
-    r"(?:\s|<\|(?:im_end|eot_id|eom_id|endoftext|return|end_of_text|role_end|user|observation|END_OF_TURN_TOKEN|eos)\|>"
-    r"|</s>|<eos>|<end_of_turn>|<turn\|>|<｜end▁of▁sentence｜>|\[EOS\]|\[e~\[|<seed:eos>|<\|tool_response>)+\Z"
-)
+_ENDS = (
+    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|endoftext|>", "<|return|>", "<|end_of_text|>", "<|user|>",
+    "<|observation|>", "<|END_OF_TURN_TOKEN|>", "<|eos|>", "</s>", "<eos>", "<end_of_turn>", "<turn|>",
+    "<｜end▁of▁sentence｜>", "[EOS]", "[e~[", "<seed:eos>", "<|tool_response>",
+)  # fmt: skip
 """Tokens that end a turn, of the families that are read; some decoders leave them in."""
 _MARKS = re.compile(
     r"<[|｜/]*(?:[\w:]+[:｜])?(?:tool[_▁]?calls?|longcat_tool_call|function_?calls?|python_(?:tag|start)|"
@@ -68,7 +69,7 @@ def calls_in_text(text: str, tools: Sequence[Mapping[str, Any]] = ()) -> tuple[T
             arguments that are no object, positional or computed ones in Python, an unknown notation.
     """
     schemas = schemas_of(tools)
-    text = _ENDS.sub("", text).strip()
+    text = _without_end(text)
     calls, rest = read_blocks(text, schemas)
     if not calls:
         calls, rest = _unmarked(text, schemas)
@@ -76,6 +77,13 @@ def calls_in_text(text: str, tools: Sequence[Mapping[str, Any]] = ()) -> tuple[T
     if problem is not None:
         raise MalformedCallError(problem)
     return calls
+
+
+def _without_end(text: str) -> str:
+    text = text.strip()
+    while (end := next((token for token in _ENDS if text.endswith(token)), None)) is not None:
+        text = text.removesuffix(end).rstrip()
+    return text
 
 
 def _unmarked(text: str, schemas: Schemas) -> tuple[tuple[ToolCall, ...], str]:
@@ -166,7 +174,7 @@ def _named_like_a_call(text: str, name: str, schema: Mapping[str, Any]) -> str |
         rf"\"(?:name|tool|tool_name|function|function_name|action|recipient_name|api)\"\s*:\s*\"{re.escape(name)}\"",
         rf"[\"']{re.escape(name)}[\"']\s*:\s*\{{",
         rf"</?{re.escape(name)}\b",
-        rf"(?m:^\s*(?:Action|Tool|Function)\s*:\s*`?{re.escape(name)}\b)",
+        rf"(?m:^[ \t]*(?:Action|Tool|Function)[ \t]*:[ \t]*`?{re.escape(name)}\b)",
     ]
     if not schema.get("required"):
         patterns.append(rf"{word}\s*\(\s*\)")
