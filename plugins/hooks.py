@@ -121,7 +121,8 @@ class Activity:
         `--lf` returns files without failures empty, so that nobody knows what suites they hold.
         """
         report = yield
-        if self._config.option.lf and isinstance(collector, pytest.File) and not report.result:
+        only_failed = self._config.getoption("lf", default=False)  # there is none without pytest's cache
+        if only_failed and isinstance(collector, pytest.File) and not report.result:
             self._left_out.append(collector.nodeid)
         call = getattr(report, "call", None)
         if call is not None and call.excinfo is not None and isinstance(call.excinfo.value, UsageError):

@@ -223,3 +223,7 @@ def test_suites_that_a_deselection_left_whole_are_compared_as_such(two_suites: P
     assert after is not None
     compared = compare_runs(before.only(), [after])
     assert {verdict.suite: verdict.partial for verdict in compared.verdicts} == {"other": False, "sums": True}
+
+
+def test_a_session_without_pytests_cache_is_gated(two_suites: Project) -> None:
+    assert two_suites.run(BAD, BASE, "-p", "no:cacheprovider").ret == 1
