@@ -423,7 +423,7 @@ class Activity:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Tell `-x` and `--maxfail` from a signal: pytest-xdist ends both as interrupted."""
-        most = self._config.option.maxfail
+        most = self._config.option.maxfail or 0
         is_own = type(excinfo.value) is not KeyboardInterrupt  # theirs are derived from it
         self._reached_maxfail = is_own and self._distributes and 0 < most <= self._controller.failures
 

@@ -47,6 +47,9 @@ SHAPE: dict[str, Any] = {
 class NoTokenizer:
     """For rows without stop strings: nothing is decoded."""
 
+    all_special_ids: tuple[int, ...] = ()
+    eos_token_id = bos_token_id = pad_token_id = None
+
 
 def made(name: str = "Llama") -> Any:
     torch.manual_seed(0)

@@ -177,6 +177,8 @@ def interpret_phase(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
     elif call.excinfo is not None:
         error = call.excinfo.value
         known = item.stash[RESULT]
+        if (threads := item.config.stash.get(THREAD_ERRORS, None)) is not None:
+            threads.take()  # pytest may have told it by this error: the next test has no part in it
         if report.when == "teardown":
             if known.outcome is not Outcome.ERROR:  # the first failure is the telling one
                 item.stash[RESULT] = _error(error, "teardown failed: ")

@@ -118,6 +118,7 @@ def right_except(wrong: Callable[[int], bool], count: int = 60) -> dict[str, str
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty project, which takes no worker of ours for its own."""
     monkeypatch.setenv("HARNESS_PAGE", "no")  # drawing takes longer than all else that these tests do
+    monkeypatch.delenv("COLUMNS", raising=False)  # xdist gives it to its workers, and their output is a log
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(name, raising=False)
     pytester.makeini("[pytest]")
