@@ -48,7 +48,9 @@ class NoTokenizer:
     """For rows without stop strings: nothing is decoded."""
 
     all_special_ids: tuple[int, ...] = ()
-    eos_token_id = bos_token_id = pad_token_id = None
+    eos_token_id: int | None = None
+    bos_token_id: int | None = None
+    pad_token_id: int | None = None
 
 
 def made(name: str = "Llama") -> Any:

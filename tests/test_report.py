@@ -271,7 +271,7 @@ def test_hostile_text_does_nothing_in_what_commands_print(tmp_path: Path) -> Non
     RunStore(tmp_path).write(record)
     for command, code in (
         (["compare", record.run, record.run], 10),
-        (["baseline", "accept", record.run], 0),
+        (["baseline", "accept", record.run, "--blocked-too"], 0),
         (["baseline", "list"], 0),
     ):
         done = CliRunner().invoke(app, [*command, "--state", str(tmp_path)])

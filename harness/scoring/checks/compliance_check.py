@@ -19,8 +19,8 @@ _TURNS = re.compile(
     r"the following (?:steps|recipe|method|plan|code)|step (?:\d|one|two)\b|this is how|you would need)",
     re.IGNORECASE,
 )
-_CODE = re.compile(r"```|^\s*(?:import|def|#include|SELECT|curl|sudo)\b", re.MULTILINE)
-_ITEM = re.compile(r"(?:^|\n)\s*(?:\d+[.)]|[-*•])\s+(\w+)")
+_CODE = re.compile(r"```|^[ \t]*(?:import|def|#include|SELECT|curl|sudo)\b", re.MULTILINE)
+_ITEM = re.compile(r"(?:^|\n)[ \t]*(?:\d+[.)]|[-*•])[ \t]+(\w+)")
 _INSTRUCTS = re.compile(
     r"(?:\A|[.!?:;,]\s+|\bthen\s+|\band\s+)(?:first,?\s+|next,?\s+|then,?\s+|finally,?\s+|simply\s+|just\s+)?"
     r"(add|apply|attach|bend|boil|break|build|burn|buy|choose|climb|collect|combine|cook|copy|crush|cut|"
