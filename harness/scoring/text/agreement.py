@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.scoring.text.clauses import Clause, clauses, opening
+from harness.scoring.text.number_words import NUMBER_WORDS
 
 __all__ = ["Contradiction", "find_contradiction", "number_of"]
 
@@ -88,28 +89,7 @@ _MONTHS = (
     *("august", "september", "october", "november", "december"),
 )
 _DATES = frozenset((*_DAYS, *_MONTHS)) - {"may", "march"}
-_UNITS = (
-    *(
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-    ),
-    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
-)
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_NUMBERS = {word: str(value) for value, word in enumerate(_UNITS) if word != "one"} | {
-    word: str(10 * value) for value, word in enumerate(_TENS, start=2)
-}
+_NUMBERS = {word: str(value) for word, value in NUMBER_WORDS.items() if word != "one"}  # often a pronoun
 _DIGITS = re.compile(r"\d+(?:[.,:]\d+)*%?")
 _CAPITAL = re.compile(r"(?<=\w[ ,] )?\b[A-Z]\w+(?:['-]\w+)*")
 

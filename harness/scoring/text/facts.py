@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from harness.scoring.text.number_words import NUMBER_WORDS
+
 __all__ = ["KINDS", "Fact", "find_facts", "number_words", "spelled"]
 
 
@@ -63,15 +65,7 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _SCALES = {"thousand": 3, "k": 3, "million": 6, "m": 6, "billion": 9, "bn": 9}
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-)
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_WORD_VALUES = {word: value for value, word in enumerate(_ONES.split())} | {
-    word: 10 * value for value, word in enumerate(_TENS.split(), start=2)
-}
-_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_WORD_VALUES)})\b", re.IGNORECASE)
+_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(NUMBER_WORDS)})\b", re.IGNORECASE)
 _LIST_MARK = re.compile(r"^[ \t]*\d{1,3}[.)](?=\s)", re.MULTILINE)
 _NAME = re.compile(
     r"(?<!\w)[^\W\d_a-z]\w*(?:['’]\w+)?(?:(?:\s|-)(?:(?:of|de|van|von|the)\s)?[^\W\d_a-z]\w*)*"
@@ -105,7 +99,7 @@ def find_facts(text: str, kinds: tuple[str, ...] | None = None) -> list[Fact]:
 
 def number_words(text: str) -> set[str]:
     """Return the numbers that a text spells as English words, as the keys of facts."""
-    return {str(_WORD_VALUES[found.lower()]) for found in _NUMBER_WORD.findall(text[:_LONGEST])}
+    return {str(NUMBER_WORDS[found.lower()]) for found in _NUMBER_WORD.findall(text[:_LONGEST])}
 
 
 def _taken(kind: str, read: _Reader, found: list[Fact], match: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from harness.scoring.text.number_text import Quantity
 
-__all__ = ["find_number_words"]
+__all__ = ["NUMBER_WORDS", "find_number_words"]
 
 _SMALL = {
     "zero": 0,
@@ -42,6 +42,8 @@ _TENS = {
     "eighty": 80,
     "ninety": 90,
 }
+NUMBER_WORDS = {**_SMALL, **_TENS}
+"""Each number below a hundred that English writes as one word, with its value."""
 _LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PARTS = {
     "half": 2,
