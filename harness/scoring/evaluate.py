@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
+from collections import deque
 
 from harness.cases import Case, Outcome, Response, Score
 from harness.errors import InferenceError, ScoringError
 from harness.scoring.registry import Check, compile_checks
 from harness.scoring.text.thought import answer_of
 
-__all__ = ["CheckFailed", "InvalidOutput", "check", "score"]
+__all__ = ["CheckFailed", "InvalidOutput", "check", "score", "take_failed_checks"]
+
+_failed_checks: deque[Score] = deque(maxlen=16)
+"""Scores with which `check` raised last: of the process, since a test may check in threads."""
 
 
 class CheckFailed(AssertionError):  # noqa: N818  (reads as pytest's own `Failed` does)
@@ -43,7 +47,18 @@ def check(case: Case, response: Response) -> Score:
     result = score(case, response)
     if result.outcome is Outcome.PASSED:
         return result
+    _failed_checks.append(result)
     raise (InvalidOutput if result.outcome is Outcome.INVALID else CheckFailed)(result)
+
+
+def take_failed_checks() -> tuple[Score, ...]:
+    """Return the scores with which `check` raised since the last call, at most 16, in whichever thread.
+
+    What a pool or an `except` swallows is known by it.
+    """
+    taken = tuple(_failed_checks)
+    _failed_checks.clear()
+    return taken
 
 
 def score(case: Case, response: Response) -> Score:

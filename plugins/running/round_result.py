@@ -13,6 +13,7 @@ from harness.cases import Outcome, Response, Score
 from harness.errors import HarnessError, ScoringError
 from harness.report.plain_text import harmless_lines
 from harness.scoring import CheckFailed, InvalidOutput
+from harness.scoring.evaluate import take_failed_checks
 
 from ..session.item import Round, harness_item_of
 from ..session.stash import ROUND, SCORES
@@ -97,6 +98,7 @@ def prepare(item: pytest.Function) -> None:
         InvalidOutput: An answer that the test asks for cannot be used.
     """
     _require_usable(item)
+    take_failed_checks()  # those of the test before are none of this one's
     item.stash[_PARTS] = []
 
 
@@ -123,6 +125,12 @@ def keep_return(item: pytest.Function, returned: object) -> None:
     missed = _refuse_incomplete(item)
     if missed is not None:
         item.stash[RESULT] = result = missed
+    elif not scores and (failed := take_failed_checks()):
+        _fail_with(
+            item,
+            "harness.check failed, and the test went on as if it had not: let its error out, or use "
+            f"harness.score and record_score ({failed[0].outcome}: {failed[0].explanation})",
+        )
     if result.outcome is not Outcome.PASSED and _is_raised_when_missed(item):
         pytest.fail(f"{result.outcome}: {result.explanation or 'a must_pass case'}", pytrace=False)
 

@@ -227,3 +227,52 @@ def test_suites_that_a_deselection_left_whole_are_compared_as_such(two_suites: P
 
 def test_a_session_without_pytests_cache_is_gated(two_suites: Project) -> None:
     assert two_suites.run(BAD, BASE, "-p", "no:cacheprovider").ret == 1
+
+
+@pytest.mark.parametrize(
+    "checked",
+    [
+        "with contextlib.suppress(Exception):\n        harness.check(case, response)",
+        "with ThreadPoolExecutor() as pool:\n        pool.submit(harness.check, case, response)",
+    ],
+    ids=["suppressed", "in a pool"],
+)
+def test_a_check_that_failed_unheard_is_an_error(sums_project: Project, checked: str) -> None:
+    sums_project.module(
+        f"""
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+import pytest
+import harness
+
+@pytest.mark.suite("sums")
+def test_sums(case, response):
+    {checked}
+""",
+        "suites/test_sums.py",
+    )
+    code, results = sums_project.results(BAD, BASE)
+    assert code == 10
+    wrong = [case for case in results["cases"] if case["role"] == "candidate" and case["outcome"] == "error"]
+    assert len(wrong) == 30
+    assert "the test went on as if it had not" in wrong[0]["explanation"]
+
+
+def test_who_records_a_score_has_judged_a_failed_check_himself(sums_project: Project) -> None:
+    sums_project.module(
+        """
+import contextlib
+import pytest
+import harness
+
+@pytest.mark.suite("sums")
+def test_sums(case, response, record_score):
+    with contextlib.suppress(harness.CheckFailed):
+        record_score(harness.check(case, response))
+        return
+    record_score(0.25)
+""",
+        "suites/test_sums.py",
+    )
+    _, results = sums_project.results(BAD, BASE)
+    assert {case["outcome"] for case in results["cases"]} == {"passed", "missed"}
