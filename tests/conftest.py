@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -38,6 +39,10 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     for name in SET_BY_CI:
         os.environ.pop(name, None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs inherit it
+        signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # the commands that tests interrupt would, too
 
 
 @pytest.hookimpl(tryfirst=True)  # before its fixtures
