@@ -123,10 +123,10 @@ def _print(record: RunRecord, flips: int) -> None:
         *slice_lines(record),
     ):
         typer.echo(line)
+    for line in reason_lines(record, limit=10, width=300):
+        console.print(line, markup=False)
     typer.echo()
     console.print(verdict_table(record, width=console.width))
     typer.echo()
-    for line in reason_lines(record, limit=10, width=300):
-        console.print(line, markup=False)
     for sentence in suggestions(record):
         typer.echo(f"next: {sentence}")
