@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import threading
@@ -18,7 +19,7 @@ from test_report import evil_record
 from harness.errors import CheckpointError, ConfigurationError, IntegrityError, StoreError
 from harness.nightly.announcement import MARKER, chat_text, comment_text
 from harness.nightly.checkpoints import tonights_checkpoints
-from harness.nightly.history import Night, append_night, last_night, moves, night_of
+from harness.nightly.history import Night, append_night, last_told_night, moves, night_of
 from harness.nightly.plan import load_nightly_plan
 from harness.nightly.pull_request import pull_request_of
 from harness.nightly.sending import send_json
@@ -275,16 +276,28 @@ def test_moves_are_changes_appearances_and_losses() -> None:
 
 def test_a_history_reads_back_and_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "kept" / "history.jsonl"
-    assert last_night(path) is None
+    assert last_told_night(path) is None
     record = stored_record(*two_sides([1.0] * 20, [1.0] * 20))
     kept = night_of(record, {"checkpoint-300": "newest:lora"})
     append_night(path, kept)
-    assert last_night(path) == kept
+    assert last_told_night(path) == kept
     assert list(kept.statuses) == [("refunds", "newest:lora")]
     with path.open("a") as stream:
         stream.write('{"schema_version": 1}\n')
     with pytest.raises(IntegrityError, match=r"history.jsonl:2"):
-        last_night(path)
+        last_told_night(path)
+
+
+def test_a_move_that_nobody_heard_of_is_told_the_night_after(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    append_night(path, night({"a": "PASS"}))
+    append_night(path, night({"a": "REGRESSED"}, told=False))
+    told = last_told_night(path)
+    assert told is not None
+    assert [(move.name, move.before, move.now) for move in moves(told, night({"a": "REGRESSED"}))] == [
+        ("a", "PASS", "REGRESSED")
+    ]
+    assert moves(told, night({"a": "PASS"})) == []
 
 
 # --- what is said ----------------------------------------------------------------------------------------
@@ -318,6 +331,19 @@ def test_a_long_comment_is_cut_to_what_github_takes() -> None:
 def test_only_https_is_sent_to(address: str) -> None:
     with pytest.raises(ConfigurationError, match="must begin with https"):
         send_json("POST", address, {}, called="webhook")
+
+
+@pytest.mark.parametrize("address", ["https://hooks.test/a secret", "https://hooks.test:1x/secret"])
+def test_an_address_that_nobody_can_ask_is_an_error_without_it(address: str) -> None:
+    with pytest.raises((StoreError, ConfigurationError)) as caught:
+        send_json("POST", address, {}, called="webhook")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_waived_night_is_announced_as_one() -> None:
+    record = dataclasses.replace(stored_record(*two_sides([1.0] * 20, [1.0] * 20)), waived=True)
+    kept = night_of(record, {})
+    assert chat_text(kept, [], record).startswith("Nightly comparison: INCONCLUSIVE, and waived")
 
 
 @pytest.mark.parametrize("status", [302, 307, 404, 500])

@@ -15,7 +15,7 @@ from harness.errors import ConfigurationError, HarnessError
 from harness.exit_codes import ExitCode
 from harness.nightly.announcement import chat_text, comment_text
 from harness.nightly.checkpoints import tonights_checkpoints
-from harness.nightly.history import Move, Night, append_night, last_night, moves, night_of
+from harness.nightly.history import Move, Night, append_night, last_told_night, moves, night_of
 from harness.nightly.plan import NightlyPlan, load_nightly_plan
 from harness.nightly.pull_request import PullRequest, pull_request_of, put_comment
 from harness.nightly.sending import send_json
@@ -31,9 +31,9 @@ _PLAN = typer.Argument(Path("nightly.yaml"), metavar="[PLAN]", help="What is com
 def nightly(plan_file: Path = _PLAN) -> None:
     """Compare tonight's checkpoints with the baseline, keep a line of it, and tell of verdicts that moved.
 
-    The webhook and the pull request hear nothing of a night in which every verdict is that of the night
-    before. The exit code is that of the verdicts: 0, 1 or 10; 3 where somebody who had to be told could not
-    be, and all else passed.
+    The webhook and the pull request hear nothing of a night in which every verdict is that of the last night
+    they were told of; where one of them could not be reached, both hear of it again. The exit code is that of
+    the verdicts: 0, 1 or 10; 3 where somebody who had to be told could not be, and all else passed.
     """
     plan = load_nightly_plan(plan_file)
     root = find_root(plan_file.resolve().parent)
@@ -41,7 +41,7 @@ def nightly(plan_file: Path = _PLAN) -> None:
         os.chdir(root)  # pytest and every path of the plan start there
     webhook, pull_request = _addresses(plan)
     history = root / plan.history
-    before = last_night(history)  # a history that cannot be read is said before hours of work
+    before = last_told_night(history)  # a history that cannot be read is said before hours of work
     names = tonights_checkpoints(plan.checkpoints, root)
     record = evaluate_checkpoints(
         list(names), baseline=plan.baseline, arguments=[*plan.options, *plan.suites]
@@ -49,8 +49,7 @@ def nightly(plan_file: Path = _PLAN) -> None:
     night = night_of(record, names)
     moved = moves(before, night)
     _write_pages(plan, root, record)
-    untold = before is not None and not before.told
-    faults = _tell(night, moved, record, webhook, pull_request) if moved or untold else []
+    faults = _tell(night, moved, record, webhook, pull_request) if moved else []
     append_night(history, dataclasses.replace(night, told=not faults))
     _print(night, moved)
     for fault in faults:

@@ -24,7 +24,8 @@ _CHAT_STYLE = str.maketrans(dict.fromkeys("*_~`", " "))
 
 def chat_text(night: Night, moved: Sequence[Move], record: RunRecord) -> str:
     """Return what moved, with the reason, as the text of a chat message in which nothing is markup."""
-    lines = [f"Nightly comparison: {_OUTCOMES.get(night.exit_code, f'exit code {night.exit_code}')}"]
+    outcome = _OUTCOMES.get(night.exit_code, f"exit code {night.exit_code}")
+    lines = [f"Nightly comparison: {'INCONCLUSIVE, and waived' if record.waived else outcome}"]
     reasons = {(v.suite, v.checkpoint): next(iter(v.reasons), "") for v in record.verdicts}
     specs = {(one["suite"], one["name"]): one["checkpoint"] for one in night.verdicts}
     for move in moved[:_MOST_MOVES]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from harness.errors import CheckpointError
 
@@ -33,6 +33,8 @@ def tonights_checkpoints(entries: Sequence[str], root: Path) -> dict[str, str]:
         if entry.startswith(_NEWEST):
             found.setdefault(_newest(entry.removeprefix(_NEWEST), root), entry)
         elif any(character in entry for character in "*?["):
+            if PurePath(entry).is_absolute():
+                raise CheckpointError(f"{entry}: a pattern is of folders under {root}: give it from there")
             folders = sorted((path for path in root.glob(entry) if path.is_dir()), key=_by_step)
             if not folders:
                 raise CheckpointError(f"{entry}: no folder under {root} fits this pattern")
@@ -50,7 +52,7 @@ def tonights_checkpoints(entries: Sequence[str], root: Path) -> dict[str, str]:
 def _newest(run: str, root: Path) -> str:
     folder = root / "runs" / run
     steps = [path for path in folder.glob("checkpoint-*") if path.is_dir() and _STEP.fullmatch(path.name)]
-    if not steps or not folder.resolve().is_relative_to(root.resolve()):
+    if not steps or PurePath(run).is_absolute() or ".." in PurePath(run).parts:
         raise CheckpointError(f"{_NEWEST}{run}: no checkpoint-N under {folder}")
     return max(steps, key=_by_step).relative_to(root).as_posix()
 

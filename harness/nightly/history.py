@@ -13,7 +13,7 @@ from harness.files.write_json import encodable
 from harness.gate.verdict import Verdict
 from harness.runs.record import RunRecord
 
-__all__ = ["Move", "Night", "append_night", "last_night", "moves", "night_of"]
+__all__ = ["Move", "Night", "append_night", "last_told_night", "moves", "night_of"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Night:
         verdicts: One entry per suite × checkpoint: suite, name (as the plan follows it), checkpoint, status,
             n, mean, delta.
         requests: How many answers were wanted, reused, generated and failed.
-        told: Whether those who wanted to hear of a move have been told.
+        told: Whether all who wanted to hear of a move have been told; until they are, moves add up.
     """
 
     run: str
@@ -91,11 +91,11 @@ def moves(before: Night | None, now: Night) -> list[Move]:
     ]
 
 
-def last_night(path: Path) -> Night | None:
-    """Return the last line of a history; None where there is none yet.
+def last_told_night(path: Path) -> Night | None:
+    """Return the last night of a history that everybody was told of; None where there is none yet.
 
     Raises:
-        IntegrityError: Its last line is none of a night's.
+        IntegrityError: A line behind it is none of a night's.
         StoreError: It cannot be read.
     """
     try:
@@ -104,17 +104,18 @@ def last_night(path: Path) -> Night | None:
         return None
     except (OSError, UnicodeDecodeError) as problem:
         raise StoreError(f"{path}: cannot be read: {problem}") from None
-    if not lines:
-        return None
+    nights = (_night_in(line, f"{path}:{number}") for number, line in reversed([*enumerate(lines, start=1)]))
+    return next((night for night in nights if night.told), None)
+
+
+def _night_in(line: str, place: str) -> Night:
     try:
-        fields = json.loads(lines[-1])
+        fields = json.loads(line)
         fields.pop("schema_version")
         night = Night(**{**fields, "verdicts": tuple(fields["verdicts"])})
         assert night.statuses is not None
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise IntegrityError(
-            f"{path}:{len(lines)}: is no night of this version's: mend or remove the line"
-        ) from None
+        raise IntegrityError(f"{place}: is no night of this version's: mend or remove the line") from None
     return night
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -64,7 +65,7 @@ def send_json(
             text = answer.read(_LONGEST_ANSWER)
     except urllib.error.HTTPError as problem:
         raise StoreError(f"{called}: {method} was answered with status {problem.code}") from None
-    except (urllib.error.URLError, OSError, ValueError) as problem:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as problem:
         reason = getattr(problem, "reason", None) or type(problem).__name__
         raise StoreError(f"{called}: no answer: {reason}") from None
     try:

@@ -21,6 +21,7 @@ from harness.case_result import CaseResult
 from harness.cases import content_digest
 from harness.clock import utc_now
 from harness.errors import ConfigurationError, IntegrityError, StoreError, UsageError
+from harness.exit_codes import ExitCode
 from harness.files.digest import file_sha256
 from harness.files.durable import sync_directory, write_synced
 from harness.files.read_json import read_json
@@ -303,6 +304,17 @@ class RunStore:
                 f"{undecided[0].case_id!r}): a baseline needs every case; run it again, then accept"
             )
         blocked = [v.suite for v in record.verdicts if v.checkpoint == spec and v.status in _BLOCKING]
+        blocked += [
+            next(iter(release.reasons), "all suites together")
+            for release in record.releases
+            if release.checkpoint == spec and release.status in _BLOCKING and not blocked
+        ]
+        of_candidates = tuple(f"{release.checkpoint}: " for release in record.releases)
+        blocked += [
+            condition.reason
+            for condition in record.conditions
+            if condition.code == ExitCode.REGRESSED and not condition.reason.startswith(of_candidates)
+        ]
         if blocked and not blocked_too:
             raise UsageError(
                 f"run {record.run} blocked {spec} ({', '.join(blocked)}): as a baseline it would make the "

@@ -48,7 +48,7 @@ def _write_page(record: RunRecord, folder: Path) -> Path | None:
     page = folder / "report.html"
     try:
         page.write_text(render_page(record), encoding="utf-8")
-    except OSError:
+    except Exception:  # whatever a drawing stumbles over: the verdict is stored, and stands
         return None
     return page
 

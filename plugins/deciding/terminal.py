@@ -148,9 +148,17 @@ def summarise(
     if record.waived:
         write("INCONCLUSIVE is waived by --inconclusive=warn", yellow=True)
     if record.cases:
-        shown = "" if page is None else f", or {os.path.relpath(page)}"
+        shown = "" if page is None else f", or {_from_here(page)}"
         write(f"read every case: harness show {record.run}{shown}")
     write(f"run {record.run}: exit code {record.exit_code}")
+
+
+def _from_here(path: Path) -> str:
+    """Return a path as short as it can be said: on another drive, and in no directory, as it is."""
+    try:
+        return os.path.relpath(path)
+    except (ValueError, OSError):
+        return str(path)
 
 
 def _width(terminalreporter: Any) -> int | None:

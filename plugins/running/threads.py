@@ -22,6 +22,8 @@ class ThreadErrors:
         before = threading.excepthook
 
         def listen(args: threading.ExceptHookArgs) -> None:
+            if args.exc_type is SystemExit:  # ends a thread, and is no error of it
+                return
             name = "a thread" if args.thread is None else f"the thread {args.thread.name!r}"
             self._raised.append(f"an exception in {name}: {args.exc_type.__name__}: {args.exc_value}")
             before(args)

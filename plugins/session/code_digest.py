@@ -35,7 +35,9 @@ def code_digest(definition: pytest.Item) -> str | None:
     start = of.__name__ if of is not None else str(function)
     if start not in bound:
         return None
-    wanted, reached = [start], dict.fromkeys([start])
+    unasked = (name for name, statements in bound.items() if any(map(_acts_unasked, statements)))
+    reached = dict.fromkeys([start, *unasked])
+    wanted = list(reached)
     while wanted:
         for statement in bound[wanted.pop()]:
             for name in _named(statement):
@@ -59,6 +61,7 @@ def _bound_names(source: str) -> dict[str, tuple[ast.stmt, ...]]:
 def _given(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         yield statement.name
+        yield from (str(name) for name in _fixture_options(statement, "name"))
         return
     for node in ast.walk(statement):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -67,6 +70,24 @@ def _given(statement: ast.stmt) -> Iterator[str]:
             yield (node.asname or node.name).partition(".")[0]
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
+        elif isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, (ast.Store, ast.Del)):
+            yield from (root.id for root in ast.walk(node.value) if isinstance(root, ast.Name))
+
+
+def _acts_unasked(statement: ast.stmt) -> bool:
+    """Whether a statement acts on every test of the module: `pytestmark`, or a fixture with `autouse`."""
+    if "pytestmark" in _given(statement):
+        return True
+    is_definition = isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef))
+    return is_definition and any(_fixture_options(statement, "autouse"))
+
+
+def _fixture_options(statement: ast.stmt, option: str) -> Iterator[Any]:
+    """Yield what the decorators of a definition give an option, where that is written out."""
+    for decorator in getattr(statement, "decorator_list", ()):
+        for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():
+            if keyword.arg == option and isinstance(keyword.value, ast.Constant):
+                yield keyword.value.value
 
 
 def _named(statement: ast.stmt) -> Iterator[str]:
@@ -76,6 +97,8 @@ def _named(statement: ast.stmt) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.arg):
             yield node.arg
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value  # as `usefixtures` names them
 
 
 def _shape(node: Any) -> Any:

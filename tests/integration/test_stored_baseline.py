@@ -122,3 +122,68 @@ def test_a_blocked_candidate_is_accepted_only_on_demand(accepted: Project) -> No
     with pytest.raises(UsageError, match=r"blocked replay/bad.jsonl .*--blocked-too"):
         store.accept(results["run"])
     assert store.accept(results["run"], blocked_too=True).run == results["run"]
+
+
+def test_a_run_that_another_test_failed_is_accepted_only_on_demand(accepted: Project) -> None:
+    accepted.module("import nothing_of_this_name\n", "suites/test_broken.py")
+    _, record = accepted.results("--model=replay/good.jsonl", "--continue-on-collection-errors")
+    store = RunStore(accepted.path / ".harness")
+    with pytest.raises(UsageError, match=r"not collected: suites/test_broken\.py"):
+        store.accept(record["run"])
+    assert store.accept(record["run"], blocked_too=True).run == record["run"]
+
+
+UNSEEN = """
+import pytest
+import harness
+
+LIMITS = {}
+LIMITS["length"] = 600
+
+@pytest.fixture(name="judge_it")
+def _judge_it():
+    return harness.check
+
+@pytest.fixture(autouse=True)
+def quiet():
+    yield
+
+@pytest.fixture
+def used():
+    yield
+
+@pytest.mark.usefixtures("used")
+@pytest.mark.suite("sums")
+def test_sums(case, response, judge_it):
+    judge_it(case, response)
+    assert len(response.text) < LIMITS["length"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("return harness.check", "return print"),
+        ('LIMITS["length"] = 600', 'LIMITS["length"] = 9999'),
+        ("def quiet():\n    yield", "def quiet():\n    harness.check = print\n    yield"),
+        ("def used():\n    yield", "def used():\n    harness.check = print\n    yield"),
+    ],
+    ids=["a fixture under another name", "an item of a value", "autouse", "usefixtures"],
+)
+def test_what_a_test_is_judged_by_counts_wherever_it_stands(
+    project: Project, before: str, after: str
+) -> None:
+    def digest() -> str:
+        _, record = project.results("--model=replay/base.jsonl", "--allow-same")
+        (suite,) = record["environment"]["suites"].values()
+        return str(suite["tests"]["test_sums"])
+
+    project.golden("sums", sums(20))
+    project.outputs("base", right_except(lambda i: False, 20))
+    assert before in UNSEEN
+    project.module(UNSEEN, "suites/test_sums.py")
+    first = digest()
+    project.module("\n# a comment\n" + UNSEEN, "suites/test_sums.py")
+    assert digest() == first
+    project.module(UNSEEN.replace(before, after), "suites/test_sums.py")
+    assert digest() != first
