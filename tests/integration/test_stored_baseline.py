@@ -165,8 +165,8 @@ def test_sums(case, response, judge_it):
     [
         ("return harness.check", "return print"),
         ('LIMITS["length"] = 600', 'LIMITS["length"] = 9999'),
-        ("def quiet():\n    yield", "def quiet():\n    harness.check = print\n    yield"),
-        ("def used():\n    yield", "def used():\n    harness.check = print\n    yield"),
+        ("def quiet():\n    yield", "def quiet():\n    print(1)\n    yield"),
+        ("def used():\n    yield", "def used():\n    print(1)\n    yield"),
     ],
     ids=["a fixture under another name", "an item of a value", "autouse", "usefixtures"],
 )
